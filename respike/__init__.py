@@ -1,0 +1,8 @@
+"""respike: a trained ReLU network becomes a spiking network that does the same job."""
+
+from . import layers as layers
+from . import models as models
+from .convert import ConversionError as ConversionError
+from .convert import SpikingNetwork as SpikingNetwork
+from .convert import from_torch as from_torch
+from .evaluation import evaluate as evaluate

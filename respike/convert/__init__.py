@@ -1,0 +1,7 @@
+"""From a trained ReLU network to a spiking network."""
+
+from .errors import ConversionError as ConversionError
+from .errors import ConversionWarning as ConversionWarning
+from .errors import Refusal as Refusal
+from .network import SpikingNetwork as SpikingNetwork
+from .pipeline import from_torch as from_torch

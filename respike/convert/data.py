@@ -1,0 +1,114 @@
+"""Calibration data in whatever form the user has it, as batches of positional arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from .errors import ConversionError
+
+BATCH_SIZE = 64
+
+
+def arity(model: nn.Module) -> int:
+    """How many positional arguments ``forward`` needs, at least 1."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(model.forward).parameters.values()
+    needed = [p for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]
+    return max(1, len(needed))
+
+
+def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]]:
+    """The inputs in batches, as positional arguments for ``forward``.
+
+    A tensor or a Dataset is read in random order (``seed``), so that the first few samples stand for
+    all; any other iterable is read as it comes. Labels and whatever else stands behind the inputs are
+    not looked at.
+
+    Args:
+        calibration: A tensor ``(N, ...)``; a Dataset; or an iterable of batches: tensors, or tuples or
+            dicts that begin with the inputs.
+        count: How many inputs the network takes.
+        seed: Of the order.
+
+    Raises:
+        ConversionError: something else, or not a single sample.
+    """
+    found = False
+    for batch in _raw_batches(calibration, seed):
+        args = _arguments(batch, count)
+        if _length(args):
+            found = True
+            yield args
+    if not found:
+        raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
+
+
+def _raw_batches(calibration: Any, seed: int) -> Iterable[Any]:
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(calibration, Tensor):
+        if not calibration.dim():
+            raise ConversionError("calibration must be (N, ...), got a single number")
+        order = torch.randperm(len(calibration), generator=generator)
+        return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i))
+    if isinstance(calibration, Dataset) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
+        if not len(calibration):
+            return ()
+        order = torch.randperm(len(calibration), generator=generator)
+        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE)
+    if isinstance(calibration, Dataset):
+        return DataLoader(calibration, batch_size=BATCH_SIZE)
+    if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
+        return calibration
+    raise ConversionError(
+        f"calibration must be a tensor, a Dataset or an iterable of batches, got {type(calibration).__name__}"
+    )
+
+
+def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
+    if isinstance(batch, Mapping):
+        batch = tuple(batch.values())
+    if not isinstance(batch, Sequence):
+        batch = (batch,)
+    first = batch[0] if len(batch) else None
+    if count > 1 and isinstance(first, (tuple, list)):
+        args = tuple(first)
+    else:
+        args = tuple(batch[:count])
+    tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+    if len(args) < count or not tensors:
+        raise ConversionError(
+            f"the network takes {count} input{'s' if count > 1 else ''}; a calibration batch must be a tensor or begin "
+            f"with the inputs, got {type(batch[0]).__name__ if len(batch) else 'nothing'}"
+        )
+    return pytree.tree_map(lambda x: x.float() if isinstance(x, Tensor) and x.is_floating_point() else x, args)  # type: ignore[no-any-return]
+
+
+def _length(args: tuple[Any, ...]) -> int:
+    tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+    lengths = {len(x) for x in tensors if x.dim()}
+    if len(lengths) > 1:
+        raise ConversionError(f"the inputs of a calibration batch have different lengths: {sorted(lengths)}")
+    return lengths.pop() if lengths else 0
+
+
+def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
+    """A batch of two to four samples to trace with; a single sample is doubled."""
+
+    def few(x: Any) -> Any:
+        if not isinstance(x, Tensor) or not x.dim():
+            return x
+        return (torch.cat([x, x]) if len(x) == 1 else x[:4]).to(device)
+
+    return pytree.tree_map(few, args)  # type: ignore[no-any-return]
+
+
+def tensors_of(args: tuple[Any, ...], device: torch.device) -> list[Tensor]:
+    """The tensors among the arguments, in the order of the graph's inputs."""
+    return [x.to(device) for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]

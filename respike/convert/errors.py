@@ -1,0 +1,42 @@
+"""What conversion says when it will not or cannot do as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One node that cannot become spiking.
+
+    Attributes:
+        where: The node's place in the user's model, say ``features.3 (Hardswish)``.
+        why: What is in the way.
+        todo: What the user can do about it.
+    """
+
+    where: str
+    why: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}; {self.todo}"
+
+
+class ConversionError(ValueError):
+    """A network that cannot be converted as it is: nothing was converted, the model is unchanged.
+
+    Attributes:
+        refusals: Every node in the way, each with its name, the reason and what to do; empty when the
+            whole network, the data or an option is at fault.
+    """
+
+    def __init__(self, message: str, refusals: Sequence[Refusal] = ()) -> None:
+        self.refusals = tuple(refusals)
+        lines = [message, *(f"  {i}. {refusal}" for i, refusal in enumerate(self.refusals, 1))]
+        super().__init__("\n".join(lines))
+
+
+class ConversionWarning(UserWarning):
+    """Something in a conversion that works but deserves a look, say a layer that never fires."""

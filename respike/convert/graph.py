@@ -1,0 +1,246 @@
+"""The one intermediate form: a list of named operations on named values, in order of execution.
+
+Values are referred to by name (``Ref``). An operation is named, not held: ``"aten.conv2d.default"`` is
+PyTorch's operator of that name, ``"respike.relu"`` the activation that becomes a spiking neuron. All
+arguments are ``Ref``s and plain scalars, strings, dtypes and lists, so a graph can be written as text.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+BATCH: Final = None
+"""The batch axis in a node's ``shape``."""
+DERIVED: Final = -1
+"""An axis in a node's ``shape`` whose length depends on the batch size."""
+
+RELU: Final = "respike.relu"
+"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``: what becomes a spiking neuron."""
+
+# These read a value's shape, not the value.
+SHAPE_OPS: Final = frozenset({"aten.sym_size.int", "aten.sym_numel.default", "aten.sym_stride.int"})
+FILL_OPS: Final = frozenset(
+    f"aten.{name}.default"
+    for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "empty_like")
+)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The value of that name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Unique in the graph; also the name of its value.
+        op: Name of the operation.
+        args: Positional arguments; ``Ref``s may stand in lists.
+        kwargs: Keyword arguments.
+        path: Module path in the user's model, ``""`` for its own forward.
+        kind: Type of the user's module, or the function's name.
+        shape: Of the value: ``BATCH``, ``DERIVED`` or a number per axis; None if it is no tensor.
+        role: What it is in time, one of ``rules.Role``; set by the last pass.
+    """
+
+    name: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    kind: str = ""
+    shape: tuple[int | None, ...] | None = None
+    role: str = ""
+
+    @property
+    def is_shape(self) -> bool:
+        """Whether the value is a number computed from shapes."""
+        number = self.op.startswith("operator.") and self.op != "operator.getitem"
+        return number or self.op in SHAPE_OPS
+
+    @property
+    def refs(self) -> list[str]:
+        """Names of the values this node reads, in order."""
+        return [a.name for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+
+    @property
+    def where(self) -> str:
+        """The node as the user knows it: ``features.3 (ReLU)``, or ``forward: relu_1``."""
+        return f"{self.path} ({self.kind})" if self.path else f"forward: {self.name}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network.
+
+    Attributes:
+        inputs: Names of the tensors given to the network, in order, with their shapes.
+        tensors: Weights and constants by name.
+        nodes: Operations in order of execution.
+        outputs: A ``Ref`` or a plain constant for each leaf of the output.
+        in_spec: Tree of the positional and keyword arguments that the inputs are the leaves of.
+        out_spec: Tree that the outputs are the leaves of.
+    """
+
+    inputs: dict[str, tuple[int | None, ...]]
+    tensors: dict[str, Tensor]
+    nodes: list[Node]
+    outputs: list[Any]
+    in_spec: pytree.TreeSpec
+    out_spec: pytree.TreeSpec
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {n.name: n for n in self.nodes}
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name; None for inputs and weights."""
+        return self._by_name.get(name)
+
+    def shape(self, name: str) -> tuple[int | None, ...] | None:
+        """Shape of any value."""
+        if name in self.inputs:
+            return self.inputs[name]
+        if name in self.tensors:
+            return tuple(self.tensors[name].shape)
+        return self._by_name[name].shape
+
+    @cached_property
+    def users(self) -> dict[str, list[Node]]:
+        """For each value the nodes that read it."""
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.refs):
+                users.setdefault(name, []).append(node)
+        return users
+
+    def signals(self) -> set[str]:
+        """Names of the values that depend on an input."""
+        found = set(self.inputs)
+        for node in self.nodes:
+            if not node.is_shape and node.op not in FILL_OPS and not found.isdisjoint(node.refs):
+                found.add(node.name)
+        return found
+
+    def output_names(self) -> list[str]:
+        return [o.name for o in self.outputs if isinstance(o, Ref)]
+
+    def rewrite(self, step: Callable[[Node, Rewriter], Any]) -> Graph:
+        """A new graph in which each node is what ``step(node, rewriter)`` returns in its place."""
+        return Rewriter(self).run(step)
+
+
+class Rewriter:
+    """Builds a graph from another one, node by node; what a pass works with."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.old = graph
+        self.tensors = dict(graph.tensors)
+        self.nodes: list[Node] = []
+        self._index: dict[str, int] = {}
+        self._names = {*graph.inputs, *graph.tensors, *(n.name for n in graph.nodes)}
+
+    def run(self, step: Callable[[Node, Rewriter], Any]) -> Graph:
+        renamed: dict[str, Any] = {}
+
+        def resolve(arg: Any) -> Any:
+            return renamed.get(arg.name, arg) if isinstance(arg, Ref) else arg
+
+        for node in self.old.nodes:
+            node = replace(node, args=map_leaves(resolve, node.args), kwargs=map_leaves(resolve, node.kwargs))
+            renamed[node.name] = step(node, self)
+        outputs = [resolve(o) for o in self.old.outputs]
+        return replace(self.old, tensors=self.tensors, nodes=self.nodes, outputs=outputs)
+
+    def keep(self, node: Node) -> Ref:
+        """The node as it is."""
+        self._index[node.name] = len(self.nodes)
+        self.nodes.append(node)
+        return Ref(node.name)
+
+    def find(self, arg: Any) -> Node | None:
+        """The node, already rewritten, that an argument refers to; None for inputs, weights and numbers."""
+        index = self._index.get(arg.name) if isinstance(arg, Ref) else None
+        return None if index is None else self.nodes[index]
+
+    def swap(self, node: Node) -> Ref:
+        """Put the node in the place of the earlier one of the same name."""
+        self.nodes[self._index[node.name]] = node
+        return Ref(node.name)
+
+    def shape(self, name: str) -> tuple[int | None, ...]:
+        """Shape of a tensor that is there already."""
+        node = self.find(Ref(name))
+        shape = node.shape if node is not None else self.old.inputs.get(name)
+        return tuple(self.tensors[name].shape) if shape is None else shape
+
+    def add(self, like: Node, op: str, *args: Any, shape: Any = ..., name: str = "", **kwargs: Any) -> Ref:
+        """A new node in the place of ``like``, whose path, kind and (unless given) shape it takes."""
+        name = name or self.fresh(f"{like.name}_{op.split('.')[1]}")
+        self._names.add(name)
+        shape = like.shape if shape is ... else shape
+        return self.keep(Node(name, op, args, kwargs, like.path, like.kind, shape, like.role))
+
+    def tensor(self, hint: str, value: Tensor) -> Ref:
+        """A new constant."""
+        name = self.fresh(hint)
+        self._names.add(name)
+        self.tensors[name] = value
+        return Ref(name)
+
+    def fresh(self, hint: str) -> str:
+        name, n = hint, 1
+        while name in self._names:
+            n += 1
+            name = f"{hint}_{n}"
+        return name
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """All leaves of nested lists, tuples and dicts."""
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from leaves(item)
+    elif isinstance(tree, dict):
+        yield from leaves(list(tree.values()))
+    else:
+        yield tree
+
+
+def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """The same tree with ``fn`` applied to each leaf."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map_leaves(fn, item) for item in tree)
+    if isinstance(tree, dict):
+        return {key: map_leaves(fn, item) for key, item in tree.items()}
+    return fn(tree)
+
+
+def relu(x: Tensor, cap: float | None = None) -> Tensor:
+    """What the operation ``RELU`` computes in the ANN."""
+    return torch.clamp(x, min=0, max=cap)
+
+
+def function(op: str) -> Callable[..., Any]:
+    """The function that an operation's name stands for: ``aten.*`` or ``operator.*``."""
+    if op == RELU:
+        return relu
+    space, name = op.split(".", 1)
+    if space == "operator":
+        found: Callable[..., Any] = getattr(operator, name)
+        return found
+    packet, overload = name.split(".")
+    found = getattr(getattr(torch.ops.aten, packet), overload)
+    return found

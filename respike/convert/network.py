@@ -1,0 +1,262 @@
+"""The spiking network: a graph, its weights and its neurons, run over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from .execute import Timed, Walk
+from .fanout import FanOut, fan_out
+from .graph import BATCH, Graph, Ref
+from .modes import Layerwise, Recorder, Synchronous
+from .neurons import SpikingReLU
+from .plan import Plan
+from .rules import Role
+
+Schedule = Literal["synchronous", "layerwise"]
+
+
+class Weights(nn.Module):
+    """A network's tensors, as buffers: they move with ``to(device)`` and are in the ``state_dict``."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, value in tensors.items():
+            self.register_buffer(name, value)
+
+    def extra_repr(self) -> str:
+        tensors = dict(self.named_buffers())
+        return f"{sum(t.numel() for t in tensors.values()):,} numbers in {len(tensors)} tensors"
+
+
+class SpikingNetwork(nn.Module):
+    """What ``respike.from_torch`` returns: takes the ANN's inputs, gives estimates of the ANN's outputs.
+
+    Calls do not depend on each other: the same input gives the same output twice. Only
+    ``simulate(..., stream=True)`` goes on from where the last such call ended, until ``reset``.
+
+    Args:
+        graph: With roles set.
+        neurons: One layer for each node of role ``spike``, by node name.
+        timesteps: T that the network was calibrated for.
+        schedule: ``"synchronous"`` or ``"layerwise"``.
+
+    Attributes:
+        timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``.
+        memory_budget: Bytes that the values of one block of timesteps may take, about; smaller blocks are
+            slower only when they leave too little work for one step.
+    """
+
+    def __init__(
+        self, graph: Graph, neurons: Mapping[str, SpikingReLU], timesteps: int, schedule: Schedule = "synchronous"
+    ) -> None:
+        super().__init__()
+        self.weights = Weights(graph.tensors)
+        # From here on the graph knows the weights by name and shape only.
+        self.graph = replace(graph, tensors={k: v.to("meta") for k, v in graph.tensors.items()})
+        self.neurons = nn.ModuleDict(dict(neurons))
+        self.timesteps = timesteps
+        self.schedule: Schedule = schedule
+        self.memory_budget = 64 * 2**20
+        self.plan = Plan(self.graph)
+        self._stream: Synchronous | None = None
+
+    @property
+    def depth(self) -> int:
+        """Most spiking layers on a way from an input to an output."""
+        depth: dict[str, int] = {}
+        for node in self.graph.nodes:
+            before = max((depth.get(name, 0) for name in node.refs), default=0)
+            depth[node.name] = before + (node.name in self.neurons)
+        return max(depth.values())
+
+    @property
+    def latency(self) -> int:
+        """Timesteps until ``snn(x)`` has its answer: T, or with ``layerwise`` T for each layer and the readout."""
+        return self.timesteps * (1 if self.schedule == "synchronous" else self.depth + 1)
+
+    @property
+    def fan_out(self) -> FanOut:
+        """Synapses behind each neuron, counted exactly, borders included."""
+        return fan_out(self.graph, dict(self.weights.named_buffers()))
+
+    def forward(self, *args: Any) -> Any:
+        """The ANN's output, estimated from ``timesteps`` steps; same structure, shapes and units.
+
+        Raises:
+            ValueError: inputs of another number, structure or shape than the ANN's.
+        """
+        last = None
+        for last in self.blocks(*args, only_last=True):
+            pass
+        assert last is not None
+        return self.output_at(last, -1)
+
+    def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
+        """The decoded estimate after each step.
+
+        Args:
+            *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time.
+            timesteps: How many steps; ``self.timesteps`` by default.
+            stream: Go on from the state that the last streaming call left, as one long simulation; the
+                estimate is then the mean over all steps since ``reset``.
+
+        Returns:
+            For each of the ANN's outputs ``(N, T, ...)``; entry t − 1 is the estimate after t steps. With
+            ``schedule="layerwise"`` that is the result with t steps *per layer*, a latency of
+            t · (depth + 1).
+
+        Raises:
+            ValueError: inputs of another shape than the ANN's, ``timesteps`` below 1, or a stream
+                whose batch size changes or whose schedule is ``layerwise``.
+        """
+        blocks = list(self.blocks(*args, timesteps=timesteps, stream=stream))
+        joined = [_join([b[i] for b in blocks]) for i in range(len(self.graph.outputs))]
+        shapes = iter(self._output_shapes())
+
+        def batch_first(values: Tensor) -> Tensor:
+            shape = next(shapes)
+            return values.transpose(0, 1) if shape and shape[0] is BATCH else values
+
+        return self._tree(joined, batch_first)
+
+    def reset(self) -> None:
+        """Forget the state of ``simulate(..., stream=True)``."""
+        self._stream = None
+
+    @torch.no_grad()
+    def blocks(
+        self,
+        *args: Any,
+        timesteps: int | None = None,
+        stream: bool = False,
+        only_last: bool = False,
+        recorder: Recorder | None = None,
+    ) -> Iterator[list[Any]]:
+        """Run block after block of timesteps, sized to ``memory_budget``.
+
+        Args:
+            *args: Inputs as for the ANN.
+            timesteps: How many steps.
+            stream: As in ``simulate``.
+            only_last: The caller needs the estimate after the last step alone.
+            recorder: Told of every layer's events, see ``modes.Recorder``.
+
+        Yields:
+            For each output of the graph the estimates ``(steps of the block, N, ...)``.
+        """
+        total = self.timesteps if timesteps is None else timesteps
+        if total < 1:
+            raise ValueError(f"timesteps must be 1 or more, got {total}")
+        inputs = self._inputs(args)
+        walk = Walk(self.graph, dict(self.weights.named_buffers()), inputs)
+        mode = self._mode(stream, len(inputs[0]) if inputs[0].dim() else 1, recorder)
+        length = self.plan.block(max(len(inputs[0]), 1), total, self.memory_budget)
+        walk.run(self.plan.static, mode)
+        for start in range(0, total, length):
+            steps = min(length, total - start)
+            if isinstance(mode, Synchronous):
+                mode.begin(steps)
+            elif only_last:
+                if start + steps < total:
+                    continue
+                mode.begin(torch.tensor([total]))
+            else:
+                mode.begin(torch.arange(start + 1, start + steps + 1))
+            walk.run(self.plan.timed, mode, self.plan.last_use)
+            yield [_in_time(value, mode.steps) for value in walk.outputs(mode)]
+
+    def _mode(self, stream: bool, batch: int, recorder: Recorder | None) -> Synchronous | Layerwise:
+        neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
+        if self.schedule == "layerwise":
+            if stream:
+                raise ValueError("a layerwise network needs its whole input at once; it has no stream to go on with")
+            return Layerwise(neurons, recorder)
+        if not stream:
+            return Synchronous(neurons, recorder)
+        if self._stream is None:
+            self._stream = Synchronous(neurons)
+        known = next((v for v in self._stream.state.values()), None)
+        if known is not None and len(known) != batch:
+            raise ValueError(f"the stream holds {len(known)} samples and got {batch}; call reset() between streams")
+        self._stream.recorder = recorder
+        return self._stream
+
+    def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
+        found, _ = pytree.tree_flatten((args, {}))
+        tensors = [x for x in found if isinstance(x, Tensor)]
+        wanted = self.graph.inputs
+        if len(tensors) != len(wanted):
+            raise ValueError(f"the network takes {len(wanted)} input tensors ({', '.join(wanted)}), got {len(tensors)}")
+        for (name, shape), x in zip(wanted.items(), tensors, strict=True):
+            fits = x.dim() == len(shape) and all(n in (BATCH, m) for n, m in zip(shape, x.shape, strict=True))
+            if not fits:
+                text = ", ".join("N" if n is BATCH else str(n) for n in shape)
+                raise ValueError(f"input {name!r} must have shape ({text}), got {tuple(x.shape)}")
+        return [x.float() if x.is_floating_point() else x for x in tensors]
+
+    def _output_shapes(self) -> list[Any]:
+        return [self.graph.shape(o.name) for o in self.graph.outputs if isinstance(o, Ref)]
+
+    def output_at(self, block: list[Any], index: int) -> Any:
+        """The network's output, in its own structure, at one step of what ``blocks`` yields."""
+        return self._tree(block, lambda values: values[index])
+
+    def _tree(self, outputs: Any, fn: Any) -> Any:
+        values = [fn(o) if isinstance(o, Tensor) else o for o in outputs]
+        return pytree.tree_unflatten(values, self.graph.out_spec)
+
+    def summary(self) -> str:
+        """A table: each spiking layer, its neuron, its size, its threshold range and its fan-out."""
+        counts = self.fan_out
+        rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
+        for name, module in self.neurons.items():
+            assert isinstance(module, SpikingReLU)
+            node = self.graph.node(name)
+            assert node is not None
+            size = "x".join(str(n) for n in (node.shape or ())[1:])
+            bias = "-" if not module.bias.any() else f"{module.bias.abs().max().item():.2g} max"
+            kind = module.options.neuron + ("" if module.options.max_spikes == 1 else f" x{module.options.max_spikes}")
+            rows.append((module.where, kind, size, _range(module.threshold), self._reach(name, counts), bias))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        analog = [n.where for n in self.graph.nodes if n.role == Role.ANALOG]
+        if analog:
+            lines.append("kept analog: " + ", ".join(analog))
+        head = [n.where for n in self.graph.nodes if n.role == Role.HEAD]
+        if head:
+            lines.append("head, on the decoded output: " + ", ".join(head))
+        lines.append(f"schedule {self.schedule}, T = {self.timesteps}, latency {self.latency} steps")
+        return "\n".join(lines)
+
+    def _reach(self, name: str, counts: FanOut) -> str:
+        """Fan-out of a layer, or of the max-pool that takes its spikes."""
+        if counts.events[name].any():
+            return _range(counts.events[name])
+        pools = [n.name for n in self.graph.users.get(name, []) if n.role == Role.MAX and n.name in counts.events]
+        return f"{_range(counts.events[pools[0]])} pooled" if pools else "0"
+
+    def extra_repr(self) -> str:
+        return f"schedule={self.schedule}, timesteps={self.timesteps}, latency={self.latency}"
+
+
+def _in_time(value: Any, steps: int) -> Any:
+    if isinstance(value, Timed):
+        return value.values
+    return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
+
+
+def _join(parts: list[Any]) -> Any:
+    if not isinstance(parts[0], Tensor):
+        return parts[0]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _range(values: Tensor) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"

@@ -1,0 +1,20 @@
+"""One pass a file; each takes a graph and gives a graph that computes the same output."""
+
+from __future__ import annotations
+
+from ..graph import Graph
+from .activations import spell_activations as spell_activations
+from .batch_norm import spell_batch_norm as spell_batch_norm
+from .constants import fold_constants as fold_constants
+from .prune import prune as prune
+from .readouts import correct_readouts as correct_readouts
+from .readouts import readouts as readouts
+from .scales import fold_scales as fold_scales
+from .verdicts import judge as judge
+
+
+def normalise(graph: Graph) -> Graph:
+    """All passes that bring a traced graph to the form that ``judge`` takes."""
+    for step in (prune, fold_constants, spell_batch_norm, spell_activations, fold_constants, fold_scales, prune):
+        graph = step(graph)
+    return graph

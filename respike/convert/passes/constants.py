@@ -1,0 +1,58 @@
+"""Compute once what depends on weights alone, say a weight that is itself parametrised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..graph import BATCH, DERIVED, Graph, Node, Ref, Rewriter, function, leaves, map_leaves
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Ensures: no node with a shape of fixed size has constants alone as arguments."""
+    signals = graph.signals()
+
+    def step(node: Node, rewriter: Rewriter) -> Any:
+        known = all(a.name in rewriter.tensors for a in leaves((node.args, node.kwargs)) if isinstance(a, Ref))
+        fixed = node.shape is not None and BATCH not in node.shape and DERIVED not in node.shape
+        if node.name in signals or not known or not fixed or node.is_shape or "rand" in node.op:
+            return rewriter.keep(node)
+
+        def resolve(arg: Any) -> Any:
+            return rewriter.tensors[arg.name] if isinstance(arg, Ref) else arg
+
+        value = function(node.op)(*map_leaves(resolve, node.args), **map_leaves(resolve, node.kwargs))
+        if not isinstance(value, Tensor):
+            return rewriter.keep(node)
+        return rewriter.tensor(f"{node.name}_folded", value.float() if value.is_floating_point() else value)
+
+    return graph.rewrite(step)
+
+
+def constant(rewriter: Rewriter, arg: Any) -> Tensor | float | None:
+    """The value of an argument that is a number or a constant tensor; a uniform tensor counts as a number."""
+    if isinstance(arg, (int, float)) and not isinstance(arg, bool):
+        return float(arg)
+    if not isinstance(arg, Ref):
+        return None
+    if arg.name in rewriter.tensors:
+        value = rewriter.tensors[arg.name]
+        if not value.numel():
+            return None
+        first = value.flatten()[0]
+        return float(first) if bool((value == first).all()) else value
+    made = rewriter.find(arg)
+    return None if made is None else _filled(made)
+
+
+def _filled(node: Node) -> float | None:
+    name = node.op.split(".")[1]
+    if name in ("zeros", "zeros_like", "new_zeros"):
+        return 0.0
+    if name in ("ones", "ones_like", "new_ones"):
+        return 1.0
+    if name in ("full", "full_like", "new_full"):
+        value = node.args[2 if name == "new_full" else 1]
+        return float(value) if isinstance(value, (int, float)) else None
+    return None

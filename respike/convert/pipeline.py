@@ -1,0 +1,146 @@
+"""The main road: module, graph, normal form, calibration, spiking network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from . import data
+from .calibrate import Options, calibrate
+from .errors import ConversionError
+from .execute import Walk
+from .graph import Graph
+from .modes import Analog
+from .network import SpikingNetwork
+from .neurons import NeuronName, NeuronOptions
+from .passes import judge, normalise
+from .trace import prepare, trace, without_hooks
+
+TOLERANCE = 1e-4
+"""Largest difference, relative to the largest output, that the passes may make."""
+
+
+def from_torch(
+    model: nn.Module,
+    calibration: Any,
+    timesteps: int = 16,
+    *,
+    threshold: Literal["mse", "max", "percentile"] = "mse",
+    percentile: float = 99.9,
+    granularity: Literal["channel", "layer"] = "channel",
+    neuron: NeuronName = "iaf",
+    max_spikes: int = 1,
+    tau_mem: float = 20.0,
+    schedule: Literal["synchronous", "layerwise"] = "synchronous",
+    correction: Literal["none", "bias"] = "bias",
+    analog: Sequence[str] = (),
+    samples: int = 512,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> SpikingNetwork:
+    """A spiking network that does the trained network's job.
+
+    Args:
+        model: Any ``nn.Module`` whose nonlinearities are ReLUs, clamps and max-pools. It is not changed.
+        calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
+            Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs).
+        timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs.
+        threshold: ``"mse"``: the least squared error at T on what really arrives; ``"max"``: the ANN's
+            largest activation; ``"percentile"``: that percentile of its positive activations.
+        percentile: For ``threshold="percentile"``.
+        granularity: One threshold per ``"channel"`` or per ``"layer"``.
+        neuron: ``"iaf"``, or ``"lif"`` with leak compensation.
+        max_spikes: Most spikes a neuron may send in one timestep.
+        tau_mem: Membrane time constant of ``"lif"`` in timesteps.
+        schedule: ``"synchronous"``, or ``"layerwise"``: each layer waits for its whole input, which costs
+            T timesteps per layer (``snn.latency``) and makes the network a (T+1)-value quantised ANN.
+        correction: ``"bias"`` adds to each channel the current that is missing on average; ``"none"``.
+        analog: Names of modules to keep analog where they cannot become spiking.
+        samples: Most samples used by ``"mse"`` and ``"bias"``; fewer if memory is short.
+        seed: Of the order in which samples are read.
+        progress: Called with a line of text at each stage.
+
+    Returns:
+        The network, on the model's device, in float32.
+
+    Raises:
+        ConversionError: nodes that cannot become spiking (all of them listed), Python code that cannot be
+            traced, options out of range, or calibration data that is empty or not finite.
+    """
+    if isinstance(analog, str):
+        analog = (analog,)
+    kind = NeuronOptions(neuron, max_spikes, tau_mem)
+    options = Options(timesteps, threshold, percentile, granularity, schedule, correction, seed, samples, kind)
+    say = progress or (lambda line: None)
+    twin = prepare(model)
+    device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
+    stream = data.batches(calibration, data.arity(twin), seed)
+    first = next(stream)
+    say("tracing")
+    graph = judge(to_graph(twin, data.example(first, device)), analog)
+    graph, neurons = calibrate(graph, itertools.chain([first], stream), options, device, progress)
+    return SpikingNetwork(graph, neurons, timesteps, schedule).eval()
+
+
+def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
+    """The normal form of a prepared model, checked to compute the same output.
+
+    Raises:
+        ConversionError: it cannot be traced, or the passes changed what it computes.
+    """
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        expected = _run(twin, args)
+        with without_hooks(twin):
+            same = _difference(_run(twin, args), expected) == 0
+            graph = normalise(trace(twin, args)) if same else None
+        if graph is None:  # the hooks take part in the computation
+            graph = normalise(trace(twin, args))
+        found = evaluate_graph(graph, _tensors(args))
+    torch.random.set_rng_state(state)
+    if not all(bool(torch.isfinite(x).all()) for x in found if x.is_floating_point()):
+        raise ConversionError("the model's outputs are not finite; look for NaN or infinity in its weights and inputs")
+    difference = _difference(found, [x for x in pytree.tree_leaves(expected) if isinstance(x, Tensor)])
+    if not difference <= TOLERANCE:
+        raise ConversionError(
+            f"the traced network differs from the model by {difference:.2g} of its largest output. Either its "
+            "forward is random or keeps a memory, or this is a bug in respike: please report it with the model"
+        )
+    return graph
+
+
+def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
+    # In-place operations on the input must not reach the caller's data.
+    return model(*pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args))
+
+
+def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
+    return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+
+
+def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
+    """What the graph computes as an ANN."""
+    walk = Walk(graph, graph.tensors, inputs)
+    walk.run(graph.nodes, Analog())
+    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
+
+
+def _difference(found: Any, expected: Any) -> float:
+    """Largest difference between two trees of tensors, relative to the largest value of each tensor."""
+    worst = 0.0
+    pairs = zip(pytree.tree_leaves(found), pytree.tree_leaves(expected), strict=True)
+    for a, b in pairs:
+        if not isinstance(a, Tensor) or not a.numel():
+            continue
+        if a.shape != b.shape:
+            return float("inf")
+        a, b = a.double(), b.double()
+        worst = max(worst, float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)))
+        if not torch.isfinite(a).all():
+            return float("nan")
+    return worst

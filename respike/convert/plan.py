@@ -1,0 +1,67 @@
+"""What to compute when: once or in every block of timesteps, how long to keep it, how many steps fit."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+from .graph import Graph, Node
+from .rules import Role
+
+
+class Plan:
+    """The order of work for a graph with roles.
+
+    Attributes:
+        static: Nodes that are the same in every step, computed once for each batch.
+        timed: Nodes that vary in time.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        timed: set[str] = set()
+        for node in graph.nodes:
+            if node.role == Role.SPIKE or (node.role != Role.SHAPE and not timed.isdisjoint(node.refs)):
+                timed.add(node.name)
+        self.static = [n for n in graph.nodes if n.name not in timed]
+        self.timed = [n for n in graph.nodes if n.name in timed]
+
+    @cached_property
+    def last_use(self) -> dict[str, list[str]]:
+        """For each timed node the timed values that nobody reads after it."""
+        kept = {*self.graph.output_names(), *(n.name for n in self.static), *self.graph.inputs, *self.graph.tensors}
+        return self._last_readers(self.timed, kept)
+
+    @cached_property
+    def last_use_of_all(self) -> dict[str, list[str]]:
+        """The same over all nodes, for a single walk through the whole graph."""
+        return self._last_readers(self.graph.nodes, {*self.graph.output_names(), *self.graph.tensors})
+
+    @staticmethod
+    def _last_readers(nodes: list[Node], kept: set[str]) -> dict[str, list[str]]:
+        last = {name: node.name for node in nodes for name in (node.name, *node.refs)}
+        released: dict[str, list[str]] = {}
+        for name, reader in last.items():
+            if name not in kept:
+                released.setdefault(reader, []).append(name)
+        return released
+
+    @cached_property
+    def peak(self) -> int:
+        """Most numbers alive at once per sample and timestep, counting a layer's input, output and one copy."""
+        alive: dict[str, int] = {}
+        most = 1
+        for node in self.timed:
+            alive[node.name] = _size(node)
+            most = max(most, sum(alive.values()) + 2 * _size(node))
+            for name in self.last_use.get(node.name, ()):
+                alive.pop(name, None)
+        return most
+
+    def block(self, batch: int, timesteps: int, budget: int) -> int:
+        """How many of the timesteps to run at once so that a batch takes about ``budget`` bytes."""
+        return max(1, min(timesteps, budget // (4 * batch * self.peak)))
+
+
+def _size(node: Node) -> int:
+    return math.prod(n for n in node.shape or () if n is not None and n > 0)

@@ -1,0 +1,127 @@
+"""The table: what each operation is in time, and why the others have no place there.
+
+A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a
+ReLU (made spiking), a maximum (taken over cumulative sums), part of the head, or refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a node is in time."""
+
+    SHAPE = "shape"  # a number computed from shapes
+    CONSTANT = "constant"  # does not depend on the input
+    LINEAR = "linear"  # applied to each step by itself
+    SPIKE = "spike"  # a ReLU: integrate-and-fire neurons
+    MAX = "max"  # applied to the sum over time, then differenced
+    ANALOG = "analog"  # the user's choice: applied to the mean over time, then differenced
+    HEAD = "head"  # applied to the decoded output
+
+
+class Signals(StrEnum):
+    """Which of an operation's tensor arguments may vary with the input for it to stay linear."""
+
+    FIRST = "first"
+    ONE = "one"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An operation that is linear or affine in its signals.
+
+    Attributes:
+        signals: Which arguments may vary with the input.
+        weighted: Whether it has synapses: its operations are counted.
+        fold: Whether time can be folded into its batch axis, if shapes allow. False for operations
+            that mix or reorder along an axis without changing its length.
+    """
+
+    signals: Signals = Signals.FIRST
+    weighted: bool = False
+    fold: bool = True
+
+
+def _table(rule: Rule, names: str) -> dict[str, Rule]:
+    return {f"aten.{n if '.' in n else n + '.default'}": rule for n in names.split()}
+
+
+LINEAR: dict[str, Rule] = {
+    # synapses
+    **_table(
+        Rule(weighted=True),
+        "linear conv1d conv1d.padding conv2d conv2d.padding conv3d conv3d.padding convolution "
+        "conv_transpose1d conv_transpose2d.input conv_transpose3d.input",
+    ),
+    **_table(Rule(Signals.ONE, weighted=True), "matmul mm bmm addmm baddbmm mv einsum"),
+    # arithmetic
+    **_table(Rule(Signals.ALL), "add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Tensor rsub.Scalar neg"),
+    **_table(Rule(Signals.ONE), "mul.Tensor mul.Scalar"),
+    **_table(Rule(Signals.FIRST), "div.Tensor div.Scalar"),
+    # sums over space, resampling, padding
+    **_table(Rule(), "avg_pool1d avg_pool2d avg_pool3d mean mean.dim sum sum.dim_IntList"),
+    **_table(Rule(), "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
+    **_table(Rule(), "upsample_nearest1d upsample_nearest1d.vec upsample_nearest2d upsample_nearest2d.vec"),
+    **_table(Rule(), "upsample_nearest3d upsample_nearest3d.vec upsample_linear1d upsample_linear1d.vec"),
+    **_table(Rule(), "upsample_bilinear2d upsample_bilinear2d.vec upsample_trilinear3d.vec"),
+    **_table(Rule(), "upsample_bicubic2d upsample_bicubic2d.vec"),
+    **_table(Rule(), "constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d"),
+    **_table(Rule(), "replication_pad1d replication_pad2d replication_pad3d im2col col2im unfold"),
+    # the same values in other places
+    **_table(Rule(), "view _unsafe_view reshape expand permute transpose.int t squeeze squeeze.dim squeeze.dims"),
+    **_table(Rule(), "unsqueeze flatten.using_ints unflatten.int select.int slice.Tensor split.Tensor"),
+    **_table(Rule(), "split_with_sizes split.sizes chunk unbind.int narrow movedim.int movedim.intlist"),
+    **_table(Rule(), "pixel_shuffle pixel_unshuffle channel_shuffle diagonal numpy_T mT"),
+    **_table(Rule(fold=False), "repeat tile flip roll cumsum index_select index.Tensor gather tril triu"),
+    **_table(Rule(Signals.ALL), "cat stack"),
+    "operator.getitem": Rule(),
+}
+
+RESHAPES = frozenset({"aten.view.default", "aten._unsafe_view.default", "aten.reshape.default", "aten.expand.default"})
+"""Operations whose second argument is the shape of the result, possibly with the batch size in it."""
+
+MAXIMA = frozenset(
+    _table(
+        Rule(),
+        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool1d "
+        "adaptive_max_pool2d adaptive_max_pool3d amax amin max min maximum minimum max.other min.other max.dim min.dim",
+    )
+)
+"""Operations with f(c·x) = c·f(x) for c >= 0, so that f of the sums is the sum of f's increments."""
+
+_REPLACE = "train with ReLU in its place, or keep it analog: analog=[{name!r}]"
+_PRODUCT = (
+    "multiplies two signals, and the product of two spike trains is not the spike train of the product",
+    "take the multiplication (gate, attention, squeeze-and-excitation) out, or keep it analog: analog=[{name!r}]",
+)
+_CURVED = ("is smooth and no firing rate follows it", _REPLACE)
+_NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=[{name!r}]")
+_BATCH_STATISTICS = (
+    "uses the statistics of the batch even in eval mode",
+    "build it with track_running_stats=True and train those",
+)
+
+REFUSALS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys("mul matmul bmm mm div einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT),
+    **dict.fromkeys("hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid".split(), _CURVED),
+    **dict.fromkeys("softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES),
+    **dict.fromkeys("instance_norm rms_norm linalg_vector_norm local_response_norm".split(), _NORMALISES),
+    **dict.fromkeys(
+        "_native_batch_norm_legit batch_norm native_batch_norm".split(),
+        _BATCH_STATISTICS,
+    ),
+}
+"""By the operation's name without namespace and overload: why it is refused, and what to do."""
+
+_UNKNOWN = ("has no rule: nobody has said yet what it is in time", "keep it analog: analog=[{name!r}], or add a rule")
+
+
+def refusal(op: str) -> tuple[str, str]:
+    """Why the operation is refused, and what to do with the placeholder ``name``."""
+    short = op.split(".")[1] if "." in op else op
+    why, todo = REFUSALS.get(short, _UNKNOWN)
+    return f"{short} {why}", todo

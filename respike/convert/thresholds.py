@@ -1,0 +1,70 @@
+"""The threshold with the least squared error, found by trying."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .neurons import SpikingReLU
+
+if TYPE_CHECKING:
+    from .calibrate import Options
+
+GRID = 24
+FINE = 6
+
+
+def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
+    """Per channel (or for the layer) the θ with the least mean squared error of the decoded output.
+
+    The neurons are run on the currents that really arrive, so the error holds clipping, quantisation and
+    unevenness alike. It has many local minima: a grid over (0, 1.1·max] finds the valley, a finer one
+    around its lowest point the bottom.
+
+    Args:
+        currents: ``(T, S, C)``, or ``(1, S, C)`` if the current is constant or the schedule layerwise.
+        target: The ANN's activations, ``(S, C)``.
+        neuron: Whose bias and kind count.
+        options: T, schedule and granularity.
+
+    Returns:
+        ``(C,)`` or ``(1,)``; zero for channels that are never active.
+    """
+    highest = target.amax(0) / options.neurons.max_spikes
+    if options.granularity == "layer":
+        highest = highest.max().reshape(1)
+    steps = options.timesteps
+    currents = currents + neuron.bias.flatten()
+
+    def error(theta: Tensor) -> Tensor:
+        safe = torch.where(theta > 0, theta, torch.ones_like(theta))
+        count = _count(currents, safe, neuron, options)
+        squares = (count * safe / steps - target).square().mean(0)
+        return squares.mean().reshape(1) if options.granularity == "layer" else squares
+
+    best, least = highest.clone(), error(highest)
+    coarse = torch.arange(1, GRID + 1) / GRID * 1.1
+    for fraction in coarse:
+        best, least = _better(highest * fraction, error, best, least)
+    width = 1.1 / GRID / (FINE + 1)
+    centre = best
+    for k in [*range(-FINE, 0), *range(1, FINE + 1)]:
+        best, least = _better(centre + highest * width * k, error, best, least)
+    return best
+
+
+def _better(theta: Tensor, error: object, best: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    value = error(theta)  # type: ignore[operator]
+    lower = (value < least) & (theta > 0)
+    return torch.where(lower, theta, best), torch.where(lower, value, least)
+
+
+def _count(currents: Tensor, theta: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
+    """Spikes after T steps, ``(S, C)``, of neurons like ``neuron`` with these thresholds."""
+    trial = neuron.trial(theta)
+    if options.schedule == "layerwise" or (len(currents) == 1 and options.neurons.neuron == "iaf"):
+        return trial.count(currents[0], torch.tensor(float(options.timesteps), device=currents.device))
+    spikes, _ = trial.run(currents.expand(options.timesteps, *currents.shape[1:]))
+    return spikes.sum(0)

@@ -1,0 +1,159 @@
+"""Accuracy, agreement, spikes and synaptic operations at every timestep, from one pass over the data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from ..convert.network import SpikingNetwork
+from ..convert.trace import prepare
+from .activity import ActivityCounter
+from .result import Evaluation
+
+Metric = Callable[[Any, Any], Tensor]
+"""(output, target) -> one score per sample, ``(N,)``; higher or lower is better as the user likes."""
+
+
+def evaluate(
+    snn: SpikingNetwork,
+    data: Any,
+    ann: nn.Module | None = None,
+    *,
+    timesteps: int | None = None,
+    metric: Metric | None = None,
+    batch_size: int = 100,
+    progress: bool | None = None,
+) -> Evaluation:
+    """Judge a spiking network at every number of timesteps up to ``timesteps``.
+
+    Args:
+        snn: The network.
+        data: A Dataset of (input, target), a pair of tensors, or an iterable of such batches. For a
+            network with several inputs a batch is ((inputs ...), target) or (inputs ..., target).
+        ann: The network it was made from, for its accuracy and the agreement. It is not changed.
+        timesteps: ``snn.timesteps`` by default.
+        metric: Replaces accuracy: takes the network's output and the target, gives one score per sample.
+        batch_size: For a Dataset or a pair of tensors.
+        progress: Show a progress bar; by default if the terminal can.
+
+    Returns:
+        Curves over time; see ``Evaluation``.
+
+    Raises:
+        ValueError: no data, or outputs that are no classification while no ``metric`` is given.
+    """
+    total = snn.timesteps if timesteps is None else timesteps
+    reference = None if ann is None else prepare(ann)
+    counter = ActivityCounter(snn, total)
+    device = next(iter(snn.buffers())).device
+    score = metric or _correct
+    sums, agreed, ann_sum, seen = np.zeros(total), np.zeros(total), 0.0, 0
+    batches, length = _batches(data, batch_size)
+    with torch.no_grad(), _bar(progress) as bar:
+        task = bar.add_task("evaluating", total=length)
+        for args, target in _split(batches, len(snn.graph.inputs)):
+            args, target = _to((args, target), device)
+            n = len(pytree.tree_leaves(args)[0])
+            expected = None if reference is None else reference(*args)
+            if expected is not None:
+                ann_sum += float(score(expected, target).sum())
+            counter.begin_batch()
+            step = 0
+            for block in snn.blocks(*args, timesteps=total, recorder=counter):
+                for t in range(_length(block)):
+                    output = snn.output_at(block, t)
+                    sums[step] += float(score(output, target).sum())
+                    if expected is not None and metric is None:
+                        agreed[step] += float((_decision(output) == _decision(expected)).double().mean()) * n
+                    step += 1
+            seen += n
+            bar.advance(task, n)
+    if not seen:
+        raise ValueError("there is no data to evaluate on")
+    layers, work = counter.layers(seen), counter.work
+    clock = np.arange(1, total + 1)
+    spiking = [layer for layer in layers if layer.kind == "spike"]
+    return Evaluation(
+        samples=seen,
+        schedule=snn.schedule,
+        accuracy=sums / seen,
+        ann_accuracy=None if reference is None else ann_sum / seen,
+        agreement=None if reference is None or metric is not None else agreed / seen,
+        spikes=np.sum([layer.spikes for layer in spiking], axis=0),
+        synops=np.sum([layer.synops for layer in layers], axis=0),
+        macs=work.once + work.every_step * clock.astype(np.float64),
+        ann_macs=work.ann,
+        neurons=sum(layer.neurons for layer in spiking),
+        latency=clock * (1 if snn.schedule == "synchronous" else snn.depth + 1),
+        layers=layers,
+        metric="accuracy" if metric is None else getattr(metric, "__name__", "metric"),
+    )
+
+
+def _decision(output: Any) -> Tensor:
+    if not isinstance(output, Tensor) or (output.dim() < 2 and output.is_floating_point()):
+        raise ValueError(
+            "accuracy needs class scores (N, K) as the network's one output; for other outputs pass "
+            "metric=f, a function of (output, target) that gives one score per sample"
+        )
+    return output.argmax(1) if output.is_floating_point() else output
+
+
+def _correct(output: Any, target: Tensor) -> Tensor:
+    hits = (_decision(output) == target).double()
+    return hits.flatten(1).mean(1) if hits.dim() > 1 else hits
+
+
+def _length(block: list[Any]) -> int:
+    return next(len(x) for x in block if isinstance(x, Tensor))
+
+
+def _to(tree: Any, device: torch.device) -> Any:
+    return pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, tree)
+
+
+def _batches(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
+    """Batches, and the number of samples if it is known."""
+    if isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(x, Tensor) for x in data):
+        if len(data[0]) != len(data[1]):
+            raise ValueError(f"{len(data[0])} inputs and {len(data[1])} targets do not belong together")
+        data = TensorDataset(*data)
+    if isinstance(data, Dataset):
+        length = len(data) if hasattr(data, "__len__") else None
+        return DataLoader(data, batch_size=batch_size), length
+    if isinstance(data, DataLoader) and hasattr(data.dataset, "__len__"):
+        return data, len(data.dataset)
+    if isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping)):
+        return data, None
+    raise ValueError(f"data must be a Dataset, a pair of tensors or an iterable of batches, got {type(data).__name__}")
+
+
+def _split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Each batch as positional arguments and target."""
+    for batch in batches:
+        items = list(batch.values()) if isinstance(batch, Mapping) else batch
+        if not isinstance(items, Sequence) or len(items) < 2:
+            raise ValueError("a batch of test data must be (input, target)")
+        if isinstance(items[0], Mapping):
+            yield (items[0],), items[1]
+        elif isinstance(items[0], (tuple, list)):
+            yield tuple(items[0]), items[1]
+        elif len(items) <= inputs:
+            raise ValueError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items, got {len(items)}")
+        else:
+            yield tuple(items[:inputs]), items[inputs]
+
+
+def _bar(progress: bool | None) -> Progress:
+    shown = sys.stderr.isatty() if progress is None else progress
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)

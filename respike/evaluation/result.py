@@ -1,0 +1,159 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curve = NDArray[np.float64]
+"""One value for each timestep; entry t − 1 belongs to t steps."""
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """What one spiking layer, or one max-pool over spikes, did.
+
+    Attributes:
+        name: Of the node.
+        where: Its place in the user's model.
+        kind: ``"spike"`` or ``"max"``.
+        neurons: How many outputs it has per sample.
+        spikes: Events per sample up to each timestep.
+        synops: Synaptic operations that they caused.
+    """
+
+    name: str
+    where: str
+    kind: str
+    neurons: int
+    spikes: Curve
+    synops: Curve
+
+    @property
+    def rate(self) -> Curve:
+        """Mean firing rate, in spikes per neuron and timestep."""
+        return self.spikes / (self.neurons * np.arange(1, len(self.spikes) + 1))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy and cost against the number of timesteps; entry t − 1 of every curve belongs to t steps.
+
+    Attributes:
+        samples: How many samples were judged.
+        schedule: With ``"layerwise"`` t counts steps per layer; the latency is ``latency``.
+        accuracy: Share of right answers, or the mean of the user's metric.
+        ann_accuracy: The same of the ANN; None if no ANN was given.
+        agreement: Share of samples on which SNN and ANN decide alike; None without ANN or with a metric.
+        spikes: Spikes of all neurons per sample up to t.
+        synops: Synaptic operations per sample up to t: each spike times the synapses behind its neuron.
+        macs: Multiply-accumulates per sample up to t on analog values: the first layer's input, once.
+        ann_macs: Multiply-accumulates of the ANN per sample.
+        neurons: Number of spiking neurons.
+        latency: Total timesteps until the answer after t steps is there.
+        layers: Activity of each layer.
+        metric: Name of what ``accuracy`` holds.
+    """
+
+    samples: int
+    schedule: str
+    accuracy: Curve
+    ann_accuracy: float | None
+    agreement: Curve | None
+    spikes: Curve
+    synops: Curve
+    macs: Curve
+    ann_macs: int
+    neurons: int
+    latency: NDArray[np.int64]
+    layers: tuple[LayerActivity, ...]
+    metric: str = "accuracy"
+
+    @property
+    def timesteps(self) -> int:
+        """The longest run."""
+        return len(self.accuracy)
+
+    @property
+    def spikes_per_neuron(self) -> Curve:
+        """Mean spikes per neuron and sample up to t."""
+        return self.spikes / self.neurons
+
+    def steps_to_within(self, points: float) -> int | None:
+        """The smallest t from which on the accuracy stays within ``points`` percentage points of the ANN's."""
+        if self.ann_accuracy is None:
+            return None
+        short = np.flatnonzero(self.accuracy < self.ann_accuracy - points / 100 - 1e-12)
+        first = 1 if not len(short) else int(short[-1]) + 2
+        return first if first <= self.timesteps else None
+
+    def rows(self) -> list[int]:
+        """The timesteps worth a line: powers of two, and the last."""
+        return sorted({2**k for k in range(self.timesteps.bit_length()) if 2**k <= self.timesteps} | {self.timesteps})
+
+    def __str__(self) -> str:
+        percent = self.metric == "accuracy"
+        heads = ["T", "latency", self.metric, "agreement", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]
+        lines = [heads]
+        for t in self.rows():
+            i = t - 1
+            lines.append(
+                [
+                    str(t),
+                    str(self.latency[i]),
+                    f"{100 * self.accuracy[i]:.2f} %" if percent else f"{self.accuracy[i]:.4g}",
+                    "-" if self.agreement is None else f"{100 * self.agreement[i]:.2f} %",
+                    f"{self.spikes[i]:,.0f}",
+                    f"{self.spikes_per_neuron[i]:.3f}",
+                    f"{self.synops[i]:,.0f}",
+                    f"{self.synops[i] / self.ann_macs:.3f}" if self.ann_macs else "-",
+                ]
+            )
+        if self.ann_accuracy is not None:
+            value = f"{100 * self.ann_accuracy:.2f} %" if percent else f"{self.ann_accuracy:.4g}"
+            lines.append(["ANN", "-", value, "-", "-", "-", f"{self.ann_macs:,} MACs", "1"])
+        if self.schedule == "synchronous":  # T and latency are the same
+            lines = [[c for k, c in enumerate(line) if k != 1] for line in lines]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([*text, f"{self.samples:,} samples; spikes and SynOps per sample"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in lists and numbers."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, np.ndarray):
+                return value.tolist()
+            if isinstance(value, dict):
+                return {k: plain(v) for k, v in value.items()}
+            return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+        found: dict[str, Any] = plain(asdict(self))
+        return {"format": "respike evaluation 1", **found}
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """The result as JSON text, also written to ``path`` if given."""
+        text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
+        if path is not None:
+            with written_whole(path) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Accuracy and cost against timesteps, as a figure, also written to ``path`` (png, svg, pdf) if given."""
+        from ..report import accuracy_figure, save  # a shortcut for users; nothing here depends on it
+
+        figure = accuracy_figure(self)
+        if path is not None:
+            save(figure, path)
+        return figure

@@ -1,0 +1,77 @@
+"""The equations of the neurons, as pure functions of one timestep.
+
+Every layer, and every faster spelling of one, computes what stands here. Tensors are of any shape, as
+long as they broadcast: thresholds and time constants may be numbers, or one value per channel.
+Symbols: ``v_mem`` membrane potential, ``threshold`` θ, ``alpha`` the share of the potential (or of the
+synaptic current) that one timestep leaves over.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def decay(tau: Tensor) -> Tensor:
+    """α = exp(−1/τ), the share left after one timestep; τ in timesteps."""
+    return torch.exp(-1.0 / tau)
+
+
+def filter_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
+    """Exponential synapse, i ← α·(i + I): the order of Sinabs, the new input decays in its own step."""
+    return alpha * (i_syn + current)
+
+
+def integrate(v_mem: Tensor, current: Tensor, alpha: Tensor | None, norm_input: bool) -> Tensor:
+    """v ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1)."""
+    if alpha is None:
+        return v_mem + current
+    return alpha * v_mem + ((1 - alpha) * current if norm_input else current)
+
+
+def leak_compensation(alpha: Tensor, threshold: Tensor) -> Tensor:
+    """(1 − α)·θ/2: what a leak takes, per step, from a membrane that sweeps evenly between 0 and θ.
+
+    Added to the membrane in every step it makes the transfer curve of a LIF neuron that of the IAF
+    neuron, up to the dead zone of half that size: the mean of the potential, θ/2, no longer leaks away.
+    """
+    return (1 - alpha) * threshold / 2
+
+
+def single_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
+    """s = [v ≥ θ]: at most one spike a step."""
+    return (v_mem - threshold >= 0).to(v_mem.dtype)
+
+
+def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Tensor:
+    """s = ⌊v/θ⌋ for v > 0, at most ``most`` a step."""
+    spikes = (v_mem > 0) * torch.div(v_mem, threshold, rounding_mode="trunc").to(v_mem.dtype)
+    return spikes if most is None else spikes.clamp(max=most)
+
+
+def subtract_reset(v_mem: Tensor, spikes: Tensor, amount: Tensor | float) -> Tensor:
+    """Soft reset, v ← v − s·θ: what exceeds the threshold is kept, so no charge is lost."""
+    return v_mem - spikes * amount
+
+
+def constant_reset(v_mem: Tensor, spikes: Tensor, value: float) -> Tensor:
+    """Hard reset, v ← value where the neuron fired; silent neurons keep their potential."""
+    return torch.where(spikes != 0, torch.full_like(v_mem, value), v_mem)
+
+
+def bound_below(v_mem: Tensor, min_v_mem: Tensor) -> Tensor:
+    """v ← max(v, v_min), with the gradient of a ReLU."""
+    return torch.relu(v_mem - min_v_mem) + min_v_mem
+
+
+def iaf_count(
+    current: Tensor, threshold: Tensor, timesteps: Tensor | int, v_init: Tensor, max_spikes: int | None = 1
+) -> Tensor:
+    """Spikes of a soft-reset IAF neuron after T steps of a constant current, in closed form.
+
+    N_T = clip(⌊(T·I + V_0)/θ⌋, 0, n·T) for at most n spikes a step: with V_0 = θ/2 and n = 1 the
+    (T+1)-value quantiser of the clipped ReLU, off by at most θ/2T inside its range (Bu et al.,
+    "Optimal ANN-SNN conversion", ICLR 2022).
+    """
+    count = torch.floor((current * timesteps + v_init) / threshold).clamp(min=0)
+    return count if max_spikes is None else torch.minimum(count, torch.as_tensor(max_spikes * timesteps))

@@ -1,0 +1,47 @@
+"""Recurrent forms: a layer's spikes come back to it, through any module, in the next timestep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from .iaf import IAF
+from .lif import LIF
+
+
+class LIFRecurrent(LIF):
+    """``LIF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
+
+    Args:
+        tau_mem: Membrane time constant in timesteps.
+        rec_connect: Maps spikes ``(batch, ...)`` to a current with as many elements, say ``nn.Linear``.
+        **kwargs: As for ``LIF``.
+
+    Shape:
+        Input ``(batch, time, ...)``; output the same. The feedback of a call's last step is not carried
+        over to the next call (as in Sinabs).
+    """
+
+    def __init__(self, tau_mem: float | Tensor, rec_connect: nn.Module, **kwargs: Any) -> None:
+        super().__init__(tau_mem=tau_mem, **kwargs)
+        self.rec_connect = rec_connect
+
+    def feedback(self, spikes: Tensor) -> Tensor:
+        current: Tensor = self.rec_connect(spikes)
+        return current.reshape(spikes.shape)
+
+
+class IAFRecurrent(IAF):
+    """``IAF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
+
+    Args:
+        rec_connect: Maps spikes ``(batch, ...)`` to a current with as many elements.
+        **kwargs: As for ``IAF``.
+    """
+
+    def __init__(self, rec_connect: nn.Module, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rec_connect = rec_connect
+
+    feedback = LIFRecurrent.feedback

@@ -1,0 +1,60 @@
+"""Squeeze forms: batch and time share the first axis, so that layers fit between convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .exp_leak import ExpLeak
+from .iaf import IAF
+from .lif import LIF
+
+
+class _Squeezed(LIF):
+    """Input and output ``(batch * time, ...)``; one of ``batch_size`` and ``num_timesteps`` is enough."""
+
+    def _init_squeeze(self, batch_size: int | None, num_timesteps: int | None) -> None:
+        if batch_size is None and num_timesteps is None:
+            raise ValueError(f"{type(self).__name__} needs batch_size or num_timesteps")
+        self.batch_size, self.num_timesteps = batch_size, num_timesteps
+
+    def forward(self, input_data: Tensor) -> Tensor:
+        """Spikes ``(batch * time, ...)`` for currents of the same shape.
+
+        Raises:
+            ValueError: the first axis is not ``batch_size * num_timesteps``.
+        """
+        n = len(input_data)
+        batch = self.batch_size or n // (self.num_timesteps or 1)
+        steps = self.num_timesteps or n // batch
+        if batch * steps != n:
+            raise ValueError(
+                f"{type(self).__name__} cannot split {n} rows into batch_size={self.batch_size} "
+                f"x num_timesteps={self.num_timesteps}"
+            )
+        return super().forward(input_data.reshape(batch, steps, *input_data.shape[1:])).flatten(0, 1)
+
+
+class LIFSqueeze(_Squeezed):
+    """``LIF`` for ``(batch * time, ...)``; arguments as there, by name."""
+
+    def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._init_squeeze(batch_size, num_timesteps)
+
+
+class IAFSqueeze(_Squeezed, IAF):
+    """``IAF`` for ``(batch * time, ...)``; arguments as there, by name."""
+
+    def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
+        IAF.__init__(self, **kwargs)
+        self._init_squeeze(batch_size, num_timesteps)
+
+
+class ExpLeakSqueeze(_Squeezed, ExpLeak):
+    """``ExpLeak`` for ``(batch * time, ...)``; arguments as there, by name."""
+
+    def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
+        ExpLeak.__init__(self, **kwargs)
+        self._init_squeeze(batch_size, num_timesteps)

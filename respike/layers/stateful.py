@@ -1,0 +1,126 @@
+"""The base of all layers that remember something from one timestep to the next."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class StatefulLayer(nn.Module):
+    """A layer with named states, each a buffer of shape ``(batch, ...)`` without the time axis.
+
+    States start at their initial value with the first input (or with ``shape``), go on from call to
+    call, and start anew after ``reset_states``. They are not part of the ``state_dict``: a checkpoint
+    holds parameters, not the membrane potentials of whichever batch came last.
+    """
+
+    def __init__(self, state_names: Sequence[str]) -> None:
+        super().__init__()
+        self.state_names = tuple(state_names)
+        for name in self.state_names:
+            self.register_buffer(name, torch.zeros(0), persistent=False)
+        self._fresh = True
+
+    def initial_state(self, name: str, like: Tensor) -> Tensor:
+        """The value a state starts at: zeros, unless a subclass says otherwise."""
+        return torch.zeros_like(like)
+
+    def init_state_with_shape(self, shape: Sequence[int], randomize: bool = False) -> None:
+        """Give all states this shape, ``(batch, ...)``, and their initial (or uniform random) values."""
+        like = next((p for p in self.parameters() if p.is_floating_point()), None)
+        self._fill(torch.zeros(tuple(shape), **_kind(like)))
+        if randomize:
+            self.reset_states(randomize=True)
+
+    def is_state_initialised(self) -> bool:
+        """Whether the states have a shape yet."""
+        return all(getattr(self, name).shape != torch.Size([0]) for name in self.state_names)
+
+    def reset_states(
+        self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None
+    ) -> None:
+        """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1])."""
+        if not self.is_state_initialised():
+            return
+        for name in self.state_names:
+            state: Tensor = getattr(self, name).detach()
+            if randomize:
+                low, high = (value_ranges or {}).get(name, (0.0, 1.0))
+                state = torch.rand_like(state) * (high - low) + low
+            else:
+                state = self.initial_state(name, state)
+            setattr(self, name, state)
+        # Random states are meant for the batch they were drawn for; initial ones fit any.
+        self._fresh = not randomize
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of the parameters and cut the states off from the steps behind them."""
+        super().zero_grad(set_to_none)
+        for name in self.state_names:
+            setattr(self, name, getattr(self, name).detach())
+
+    @property
+    def shape(self) -> torch.Size | None:
+        """Shape of the states, ``(batch, ...)``; None before the first input."""
+        if self.is_state_initialised():
+            return torch.Size(getattr(self, self.state_names[0]).shape)
+        return None
+
+    def _prepare(self, input_data: Tensor) -> None:
+        """States for an input ``(batch, time, ...)``.
+
+        Raises:
+            ValueError: the input has no time axis, or another shape than the states it would go on from.
+        """
+        if input_data.dim() < 2:
+            raise ValueError(
+                f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(input_data.shape)}"
+            )
+        step = input_data[:, 0] if input_data.shape[1] else input_data.sum(1)
+        if self.shape == step.shape:
+            return
+        if not self._fresh:
+            raise ValueError(
+                f"{type(self).__name__} holds states of shape {tuple(self.shape or ())} and got an input for "
+                f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
+            )
+        self._fill(step)
+
+    def _fill(self, like: Tensor) -> None:
+        for name in self.state_names:
+            setattr(self, name, self.initial_state(name, like.detach()))
+        self._fresh = True
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StatefulLayer:
+        # torch refuses to copy tensors that are part of a graph, which states are during training.
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        for key, value in self.__dict__.items():
+            if key == "_buffers":
+                value = {k: None if v is None else v.detach() for k, v in value.items()}
+            elif key == "recordings":
+                value = {k: v.detach() for k, v in value.items()}
+            new.__dict__[key] = copy.deepcopy(value, memo)
+        return new
+
+
+def _kind(like: Tensor | None) -> dict[str, Any]:
+    return {} if like is None else {"dtype": like.dtype, "device": like.device}
+
+
+def reset_states(model: nn.Module) -> None:
+    """Reset the states of every stateful layer in the model, the model itself included."""
+    for layer in model.modules():
+        if isinstance(layer, StatefulLayer):
+            layer.reset_states()
+
+
+def zero_grad(model: nn.Module) -> None:
+    """Zero the gradients and detach the states of every stateful layer, the model itself included."""
+    for layer in model.modules():
+        if isinstance(layer, StatefulLayer):
+            layer.zero_grad()

@@ -1,0 +1,46 @@
+"""Reference ReLU networks with trained weights, and the data sets to judge them on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+from torch import nn
+
+from . import datasets as datasets
+from .mnist import MnistCNN as MnistCNN
+from .mnist import MnistMLP as MnistMLP
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference network: how to build it, and the data set it was trained on."""
+
+    build: Callable[[], nn.Module]
+    dataset: str
+
+
+REGISTRY = {
+    "mnist_cnn": Reference(MnistCNN, "mnist"),
+    "mnist_mlp": Reference(MnistMLP, "mnist"),
+}
+
+
+def load(name: str) -> nn.Module:
+    """A trained reference network, in eval mode.
+
+    Args:
+        name: A key of ``REGISTRY``: ``"mnist_cnn"`` or ``"mnist_mlp"``.
+
+    Raises:
+        ValueError: there is no reference network of that name.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"unknown reference network {name!r}; known: {', '.join(sorted(REGISTRY))}")
+    from safetensors.torch import load as read_safetensors
+
+    model = REGISTRY[name].build()
+    weights = (resources.files("respike.models") / "weights" / f"{name}.safetensors").read_bytes()
+    model.load_state_dict(read_safetensors(weights))
+    return model.eval()

@@ -1,0 +1,39 @@
+"""How figures look and how they are written."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which people who do not see all colours can tell apart.
+BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666", "#56B4E9"
+CYCLE = (BLUE, RED, GREEN, ORANGE, SKY, "#CC79A7")
+
+
+def tidy(axes: Axes) -> None:
+    """No box, a light grid behind the lines."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def save(figure: Figure, path: str | PathLike[str]) -> None:
+    """Write a figure; the ending of ``path`` says how (png, svg, pdf).
+
+    Raises:
+        ValueError: an ending that matplotlib cannot write.
+        FileNotFoundError: the folder does not exist.
+    """
+    ending = Path(path).suffix.lstrip(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if ending not in known:
+        raise ValueError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(sorted(known))}")
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", facecolor="white")
