@@ -99,12 +99,10 @@ def _length(args: tuple[Any, ...]) -> int:
 
 
 def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
-    """A batch of two to four samples to trace with; a single sample is doubled."""
+    """A few samples to trace with."""
 
     def few(x: Any) -> Any:
-        if not isinstance(x, Tensor) or not x.dim():
-            return x
-        return (torch.cat([x, x]) if len(x) == 1 else x[:4]).to(device)
+        return (x[:4] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
 
     return pytree.tree_map(few, args)  # type: ignore[no-any-return]
 

@@ -115,7 +115,9 @@ class Walk:
         steps = next((len(a.values) for a in leaves((args, kwargs)) if isinstance(a, Timed)), None)
         if steps is None:
             return fn(*args, **kwargs)
-        if foldable(node, self.graph):
+        given = zip(leaves((node.args, node.kwargs)), leaves((args, kwargs)), strict=True)
+        together = all(_is_batched(self.graph, a) for a, value in given if isinstance(value, Timed))
+        if together and foldable(node, self.graph):
             return self._folded(node, fn, args, kwargs, steps)
 
         def at(t: int) -> Callable[[Any], Any]:

@@ -116,7 +116,14 @@ def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
 
 def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
     # In-place operations on the input must not reach the caller's data.
-    return model(*pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args))
+    copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
+    try:
+        return model(*copies)
+    except Exception as error:  # user code
+        shapes = ", ".join(str(tuple(x.shape)) for x in _tensors(args))
+        raise ConversionError(
+            f"{type(model).__name__} fails on calibration samples of shape {shapes}: {error}"
+        ) from error
 
 
 def _tensors(args: tuple[Any, ...]) -> list[Tensor]:

@@ -72,7 +72,7 @@ LINEAR: dict[str, Rule] = {
     **_table(Rule(), "constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d"),
     **_table(Rule(), "replication_pad1d replication_pad2d replication_pad3d im2col col2im unfold"),
     # the same values in other places
-    **_table(Rule(), "view _unsafe_view reshape expand permute transpose.int t squeeze squeeze.dim squeeze.dims"),
+    **_table(Rule(), "reshape expand permute transpose.int t squeeze squeeze.dim squeeze.dims"),
     **_table(Rule(), "unsqueeze flatten.using_ints unflatten.int select.int slice.Tensor split.Tensor"),
     **_table(Rule(), "split_with_sizes split.sizes chunk unbind.int narrow movedim.int movedim.intlist"),
     **_table(Rule(), "pixel_shuffle pixel_unshuffle channel_shuffle diagonal numpy_T mT"),
@@ -81,7 +81,7 @@ LINEAR: dict[str, Rule] = {
     "operator.getitem": Rule(),
 }
 
-RESHAPES = frozenset({"aten.view.default", "aten._unsafe_view.default", "aten.reshape.default", "aten.expand.default"})
+RESHAPES = frozenset({"aten.reshape.default", "aten.expand.default"})
 """Operations whose second argument is the shape of the result, possibly with the batch size in it."""
 
 MAXIMA = frozenset(
@@ -98,7 +98,7 @@ _PRODUCT = (
     "multiplies two signals, and the product of two spike trains is not the spike train of the product",
     "take the multiplication (gate, attention, squeeze-and-excitation) out, or keep it analog: analog=[{name!r}]",
 )
-_CURVED = ("is smooth and no firing rate follows it", _REPLACE)
+_CURVED = ("is curved, and no firing rate follows it", _REPLACE)
 _NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=[{name!r}]")
 _BATCH_STATISTICS = (
     "uses the statistics of the batch even in eval mode",

@@ -26,6 +26,8 @@ _IDENTITY = {
     "aten.detach_.default",
     "aten.lift_fresh_copy.default",
 }
+# These need a memory layout that dropping copies, or folding time into the batch, may change.
+_VIEWS = {"aten.view.default", "aten._unsafe_view.default"}
 _DROPOUT = re.compile(r"aten\.(feature_|alpha_|feature_alpha_)?dropout\.default")
 _CAST = re.compile(r"aten\.(_to_copy|to|type_as|_autocast_to.*)\.")
 _BOOKKEEPING = re.compile(r"aten\.(_assert|sym_constrain|_functional_assert)")
@@ -76,18 +78,27 @@ def trace(model: nn.Module, args: tuple[Any, ...]) -> Graph:
 
     Args:
         model: As ``prepare`` leaves it.
-        args: Positional arguments of ``forward``: tensors with two samples or more, also nested.
+        args: Positional arguments of ``forward``: tensors with a sample or more, also nested.
 
     Raises:
         ConversionError: the model's Python code depends on values, or on the batch size.
     """
-    batch = torch.export.Dim("batch")
+    # The tracer takes a batch that is as long as another axis for that axis: try lengths that are rare.
+    for size in (5, 11, 13):
+        lowering = _Lowering(_export(model, _resized(args, size)))
+        graph = lowering.graph()
+        if all(shape[0] is BATCH for shape in graph.inputs.values() if shape):
+            return graph
+    raise ConversionError(f"{type(model).__name__} works for one batch size only; write it for any x.shape[0]")
+
+
+def _export(model: nn.Module, args: tuple[Any, ...]) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=2)
     shapes = pytree.tree_map(lambda x: {0: batch} if isinstance(x, Tensor) and x.dim() else None, args)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(model, args, dynamic_shapes=shapes)
-            program = program.run_decompositions({})
+            return torch.export.export(model, args, dynamic_shapes=shapes).run_decompositions({})
     except Exception as error:  # torch.export raises most things there are
         reason = str(error).strip().split("\n\n")[0]
         raise ConversionError(
@@ -95,7 +106,13 @@ def trace(model: nn.Module, args: tuple[Any, ...]) -> Graph:
             "Usual causes: Python branches on tensor values (use torch.where), or code that works for one "
             "batch size only (use x.shape[0], -1 or flatten instead of a number)"
         ) from error
-    return _Lowering(program).graph()
+
+
+def _resized(args: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+    def fit(x: Any) -> Any:
+        return x[torch.arange(size, device=x.device) % len(x)] if isinstance(x, Tensor) and x.dim() else x
+
+    return pytree.tree_map(fit, args)  # type: ignore[no-any-return]
 
 
 class _Lowering:
@@ -187,6 +204,7 @@ class _Lowering:
         if op == "operator.getitem" and isinstance(n.args[0], torch.fx.Node) and not isinstance(value, Tensor):
             value = None
         shape = self._shape(value) if isinstance(value, Tensor) else None
+        op = "aten.reshape.default" if op in _VIEWS else op
         self.nodes.append(Node(n.name, op, tuple(args), dict(kwargs), path, kind, shape))
         self.values[n.name] = Ref(n.name)
 

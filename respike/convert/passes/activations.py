@@ -136,12 +136,6 @@ def _abs(w: _Writer) -> Ref:
     return w.leaky(w.node.args[0], -1.0)
 
 
-def _softshrink(w: _Writer) -> Ref:
-    x, size = w.node.args[0], float(w.arg(1, 0.5))
-    negative = w.relu(w.add(w.mul(x, -1.0), -size))
-    return w.sum(w.relu(w.add(x, -size)), w.mul(negative, -1.0))
-
-
 def _hardsigmoid(w: _Writer) -> Ref:
     return w.mul(w.above(w.add(w.node.args[0], 3.0), 0.0, 6.0), 1 / 6)
 
@@ -215,8 +209,9 @@ _SPELLINGS: dict[str, Callable[[_Writer], Any]] = {
     "aten.rrelu.default": _rrelu,
     "aten.threshold.default": _threshold,
     "aten.abs.default": _abs,
-    "aten.softshrink.default": _softshrink,
     "aten.hardsigmoid.default": _hardsigmoid,
     "aten.where.self": _where,
+    "aten.where.ScalarSelf": _where,
+    "aten.where.ScalarOther": _where,
     "aten.mul.Tensor": _masked,
 }

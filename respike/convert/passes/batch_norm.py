@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..graph import Graph, Node, Ref, Rewriter
+from ..graph import Graph, Node, Rewriter
 
 _EVAL = "aten._native_batch_norm_legit_no_training.default"
 _GENERAL = "aten.batch_norm.default"
@@ -17,11 +17,11 @@ def spell_batch_norm(graph: Graph) -> Graph:
 
     Requires: weights folded to constants. Ensures: no batch norm with running statistics is left.
     """
-    values: dict[str, Ref] = {}
+    spelled: set[str] = set()
 
     def step(node: Node, rewriter: Rewriter) -> Any:
-        if node.op == "operator.getitem" and node.args[0].name in values:
-            return values[node.args[0].name] if node.args[1] == 0 else None
+        if node.op == "operator.getitem" and node.args[0].name in spelled:
+            return node.args[0] if node.args[1] == 0 else None
         if node.op == _EVAL:
             x, weight, bias, mean, var, _, eps = node.args
         elif node.op == _GENERAL and node.args[5] is False:
@@ -42,7 +42,8 @@ def spell_batch_norm(graph: Graph) -> Graph:
         factor = rewriter.tensor(f"{node.name}_scale", scale.float().reshape(across))
         summand = rewriter.tensor(f"{node.name}_shift", shift.float().reshape(across))
         scaled = rewriter.add(node, "aten.mul.Tensor", x, factor, shape=shape)
-        values[node.name] = rewriter.add(node, "aten.add.Tensor", scaled, summand, shape=shape)
-        return values[node.name]
+        result = rewriter.add(node, "aten.add.Tensor", scaled, summand, shape=shape)
+        spelled.add(result.name)
+        return result
 
     return graph.rewrite(step)
