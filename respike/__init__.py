@@ -6,3 +6,5 @@ from .convert import ConversionError as ConversionError
 from .convert import SpikingNetwork as SpikingNetwork
 from .convert import from_torch as from_torch
 from .evaluation import evaluate as evaluate
+
+__all__ = ["ConversionError", "SpikingNetwork", "evaluate", "from_torch", "layers", "models"]

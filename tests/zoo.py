@@ -116,7 +116,7 @@ def _unequal_residual(s: Any, x: Tensor) -> Tensor:
 
 def _per_sample_loop(s: Any, x: Tensor) -> Tensor:
     y = F.relu(s.a(x))
-    return s.b(torch.stack([row for row in y.unbind(1)], 1).flip(1).roll(1, 2))
+    return s.b(torch.stack(list(y.unbind(1)), 1).flip(1).roll(1, 2))
 
 
 def _batch_mean(s: Any, x: Tensor) -> Tensor:

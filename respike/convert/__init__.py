@@ -3,5 +3,8 @@
 from .errors import ConversionError as ConversionError
 from .errors import ConversionWarning as ConversionWarning
 from .errors import Refusal as Refusal
+from .fanout import FanOut as FanOut
 from .network import SpikingNetwork as SpikingNetwork
 from .pipeline import from_torch as from_torch
+from .pipeline import normal_form as normal_form
+from .pipeline import relative_error as relative_error

@@ -88,7 +88,9 @@ def calibrate(
     streamed = options.threshold != "mse"
     statistics: dict[str, Statistic] = {}
     if streamed:
-        make: Callable[[], Statistic] = Maximum if options.threshold == "max" else lambda: Percentile(options.percentile)
+        make: Callable[[], Statistic] = (
+            Maximum if options.threshold == "max" else lambda: Percentile(options.percentile)
+        )
         statistics = {n.name: make() for n in relus}
     chosen: list[tuple[Any, ...]] = []
     room = min(options.samples, max(1, MEMORY // (4 * plan.peak * (options.timesteps + 1))))
@@ -250,7 +252,6 @@ class _Sequential:
             targets.append(target[index])
             currents.append(flat[:, index])
         return torch.cat(currents, 1), torch.cat(targets)
-
 
 
 def _mean(value: Any) -> Tensor:

@@ -77,10 +77,8 @@ def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
     if not isinstance(batch, Sequence):
         batch = (batch,)
     first = batch[0] if len(batch) else None
-    if count > 1 and isinstance(first, (tuple, list)):
-        args = tuple(first)
-    else:
-        args = tuple(batch[:count])
+    nested = count > 1 and isinstance(first, (tuple, list))
+    args = tuple(batch[0] if nested else batch[:count])
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     if len(args) < count or not tensors:
         raise ConversionError(

@@ -20,9 +20,6 @@ class Refusal:
     why: str
     todo: str
 
-    def __str__(self) -> str:
-        return f"{self.where}: {self.why}; {self.todo}"
-
 
 class ConversionError(ValueError):
     """A network that cannot be converted as it is: nothing was converted, the model is unchanged.
@@ -34,8 +31,11 @@ class ConversionError(ValueError):
 
     def __init__(self, message: str, refusals: Sequence[Refusal] = ()) -> None:
         self.refusals = tuple(refusals)
-        lines = [message, *(f"  {i}. {refusal}" for i, refusal in enumerate(self.refusals, 1))]
-        super().__init__("\n".join(lines))
+        groups: dict[tuple[str, str], list[str]] = {}
+        for refusal in self.refusals:
+            groups.setdefault((refusal.why, refusal.todo), []).append(refusal.where)
+        lines = [f"  {why}:\n    {', '.join(places)}\n    -> {todo}" for (why, todo), places in groups.items()]
+        super().__init__("\n".join([message, *lines]))
 
 
 class ConversionWarning(UserWarning):

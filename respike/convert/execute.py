@@ -33,8 +33,9 @@ Value = Any
 class Mode(Protocol):
     """What becomes of the nodes that are not applied step by step."""
 
-    steps: int
-    """Length of the time axis."""
+    @property
+    def steps(self) -> int:
+        """Length of the time axis."""
 
     def spike(self, node: Node, x: Value) -> Value:
         """The output of a layer of neurons for its current."""
@@ -128,10 +129,10 @@ class Walk:
             return [Timed(torch.stack(parts)) for parts in zip(*results, strict=True)]
         return Timed(torch.stack(results))
 
-    def _folded(
-        self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], steps: int
-    ) -> Value:
-        batched = iter([_is_batched(self.graph, a) if isinstance(a, Ref) else False for a in leaves((node.args, node.kwargs))])
+    def _folded(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], steps: int) -> Value:
+        batched = iter(
+            [_is_batched(self.graph, a) if isinstance(a, Ref) else False for a in leaves((node.args, node.kwargs))]
+        )
 
         def fold(a: Any) -> Any:
             has_batch = next(batched)

@@ -7,7 +7,7 @@ to the neuron's output. That gradient is computed by running the graph once in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,10 +53,9 @@ def fan_out(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
         walk.run(graph.nodes, Analog())
     result = walk.result
     sources = list(walk.sources.values())
+    gradients: Sequence[Tensor | None] = [None] * len(sources)
     if walk.total.requires_grad:
         gradients = torch.autograd.grad(walk.total, sources, allow_unused=True)
-    else:
-        gradients = tuple(None for _ in sources)
     for (name, source), gradient in zip(walk.sources.items(), gradients, strict=True):
         result.events[name] = torch.zeros_like(source.detach()) if gradient is None else gradient.round()
     return result

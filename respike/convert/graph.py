@@ -242,5 +242,4 @@ def function(op: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(operator, name)
         return found
     packet, overload = name.split(".")
-    found = getattr(getattr(torch.ops.aten, packet), overload)
-    return found
+    return getattr(getattr(torch.ops.aten, packet), overload)  # type: ignore[no-any-return]

@@ -72,12 +72,12 @@ class SpikingReLU(nn.Module):
         fire = SingleSpike if self.options.max_spikes == 1 else MaxSpike(self.options.max_spikes)
         start = self.threshold / 2
         if self.options.neuron == "iaf":
-            made: LIF = IAF(self.threshold, fire, v_init=start)  # type: ignore[arg-type]
+            made: LIF = IAF(self.threshold, fire, v_init=start)
         else:
             made = LIF(
                 self.options.tau_mem,
                 spike_threshold=self.threshold,
-                spike_fn=fire,  # type: ignore[arg-type]
+                spike_fn=fire,
                 norm_input=False,
                 v_init=start,
                 leak_compensation=True,
@@ -98,9 +98,7 @@ class SpikingReLU(nn.Module):
     def count(self, current: Tensor, steps: Tensor) -> Tensor:
         """Spikes after ``steps`` of a constant current, in closed form (for IAF), or simulated."""
         if self.options.neuron == "iaf":
-            return equations.iaf_count(
-                current, self.threshold, steps, self.threshold / 2, self.options.max_spikes
-            )
+            return equations.iaf_count(current, self.threshold, steps, self.threshold / 2, self.options.max_spikes)
         longest = int(steps.max())
         shape = torch.broadcast_shapes(current.shape, steps.shape)
         spikes, _ = self.run(current.expand(longest, *shape))

@@ -87,6 +87,27 @@ def from_torch(
     return SpikingNetwork(graph, neurons, timesteps, schedule).eval()
 
 
+def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
+    """The model's graph with a role for every node, before any calibration: does it convert?
+
+    Args:
+        model: Any module; not changed.
+        args: Positional arguments of its forward, batch first.
+        analog: As for ``from_torch``.
+
+    Raises:
+        ConversionError: as ``from_torch``.
+    """
+    return judge(to_graph(prepare(model), args), analog)
+
+
+def relative_error(graph: Graph, model: nn.Module, args: tuple[Any, ...]) -> float:
+    """How far the graph, run as an ANN, is from the model: the largest difference over the largest output."""
+    with torch.no_grad():
+        expected = pytree.tree_leaves(_run(prepare(model), args))
+        return _difference(evaluate_graph(graph, _tensors(args)), [x for x in expected if isinstance(x, Tensor)])
+
+
 def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
     """The normal form of a prepared model, checked to compute the same output.
 

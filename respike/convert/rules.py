@@ -93,22 +93,28 @@ MAXIMA = frozenset(
 )
 """Operations with f(c·x) = c·f(x) for c >= 0, so that f of the sums is the sum of f's increments."""
 
-_REPLACE = "train with ReLU in its place, or keep it analog: analog=[{name!r}]"
+_REPLACE = "train with ReLU in its place, or keep it analog: analog=['NAME', ...]"
 _PRODUCT = (
     "multiplies two signals, and the product of two spike trains is not the spike train of the product",
-    "take the multiplication (gate, attention, squeeze-and-excitation) out, or keep it analog: analog=[{name!r}]",
+    "take the multiplication (gate, attention, squeeze-and-excitation) out, or keep it analog: analog=['NAME', ...]",
 )
 _CURVED = ("is curved, and no firing rate follows it", _REPLACE)
-_NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=[{name!r}]")
+_NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")
 _BATCH_STATISTICS = (
     "uses the statistics of the batch even in eval mode",
     "build it with track_running_stats=True and train those",
 )
 
 REFUSALS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys("mul matmul bmm mm div einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT),
-    **dict.fromkeys("hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid".split(), _CURVED),
-    **dict.fromkeys("softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES),
+    **dict.fromkeys(
+        "mul matmul bmm mm div einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT
+    ),
+    **dict.fromkeys(
+        "hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid".split(), _CURVED
+    ),
+    **dict.fromkeys(
+        "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES
+    ),
     **dict.fromkeys("instance_norm rms_norm linalg_vector_norm local_response_norm".split(), _NORMALISES),
     **dict.fromkeys(
         "_native_batch_norm_legit batch_norm native_batch_norm".split(),
@@ -117,11 +123,14 @@ REFUSALS: dict[str, tuple[str, str]] = {
 }
 """By the operation's name without namespace and overload: why it is refused, and what to do."""
 
-_UNKNOWN = ("has no rule: nobody has said yet what it is in time", "keep it analog: analog=[{name!r}], or add a rule")
+_UNKNOWN = (
+    "has no rule: nobody has said yet what it is in time",
+    "keep it analog: analog=['NAME', ...], or add a rule",
+)
 
 
 def refusal(op: str) -> tuple[str, str]:
-    """Why the operation is refused, and what to do with the placeholder ``name``."""
+    """Why the operation is refused, and what to do."""
     short = op.split(".")[1] if "." in op else op
     why, todo = REFUSALS.get(short, _UNKNOWN)
     return f"{short} {why}", todo

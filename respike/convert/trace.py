@@ -49,9 +49,7 @@ def prepare(model: nn.Module) -> nn.Module:
         else:
             break
     if isinstance(model, torch.jit.ScriptModule):
-        raise ConversionError(
-            "a scripted model has lost its Python code; convert the nn.Module it was made from"
-        )
+        raise ConversionError("a scripted model has lost its Python code; convert the nn.Module it was made from")
     try:
         twin = copy.deepcopy(model)
     except Exception as error:  # user code: __deepcopy__, generators, open files, ...
@@ -98,7 +96,8 @@ def _export(model: nn.Module, args: tuple[Any, ...]) -> torch.export.ExportedPro
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.export.export(model, args, dynamic_shapes=shapes).run_decompositions({})
+            program: torch.export.ExportedProgram = torch.export.export(model, args, dynamic_shapes=shapes)
+            return program.run_decompositions({})  # type: ignore[no-any-return]
     except Exception as error:  # torch.export raises most things there are
         reason = str(error).strip().split("\n\n")[0]
         raise ConversionError(

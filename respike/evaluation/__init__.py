@@ -3,3 +3,4 @@
 from .evaluate import evaluate as evaluate
 from .result import Evaluation as Evaluation
 from .result import LayerActivity as LayerActivity
+from .result import comparison as comparison

@@ -148,7 +148,9 @@ def _split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...
         elif isinstance(items[0], (tuple, list)):
             yield tuple(items[0]), items[1]
         elif len(items) <= inputs:
-            raise ValueError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items, got {len(items)}")
+            raise ValueError(
+                f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items, got {len(items)}"
+            )
         else:
             yield tuple(items[:inputs]), items[inputs]
 

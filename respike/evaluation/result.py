@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -102,31 +103,7 @@ class Evaluation:
         return sorted({2**k for k in range(self.timesteps.bit_length()) if 2**k <= self.timesteps} | {self.timesteps})
 
     def __str__(self) -> str:
-        percent = self.metric == "accuracy"
-        heads = ["T", "latency", self.metric, "agreement", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]
-        lines = [heads]
-        for t in self.rows():
-            i = t - 1
-            lines.append(
-                [
-                    str(t),
-                    str(self.latency[i]),
-                    f"{100 * self.accuracy[i]:.2f} %" if percent else f"{self.accuracy[i]:.4g}",
-                    "-" if self.agreement is None else f"{100 * self.agreement[i]:.2f} %",
-                    f"{self.spikes[i]:,.0f}",
-                    f"{self.spikes_per_neuron[i]:.3f}",
-                    f"{self.synops[i]:,.0f}",
-                    f"{self.synops[i] / self.ann_macs:.3f}" if self.ann_macs else "-",
-                ]
-            )
-        if self.ann_accuracy is not None:
-            value = f"{100 * self.ann_accuracy:.2f} %" if percent else f"{self.ann_accuracy:.4g}"
-            lines.append(["ANN", "-", value, "-", "-", "-", f"{self.ann_macs:,} MACs", "1"])
-        if self.schedule == "synchronous":  # T and latency are the same
-            lines = [[c for k, c in enumerate(line) if k != 1] for line in lines]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([*text, f"{self.samples:,} samples; spikes and SynOps per sample"])
+        return _table(self, [(self, t) for t in self.rows()])
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""
@@ -157,3 +134,38 @@ class Evaluation:
         if path is not None:
             save(figure, path)
         return figure
+
+
+def comparison(results: Sequence[Evaluation]) -> str:
+    """A table with one row for each result, at its longest run: networks calibrated for different T."""
+    return _table(results[0], [(result, result.timesteps) for result in results])
+
+
+def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
+    lines = [["T", "latency", first.metric, "agreement", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]]
+    lines += [_row(result, t) for result, t in rows]
+    if first.ann_accuracy is not None:
+        lines.append(["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", f"{first.ann_macs:,} MACs", "1"])
+    if first.schedule == "synchronous":  # T and latency are the same
+        lines = [[cell for k, cell in enumerate(line) if k != 1] for line in lines]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join([*text, f"{first.samples:,} samples; spikes and SynOps per sample"])
+
+
+def _row(result: Evaluation, t: int) -> list[str]:
+    i = t - 1
+    return [
+        str(t),
+        str(result.latency[i]),
+        _score(result, result.accuracy[i]),
+        "-" if result.agreement is None else f"{100 * result.agreement[i]:.2f} %",
+        f"{result.spikes[i]:,.0f}",
+        f"{result.spikes_per_neuron[i]:.3f}",
+        f"{result.synops[i]:,.0f}",
+        f"{result.synops[i] / result.ann_macs:.3f}" if result.ann_macs else "-",
+    ]
+
+
+def _score(result: Evaluation, value: float) -> str:
+    return f"{100 * value:.2f} %" if result.metric == "accuracy" else f"{value:.4g}"

@@ -30,15 +30,14 @@ def transfer_curve(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor:
         ValueError: ``currents`` is not one-dimensional, or ``timesteps`` is below 1.
     """
     if currents.dim() != 1 or timesteps < 1:
-        raise ValueError(
-            f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}"
-        )
+        raise ValueError(f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}")
     theta = neuron.spike_threshold
     channels = () if theta is None else tuple(theta.shape)
     drive = currents.reshape(-1, 1, *[1] * len(channels)).expand(-1, timesteps, *channels)
     probe = copy.deepcopy(neuron)
     probe.reset_states()
-    return probe(drive if channels else drive.unsqueeze(-1)).sum(1).div(timesteps).reshape(-1, *channels)
+    spikes: Tensor = probe(drive if channels else drive.unsqueeze(-1))
+    return spikes.sum(1).div(timesteps).reshape(-1, *channels)
 
 
 def closed_form(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
@@ -48,9 +47,9 @@ def closed_form(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
     potential follows v_k = v_r·α^k + I'·(1 − α^k)/(1 − α) from the reset value v_r (also its start) and
     first reaches θ after k = ⌈log((I' − θ(1−α)) / (I' − v_r(1−α))) / log α⌉ steps, so N_T = ⌊T/k⌋.
     """
-    theta, v_init = neuron.spike_threshold, neuron.v_init
-    if theta is None or neuron.min_v_mem is not None or neuron.alpha_syn_calculated is not None:
+    if neuron.spike_threshold is None or neuron.min_v_mem is not None or neuron.alpha_syn_calculated is not None:
         return None
+    theta, v_init = neuron.spike_threshold.detach(), neuron.v_init
     if bool((v_init >= theta).any()) or neuron.leak_compensation:
         return None
     shape = [-1] + [1] * theta.dim()
@@ -60,16 +59,16 @@ def closed_form(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
         if isinstance(neuron.spike_fn, MaxSpike):
             most = neuron.spike_fn.max_num_spikes_per_bin
         elif neuron.spike_fn in limits:
-            most = limits[neuron.spike_fn]  # type: ignore[index]
+            most = limits[neuron.spike_fn]
         else:
             return None
-        return equations.iaf_count(current, theta.detach(), timesteps, v_init, most) / timesteps
+        return equations.iaf_count(current, theta, timesteps, v_init, most) / timesteps
     alpha, reset = neuron.alpha_mem_calculated, neuron.reset_fn
     if alpha is None or not isinstance(reset, MembraneReset) or neuron.spike_fn is not SingleSpike:
         return None
     if bool((v_init != reset.reset_value).any()):
         return None
-    alpha, theta = alpha.detach(), theta.detach()
+    alpha = alpha.detach()
     drive = (1 - alpha) * current if neuron.norm_input else current
     ratio = (drive - theta * (1 - alpha)) / (drive - reset.reset_value * (1 - alpha))
     period = torch.ceil(torch.log(ratio) / torch.log(alpha)).clamp(min=1)

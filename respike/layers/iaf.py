@@ -36,7 +36,7 @@ class IAF(LIF):
     def __init__(
         self,
         spike_threshold: float | Tensor = 1.0,
-        spike_fn: SpikeFn = MultiSpike,  # type: ignore[assignment]
+        spike_fn: SpikeFn = MultiSpike,
         reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
         surrogate_grad_fn: Surrogate = SingleExponential(),  # noqa: B008 (frozen)
         tau_syn: float | Tensor | None = None,

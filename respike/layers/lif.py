@@ -59,7 +59,7 @@ class LIF(StatefulLayer):
         tau_mem: float | Tensor,
         tau_syn: float | Tensor | None = None,
         spike_threshold: float | Tensor | None = 1.0,
-        spike_fn: SpikeFn | None = MultiSpike,  # type: ignore[assignment]
+        spike_fn: SpikeFn | None = MultiSpike,
         reset_fn: ResetFn | None = MembraneSubtract(),  # noqa: B008 (frozen)
         surrogate_grad_fn: Surrogate | None = SingleExponential(),  # noqa: B008 (frozen)
         min_v_mem: float | None = None,
@@ -82,6 +82,7 @@ class LIF(StatefulLayer):
         self.recordings: dict[str, Tensor] = {}
         self.spike_threshold = _constant("spike_threshold", spike_threshold, positive=True)
         self.min_v_mem = _constant("min_v_mem", min_v_mem)
+        self.v_init: Tensor
         self.register_buffer("v_init", torch.as_tensor(v_init, dtype=torch.get_default_dtype()))
         self._set_time_constants(tau_mem, tau_syn)
         if shape is not None:
@@ -112,8 +113,7 @@ class LIF(StatefulLayer):
 
     def initial_state(self, name: str, like: Tensor) -> Tensor:
         if name == "v_mem":
-            v_init: Tensor = self.v_init
-            return v_init.to(like).expand(like.shape).clone()
+            return self.v_init.to(like).expand(like.shape).clone()
         return torch.zeros_like(like)
 
     def step(self, current: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -180,10 +180,8 @@ class LIF(StatefulLayer):
         wanted = ("tau_mem", "tau_syn", "alpha_mem", "alpha_syn", "spike_threshold", "min_v_mem")
         given = {name: getattr(self, name, None) for name in wanted}
         parts = [f"{name}={_short(value)}" for name, value in given.items() if value is not None]
-        if type(self.spike_fn) is type:
-            parts.append(f"spike_fn={self.spike_fn.__name__}")
-        elif self.spike_fn is not None:
-            parts.append(f"spike_fn={self.spike_fn}")
+        if self.spike_fn is not None:
+            parts.append(f"spike_fn={getattr(self.spike_fn, '__name__', self.spike_fn)}")
         return ", ".join(parts)
 
 

@@ -72,4 +72,4 @@ class MaxSpike:
     max_num_spikes_per_bin: int | None = None
 
     def apply(self, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate, /) -> Any:
-        return _AtMost.apply(v_mem, spike_threshold, surrogate_grad_fn, self.max_num_spikes_per_bin)  # type: ignore[no-untyped-call]
+        return _AtMost.apply(v_mem, spike_threshold, surrogate_grad_fn, self.max_num_spikes_per_bin)

@@ -40,9 +40,7 @@ class StatefulLayer(nn.Module):
         """Whether the states have a shape yet."""
         return all(getattr(self, name).shape != torch.Size([0]) for name in self.state_names)
 
-    def reset_states(
-        self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None
-    ) -> None:
+    def reset_states(self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None) -> None:
         """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1])."""
         if not self.is_state_initialised():
             return
@@ -77,9 +75,7 @@ class StatefulLayer(nn.Module):
             ValueError: the input has no time axis, or another shape than the states it would go on from.
         """
         if input_data.dim() < 2:
-            raise ValueError(
-                f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(input_data.shape)}"
-            )
+            raise ValueError(f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
         step = input_data[:, 0] if input_data.shape[1] else input_data.sum(1)
         if self.shape == step.shape:
             return

@@ -60,7 +60,7 @@ class MultiGaussian:
 
 @dataclass(frozen=True)
 class SingleExponential:
-    """exp(−|v − θ|/wθ)/wθ (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w."""
+    """The density exp(−|v − θ|/wθ)/wθ (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w."""
 
     grad_width: float = 0.5
     grad_scale: float = 1.0

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..evaluation import Evaluation
-from .style import BLUE, GREEN, GREY, RED, tidy
+from .style import BLUE, GREEN, GREY, ORANGE, RED, SKY, tidy
+
+LINES = (BLUE, ORANGE, GREEN, SKY, GREY)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def accuracy_figure(result: Evaluation, title: str = "") -> Figure:
-    """Left: accuracy and agreement with the ANN. Right: synaptic operations beside the ANN's."""
+def accuracy_figure(results: Evaluation | Mapping[str, Evaluation], title: str = "") -> Figure:
+    """Accuracy (left) and synaptic operations (right) against time, the ANN's as dashed lines.
+
+    Args:
+        results: One result, or several by name, say networks calibrated for different T.
+        title: Above both panels.
+    """
     from matplotlib.figure import Figure
 
+    named = {"SNN": results} if isinstance(results, Evaluation) else dict(results)
+    first = next(iter(named.values()))
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _accuracy(left, result)
-    _cost(right, result)
+    _accuracy(left, named)
+    _cost(right, named)
     for axes in (left, right):
         tidy(axes)
-        # A line of 1 to T steps, marked at whole steps.
-        axes.set_xlabel("timesteps per layer" if result.schedule == "layerwise" else "timesteps")
+        axes.set_xlabel("timesteps per layer" if first.schedule == "layerwise" else "timesteps")
         axes.set_xlim(left=0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     if title:
@@ -33,30 +44,45 @@ def accuracy_figure(result: Evaluation, title: str = "") -> Figure:
     return figure
 
 
-def _accuracy(axes: Axes, result: Evaluation) -> None:
-    t = np.arange(1, result.timesteps + 1)
-    percent = result.metric == "accuracy"
+def _accuracy(axes: Axes, named: dict[str, Evaluation]) -> None:
+    first = next(iter(named.values()))
+    percent = first.metric == "accuracy"
     scale = 100 if percent else 1
-    marks = {"marker": "o", "markersize": 3.5} if result.timesteps <= 40 else {}
-    axes.plot(t, scale * result.accuracy, color=BLUE, label=f"SNN {result.metric}", **marks)  # type: ignore[arg-type]
-    if result.agreement is not None:
-        axes.plot(t, 100 * result.agreement, color=GREEN, linestyle=":", label="agreement with the ANN")
-    if result.ann_accuracy is not None:
-        value = scale * result.ann_accuracy
+    for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
+        values = scale * result.accuracy
+        axes.plot(_clock(result), values, color=colour, label=_label(name, named), marker="o", markersize=3)
+        text = f"{values[-1]:.2f}" if percent else f"{values[-1]:.4g}"
+        axes.annotate(
+            text, (result.timesteps, values[-1]), (0, -13), textcoords="offset points", fontsize=8, ha="center"
+        )
+    if len(named) == 1 and first.agreement is not None:
+        axes.plot(_clock(first), 100 * first.agreement, color=GREEN, linestyle=":", label="agreement with the ANN")
+    if first.ann_accuracy is not None:
+        value = scale * first.ann_accuracy
         text = f"ANN {value:.2f} %" if percent else f"ANN {value:.4g}"
         axes.axhline(value, color=RED, linestyle="--", linewidth=1.2, label=text)
-    axes.set_ylabel(f"{result.metric} (%)" if percent else result.metric)
-    axes.set_title(f"{result.metric} against time, {result.samples:,} samples", fontsize=10)
+    axes.set_ylabel(f"{first.metric} (%)" if percent else first.metric)
+    axes.set_title(f"{first.metric} against time, {first.samples:,} samples", fontsize=10)
     axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
-def _cost(axes: Axes, result: Evaluation) -> None:
-    t = np.arange(1, result.timesteps + 1)
-    axes.plot(t, result.synops / 1e6, color=BLUE, label="SNN: SynOps (additions)")
-    axes.axhline(result.ann_macs / 1e6, color=RED, linestyle="--", linewidth=1.2, label="ANN: MACs (multiply + add)")
-    if result.macs.any():
-        axes.plot(t, result.macs / 1e6, color=GREY, linestyle=":", label="SNN: MACs on the analog input")
+def _cost(axes: Axes, named: dict[str, Evaluation]) -> None:
+    first = next(iter(named.values()))
+    for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
+        label = f"{_label(name, named)}: SynOps (additions)" if len(named) == 1 else name
+        axes.plot(_clock(result), result.synops / 1e6, color=colour, label=label, marker="o", markersize=3)
+    axes.axhline(first.ann_macs / 1e6, color=RED, linestyle="--", linewidth=1.2, label="ANN: MACs (multiply + add)")
+    if len(named) == 1 and first.macs.any():
+        axes.plot(_clock(first), first.macs / 1e6, color=GREY, linestyle=":", label="SNN: MACs on the analog input")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("million per sample")
-    axes.set_title("cost against time", fontsize=10)
+    axes.set_title("synaptic operations against time", fontsize=10)
     axes.legend(frameon=False, loc="upper left", fontsize=9)
+
+
+def _clock(result: Evaluation) -> NDArray[np.int64]:
+    return np.arange(1, result.timesteps + 1)
+
+
+def _label(name: str, named: dict[str, Evaluation]) -> str:
+    return name if len(named) == 1 else f"calibrated for {name}"

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def curve_figure(timesteps: Sequence[int] = (4, 16, 64), taus: Sequence[float] = (5.0, 20.0), points: int = 601) -> Figure:
+def curve_figure(
+    timesteps: Sequence[int] = (4, 16, 64), taus: Sequence[float] = (5.0, 20.0), points: int = 601
+) -> Figure:
     """IAF for several T; LIF for several τ, without and with leak compensation; residuals below.
 
     Currents are in units of the threshold. The clipped ReLU is what a neuron with at most one spike a
@@ -64,8 +66,8 @@ def _rate(neuron: LIF, current: Tensor, timesteps: int) -> Tensor:
 
 
 def _iaf() -> LIF:
-    return IAF(spike_fn=SingleSpike, v_init=0.5)  # type: ignore[arg-type]
+    return IAF(spike_fn=SingleSpike, v_init=0.5)
 
 
 def _lif(tau: float, compensated: bool) -> LIF:
-    return LIF(tau, spike_fn=SingleSpike, norm_input=False, v_init=0.5, leak_compensation=compensated)  # type: ignore[arg-type]
+    return LIF(tau, spike_fn=SingleSpike, norm_input=False, v_init=0.5, leak_compensation=compensated)

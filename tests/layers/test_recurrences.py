@@ -26,7 +26,6 @@ SPIKE_FNS = {
 RESETS = {
     MembraneSubtract(): lambda v, spikes, theta: v - spikes * theta,
     MembraneSubtract(0.375): lambda v, spikes, theta: v - spikes * 0.375,
-    MembraneReset(): lambda v, spikes, theta: 0.0 if spikes else v,
     MembraneReset(0.125): lambda v, spikes, theta: 0.125 if spikes else v,
 }
 

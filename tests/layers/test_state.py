@@ -1,7 +1,5 @@
 """States go on from call to call, start anew on request, and never leave the layer."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -30,7 +28,9 @@ LAYERS = {
     "LIF": lambda **kwargs: LIF(5.0, 3.0, min_v_mem=-0.5, v_init=0.25, norm_input=False, **kwargs),
     "LIF alphas": lambda **kwargs: LIF(5.0, 3.0, train_alphas=True, norm_input=False, **kwargs),
     "LIF per channel": lambda **kwargs: LIF(torch.tensor([2.0, 5.0, 9.0]), v_init=torch.tensor([0, 0.5, 1]), **kwargs),
-    "LIF hard": lambda **kwargs: LIF(5.0, norm_input=False, spike_fn=SingleSpike, reset_fn=MembraneReset(0.5), **kwargs),
+    "LIF hard": lambda **kwargs: LIF(
+        5.0, norm_input=False, spike_fn=SingleSpike, reset_fn=MembraneReset(0.5), **kwargs
+    ),
     "ExpLeak": lambda **kwargs: ExpLeak(5.0, **kwargs),
     "IAFRecurrent": lambda **kwargs: IAFRecurrent(connection(), spike_fn=MaxSpike(2), **kwargs),
     "LIFRecurrent": lambda **kwargs: LIFRecurrent(5.0, connection(), tau_syn=2.0, norm_input=False, **kwargs),
@@ -119,7 +119,11 @@ def test_two_layers_share_no_memory_of_their_starting_potential():
 @pytest.mark.parametrize("helper", [reset_states, zero_grad])
 @pytest.mark.parametrize(
     "wrap",
-    [lambda *layers: layers[0], nn.Sequential, lambda *layers: nn.ModuleDict({"a": nn.Sequential(nn.ModuleList(layers))})],
+    [
+        lambda *layers: layers[0],
+        nn.Sequential,
+        lambda *layers: nn.ModuleDict({"a": nn.Sequential(nn.ModuleList(layers))}),
+    ],
     ids=["bare", "sequential", "nested"],
 )
 @pytest.mark.parametrize("name", ["LIF", "LIFRecurrent"])  # Sinabs skips layers that have children

@@ -57,7 +57,9 @@ class _Writer:
         return self.rewriter.add(self.node, "aten.add.Tensor", x, y)
 
     def relu(self, x: Ref, cap: float | None = None) -> Ref:
-        return self.rewriter.add(self.node, RELU, x, **({} if cap is None else {"cap": cap}))
+        if cap is None:
+            return self.rewriter.add(self.node, RELU, x)
+        return self.rewriter.add(self.node, RELU, x, cap=cap)
 
     def above(self, x: Ref, low: Number, cap: float | None = None) -> Ref:
         """max(x, low), at most low + cap."""
@@ -176,7 +178,7 @@ def _comparison(w: _Writer, condition: Any) -> tuple[Ref, Number, bool] | None:
 
 
 def _masked(w: _Writer) -> Ref | None:
-    """x · (x > 0), the mask as bool or cast to a number."""
+    """X · (x > 0), the mask as bool or cast to a number."""
     for x, mask in (w.node.args[:2], w.node.args[1::-1]):
         made = w.rewriter.find(mask)
         if made is not None and made.op in ("aten._to_copy.default", "aten.to.dtype"):

@@ -13,7 +13,7 @@ _GENERAL = "aten.batch_norm.default"
 
 
 def spell_batch_norm(graph: Graph) -> Graph:
-    """y = (x − mean) / sqrt(var + eps) · weight + bias, computed in float64.
+    """Y = (x − mean) / sqrt(var + eps) · weight + bias, computed in float64.
 
     Requires: weights folded to constants. Ensures: no batch norm with running statistics is left.
     """

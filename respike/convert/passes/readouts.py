@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..graph import BATCH, Graph, Node, Ref, Rewriter, map_leaves
 from ..rules import Role
+from .prune import prune
 from .scales import fold_scales
 
 
@@ -45,4 +46,4 @@ def correct_readouts(graph: Graph, missing: dict[str, Tensor]) -> Graph:
         return corrected.get(arg.name, arg) if isinstance(arg, Ref) else arg
 
     result = graph.rewrite(step)
-    return fold_scales(replace(result, outputs=[swap(o) for o in result.outputs]))
+    return prune(fold_scales(replace(result, outputs=[swap(o) for o in result.outputs])))

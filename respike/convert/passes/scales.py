@@ -16,7 +16,7 @@ _SUMMANDS = {"aten.add.Tensor", "aten.add.Scalar", "aten.sub.Tensor", "aten.sub.
 
 
 def fold_scales(graph: Graph) -> Graph:
-    """y = (W·x + b)·s + c becomes y = (s·W)·x + (s·b + c) where nothing else reads W·x + b.
+    """Y = (W·x + b)·s + c becomes y = (s·W)·x + (s·b + c) where nothing else reads W·x + b.
 
     Requires: batch norm spelled as factor and summand.
     """

@@ -38,7 +38,7 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
             role = Role.HEAD
         if role is None:
             why, todo = refusal(node.op)
-            refused.append(Refusal(node.where, why, todo.format(name=node.path or node.name)))
+            refused.append(Refusal(node.where, why, todo))
             role = Role.LINEAR  # so that later nodes are judged on their own
         roles[node.name] = role
     _check_names(graph, analog, used)
@@ -46,8 +46,9 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
         raise ConversionError(_headline(refused), refused)
     if Role.SPIKE not in roles.values():
         raise ConversionError(
-            "there is no ReLU in this network, so nothing to convert; its outputs are "
-            "an affine function of its input" if not analog else "every ReLU was kept analog, nothing is left to convert"
+            "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
+            if not analog
+            else "every ReLU was kept analog, nothing is left to convert"
         )
     return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes])
 

@@ -1,0 +1,246 @@
+"""The command line: arguments in, one call each, a table or JSON out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+THREE_WAYS = "Models are named mnist_cnn, torchvision:resnet18, or package.module:callable."
+
+
+def _steps(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    """Comma-separated numbers of timesteps."""
+    try:
+        steps = [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of whole numbers such as 4,8,16") from None
+    if min(steps) < 1:
+        raise click.BadParameter("timesteps must be 1 or more")
+    return sorted(set(steps))
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def apply(fn: Any) -> Any:
+        for decorator in reversed(decorators):
+            fn = decorator(fn)
+        return fn
+
+    return apply
+
+
+_out = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the figure here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_model = _options(
+    click.argument("model"),
+    click.option("--weights", type=click.Path(path_type=Path), help="State dict, .safetensors or .pt."),
+    click.option("--calibration", default="mnist", show_default=True, help="Inputs to calibrate with."),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Where torchvision's data sets lie or go."),
+    click.option("--image-size", default=224, show_default=True, help="Of folder: data sets, in pixels."),
+)
+_conversion = _options(
+    click.option("-T", "--timesteps", default=16, show_default=True, help="Timesteps to calibrate for."),
+    click.option("--threshold", type=click.Choice(["mse", "max", "percentile"]), default="mse", show_default=True),
+    click.option("--percentile", default=99.9, show_default=True, help="For --threshold percentile."),
+    click.option("--granularity", type=click.Choice(["channel", "layer"]), default="channel", show_default=True),
+    click.option("--neuron", type=click.Choice(["iaf", "lif"]), default="iaf", show_default=True),
+    click.option("--tau-mem", default=20.0, show_default=True, help="Time constant of lif, in timesteps."),
+    click.option("--max-spikes", default=1, show_default=True, help="Most spikes of a neuron in one timestep."),
+    click.option(
+        "--schedule", type=click.Choice(["synchronous", "layerwise"]), default="synchronous", show_default=True
+    ),
+    click.option("--correction", type=click.Choice(["none", "bias"]), default="bias", show_default=True),
+    click.option("--analog", multiple=True, help="Module to keep analog; may be given several times."),
+    click.option("--samples", default=512, show_default=True, help="Most calibration samples used."),
+    click.option("--seed", default=0, show_default=True),
+)
+_CONVERSION = [
+    "timesteps",
+    "threshold",
+    "percentile",
+    "granularity",
+    "neuron",
+    "tau_mem",
+    "max_spikes",
+    "schedule",
+    "correction",
+    "analog",
+    "samples",
+    "seed",
+]
+
+
+def _guarded(fn: Any) -> Any:
+    """Errors a user can mend become one message and exit code 1, Ctrl-C becomes 130; others keep their traceback."""
+
+    @wraps(fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from .convert import ConversionError
+        from .sources import SourceError
+
+        try:
+            return fn(*args, **kwargs)
+        except (ConversionError, SourceError, FileNotFoundError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was half-written", err=True)
+            sys.exit(130)
+
+    return run
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{line} ...", nl=False, err=True)
+
+
+def _said() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _convert(model: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    """The network a name stands for, and the spiking network made from it."""
+    from . import sources
+    from .convert import from_torch
+
+    ann = sources.find_model(model, options["weights"])
+    calibration = sources.find_calibration(options["calibration"], options["data_dir"], options["image_size"])
+    snn = from_torch(ann, calibration, progress=_say, **{name: options[name] for name in _CONVERSION})
+    _said()
+    return ann, snn
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="respike")
+def main() -> None:
+    """Turn a trained ReLU network into a spiking network that does the same job.
+
+    Start with `respike demo`: it converts a trained MNIST network and shows its accuracy growing with the
+    number of timesteps. Then `respike evaluate` does the same for yours.
+    """
+
+
+@main.command()
+@click.option(
+    "-T",
+    "--timesteps",
+    callback=_steps,
+    metavar="T,T,...",
+    default="2,4,8,16",
+    show_default=True,
+    help="One network for each.",
+)
+@click.option("--samples", default=10_000, show_default=True, type=click.IntRange(1, 10_000), help="Test images used.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="respike-demo.png", show_default=True
+)
+@_json
+@_guarded
+def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> None:
+    """Convert the MNIST CNN that ships with respike and judge it on the test images.
+
+    For each T a network is calibrated on 512 unlabelled training images, then run on the 10,000 test images.
+    Takes a few minutes on two cores; --samples 1000 is a quick look.
+    """
+    from torch.utils.data import Subset
+
+    from . import from_torch, models
+    from .evaluation import comparison, evaluate
+    from .report import accuracy_figure, save
+
+    ann = models.load("mnist_cnn")
+    calibration = models.datasets.calibration()
+    test = Subset(models.datasets.load("mnist"), range(samples))
+    results = {}
+    for t in timesteps:
+        snn = from_torch(ann, calibration, t, progress=_say)
+        _said()
+        results[f"T = {t}"] = evaluate(snn, test, ann=ann)
+    if as_json:
+        click.echo(json.dumps({name: result.as_dict() for name, result in results.items()}))
+    else:
+        click.echo("MNIST CNN, four layers of integrate-and-fire neurons, one network calibrated for each T\n")
+        click.echo(comparison(list(results.values())))
+    save(accuracy_figure(results, "MNIST CNN as a spiking network"), output)
+    click.echo(f"figure: {output}", err=as_json)
+
+
+@main.command(epilog=THREE_WAYS)
+@_model
+@_conversion
+@_json
+@_guarded
+def convert(model: str, as_json: bool, **options: Any) -> None:
+    """Convert MODEL and show each spiking layer: neuron, size, thresholds, fan-out.
+
+    A network that cannot become spiking is refused with a list of the nodes in the way.
+    --calibration random:3x64x64 is enough to see whether a network converts at all.
+    """
+    _, snn = _convert(model, options)
+    click.echo(json.dumps(snn.as_dict()) if as_json else snn.summary())
+
+
+@main.command(epilog=THREE_WAYS)
+@_model
+@click.option("--data", default="mnist", show_default=True, help="Labelled test data, named as for --calibration.")
+@click.option("--batch-size", default=100, show_default=True)
+@_conversion
+@_out
+@_json
+@_guarded
+def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
+
+    Data sets are named mnist, fashion_mnist, folder:DIR, FILE.npz or FILE.safetensors (arrays x and y).
+    """
+    from . import sources
+    from .evaluation import evaluate as judge
+    from .report import save
+
+    test = sources.find_test_data(data, options["data_dir"], options["image_size"])
+    ann, snn = _convert(model, options)
+    try:
+        result = judge(snn, test, ann=ann, batch_size=batch_size)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(result.to_json() if as_json else str(result))
+    if output is not None:
+        save(result.plot(), output)
+        click.echo(f"figure: {output}", err=as_json)
+
+
+@main.command()
+@click.option(
+    "-T",
+    "--timesteps",
+    callback=_steps,
+    metavar="T,T,...",
+    default="4,16,64",
+    show_default=True,
+    help="For IAF; LIF takes the largest.",
+)
+@click.option(
+    "--tau", "taus", type=float, multiple=True, default=(5.0, 20.0), show_default=True, help="Of LIF, in timesteps."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="curves.png", show_default=True
+)
+@_guarded
+def curve(timesteps: list[int], taus: tuple[float, ...], output: Path) -> None:
+    """Draw the transfer curves of IAF and LIF neurons beside the ReLU they stand in for.
+
+    The firing rate of each neuron against a constant current; below, what is left between it and the
+    clipped ReLU.
+    """
+    from .report import curve_figure, save
+
+    if min(taus) <= 0:
+        raise click.BadParameter("time constants must be positive", param_hint="--tau")
+    save(curve_figure(timesteps, taus), output)
+    click.echo(f"figure: {output}")

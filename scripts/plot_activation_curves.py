@@ -1,0 +1,9 @@
+"""Draw the transfer curves of IAF and LIF neurons beside the ReLU: the same as ``respike curve``.
+
+python scripts/plot_activation_curves.py -T 4,16,64 --tau 5 --tau 20 -o curves.png
+"""
+
+from respike.cli import curve
+
+if __name__ == "__main__":
+    curve()

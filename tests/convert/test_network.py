@@ -1,0 +1,116 @@
+"""The spiking network as a user meets it: calls, streams, blocks, devices, words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import respike
+
+
+def make(timesteps: int = 8, scale: float = 1.0, **options: object) -> tuple[respike.SpikingNetwork, torch.Tensor]:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)
+    )
+    x = torch.rand(10, 1, 8, 8)
+    return respike.from_torch(model, scale * x, timesteps, **options), x
+
+
+def test_calls_do_not_depend_on_each_other() -> None:
+    snn, x = make()
+    first = snn(x)
+    snn(1 - x)
+    snn.simulate(x[:3], timesteps=5)
+    assert torch.equal(snn(x), first)
+    torch.testing.assert_close(snn(x[:3]), first[:3])
+
+
+def test_simulate_ends_where_a_call_ends() -> None:
+    snn, x = make()
+    steps = snn.simulate(x, timesteps=20)
+    assert steps.shape == (10, 20, 3)
+    torch.testing.assert_close(steps[:, 7], snn(x))
+
+
+@pytest.mark.parametrize("schedule", ["synchronous", "layerwise"])
+def test_blocks_of_any_size_give_the_same_spikes(schedule: str) -> None:
+    snn, x = make(schedule=schedule)
+    whole = snn.simulate(x, timesteps=30)
+    snn.memory_budget = 1  # one step at a time
+    assert snn.plan.block(10, 30, snn.memory_budget) == 1
+    torch.testing.assert_close(snn.simulate(x, timesteps=30), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:
+    snn, x = make()
+    whole = snn.simulate(x, timesteps=12)
+    parts = [snn.simulate(x, timesteps=t, stream=True) for t in (5, 1, 6)]
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-5, atol=1e-6)
+    assert torch.equal(snn.simulate(x, timesteps=12), whole)  # others are not touched by it
+    with pytest.raises(ValueError, match="holds 10 samples and got 4"):
+        snn.simulate(x[:4], stream=True)
+    snn.reset()
+    torch.testing.assert_close(snn.simulate(x, timesteps=5, stream=True), whole[:, :5])
+    layered, _ = make(schedule="layerwise")
+    with pytest.raises(ValueError, match="no stream"):
+        layered.simulate(x, stream=True)
+
+
+def test_state_dict_moves_a_calibration_to_another_conversion() -> None:
+    snn, x = make(4)
+    other, _ = make(4, scale=3.0)
+    assert not torch.equal(snn(x), other(x))
+    other.load_state_dict(snn.state_dict())
+    assert torch.equal(snn(x), other(x))
+
+
+def test_to_double_and_back_keeps_working() -> None:
+    snn, x = make()
+    before = snn(x)
+    torch.testing.assert_close(snn.double().float()(x), before)
+    assert snn.to("cpu") is snn
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_same_network_on_a_gpu() -> None:
+    snn, x = make()
+    before = snn(x)
+    torch.testing.assert_close(snn.cuda()(x.cuda()).cpu(), before, rtol=1e-3, atol=1e-3)
+
+
+def test_wrong_inputs_are_named() -> None:
+    snn, x = make()
+    with pytest.raises(ValueError, match=r"input .* must have shape \(N, 1, 8, 8\), got \(10, 1, 9, 8\)"):
+        snn(torch.rand(10, 1, 9, 8))
+    with pytest.raises(ValueError, match="takes 1 input tensors"):
+        snn(x, x)
+    with pytest.raises(ValueError, match="timesteps must be 1 or more"):
+        snn.simulate(x, timesteps=0)
+
+
+def test_latency_and_depth() -> None:
+    snn, _ = make(8)
+    assert (snn.depth, snn.latency) == (2, 8)
+    layered, _ = make(8, schedule="layerwise")
+    assert layered.latency == 8 * 3
+
+
+def test_print_and_summary_name_each_layer() -> None:
+    snn, _ = make()
+    for text in (repr(snn), snn.summary()):
+        assert "1 (ReLU)" in text
+        assert "4 (ReLU)" in text
+    lines = snn.summary().splitlines()
+    assert lines[0].split() == ["layer", "neuron", "size", "threshold", "fan-out", "bias"]
+    assert "4x6x6" in lines[1]
+    assert "6x2x2" in lines[2]
+    assert "24..24" not in lines[2]
+    assert lines[-1] == "schedule synchronous, T = 8, latency 8 steps"
+
+
+def test_no_gradients_and_no_training_mode() -> None:
+    snn, x = make()
+    assert not snn.training
+    assert not snn(x.requires_grad_()).requires_grad

@@ -1,0 +1,76 @@
+"""How the house is laid out: who imports whom, what is public, what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import respike
+
+ROOT = Path(respike.__file__).parent
+MAY_IMPORT = {
+    "layers": set(),
+    "models": set(),
+    "convert": {"layers"},
+    "evaluation": {"layers", "convert", "files"},
+    "report": {"layers", "convert", "evaluation", "files"},
+    "files": set(),
+}
+
+
+def imported(file: Path) -> set[str]:
+    """Parts of respike that a module imports when it is imported itself."""
+    depth = len(file.relative_to(ROOT).parts)
+    found = set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("respike."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_each_part_imports_only_what_it_may(part: str) -> None:
+    files = list((ROOT / part).rglob("*.py")) or [ROOT / f"{part}.py"]
+    assert files
+    for file in files:
+        assert imported(file) <= MAY_IMPORT[part] | {part}, file
+
+
+def test_all_is_what_is_imported() -> None:
+    names = [n for n in vars(respike) if not n.startswith("_")]
+    assert set(respike.__all__) == {
+        n for n in names if n not in ("convert", "evaluation", "report", "files", "sources", "cli")
+    }
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_needs_no_optional_library() -> None:
+    """Nor does conversion: with all four missing, a network converts and runs."""
+    run(
+        "import sys\n"
+        "for name in ('torchvision', 'matplotlib', 'onnx', 'click'):\n"
+        "    sys.modules[name] = None\n"
+        "import torch, respike\n"
+        "net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))\n"
+        "x = torch.rand(9, 3)\n"
+        "snn = respike.from_torch(net, x, 4)\n"
+        "respike.evaluate(snn, (x, torch.zeros(9)), ann=net)\n"
+        "respike.models.load('mnist_cnn')\n"
+    )
+
+
+def test_importing_costs_less_than_half_of_torch() -> None:
+    code = "import time; a = time.perf_counter(); import torch; b = time.perf_counter(); import respike; "
+    ratio = float(run(code + "print((time.perf_counter() - b) / (b - a))"))
+    assert ratio < 0.5
