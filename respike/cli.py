@@ -80,12 +80,10 @@ def _guarded(fn: Any) -> Any:
 
     @wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
-        from .convert import ConversionError
-        from .sources import SourceError
 
         try:
             return fn(*args, **kwargs)
-        except (ConversionError, SourceError, FileNotFoundError) as error:
+        except (ValueError, FileNotFoundError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted; nothing was half-written", err=True)

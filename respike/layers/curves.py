@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
@@ -19,24 +17,24 @@ def transfer_curve(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor:
     """Firing rate, in spikes per timestep, measured over ``timesteps`` of each constant current.
 
     Args:
-        neuron: Any spiking layer; it is copied, so its own states stay as they are.
+        neuron: Any spiking layer; its own states stay as they are.
         currents: ``(K,)``.
         timesteps: T >= 1.
 
     Returns:
-        ``(K,)``, or ``(K, ...)`` with the shape of the neuron's thresholds when there is one per channel.
+        ``(K,)``, or ``(K, ...)`` with the shape of the neuron's parameters when they differ per channel.
 
     Raises:
         ValueError: ``currents`` is not one-dimensional, or ``timesteps`` is below 1.
     """
     if currents.dim() != 1 or timesteps < 1:
         raise ValueError(f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}")
-    theta = neuron.spike_threshold
-    channels = () if theta is None else tuple(theta.shape)
+    given = (neuron.spike_threshold, neuron.alpha_mem_calculated, neuron.alpha_syn_calculated, neuron.v_init)
+    channels = torch.broadcast_shapes(*(p.shape for p in given if p is not None))
     drive = currents.reshape(-1, 1, *[1] * len(channels)).expand(-1, timesteps, *channels)
-    probe = copy.deepcopy(neuron)
-    probe.reset_states()
-    spikes: Tensor = probe(drive if channels else drive.unsqueeze(-1))
+    drive = drive if channels else drive.unsqueeze(-1)
+    state = {name: neuron.initial_state(name, drive[:, 0]) for name in neuron.state_names}
+    spikes, _, _ = neuron.scan(drive, state)
     return spikes.sum(1).div(timesteps).reshape(-1, *channels)
 
 
@@ -50,7 +48,7 @@ def closed_form(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
     if neuron.spike_threshold is None or neuron.min_v_mem is not None or neuron.alpha_syn_calculated is not None:
         return None
     theta, v_init = neuron.spike_threshold.detach(), neuron.v_init
-    if bool((v_init >= theta).any()) or neuron.leak_compensation:
+    if not bool((v_init < theta).all()) or neuron.leak_compensation or hasattr(neuron, "rec_connect"):
         return None
     shape = [-1] + [1] * theta.dim()
     current = currents.reshape(shape)
@@ -62,11 +60,13 @@ def closed_form(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
             most = limits[neuron.spike_fn]
         else:
             return None
+        if most is not None and bool((v_init < 0).any()):
+            return None  # the steps that fill the debt do not fire, so fewer than T can
         return equations.iaf_count(current, theta, timesteps, v_init, most) / timesteps
     alpha, reset = neuron.alpha_mem_calculated, neuron.reset_fn
     if alpha is None or not isinstance(reset, MembraneReset) or neuron.spike_fn is not SingleSpike:
         return None
-    if bool((v_init != reset.reset_value).any()):
+    if bool((v_init != reset.reset_value).any() or (alpha >= 1).any()):
         return None
     alpha = alpha.detach()
     drive = (1 - alpha) * current if neuron.norm_input else current

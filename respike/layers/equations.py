@@ -23,7 +23,7 @@ def filter_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
 
 
 def integrate(v_mem: Tensor, current: Tensor, alpha: Tensor | None, norm_input: bool) -> Tensor:
-    """V ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1)."""
+    """Charge, v ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1)."""
     if alpha is None:
         return v_mem + current
     return alpha * v_mem + ((1 - alpha) * current if norm_input else current)
@@ -39,12 +39,12 @@ def leak_compensation(alpha: Tensor, threshold: Tensor) -> Tensor:
 
 
 def single_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
-    """S = [v ≥ θ]: at most one spike a step."""
+    """Spikes s = [v ≥ θ]: at most one spike a step."""
     return (v_mem - threshold >= 0).to(v_mem.dtype)
 
 
 def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Tensor:
-    """S = ⌊v/θ⌋ for v > 0, at most ``most`` a step."""
+    """Spikes s = ⌊v/θ⌋ for v > 0, at most ``most`` a step."""
     spikes = (v_mem > 0) * torch.div(v_mem, threshold, rounding_mode="trunc").to(v_mem.dtype)
     return spikes if most is None else spikes.clamp(max=most)
 
@@ -60,7 +60,7 @@ def constant_reset(v_mem: Tensor, spikes: Tensor, value: float) -> Tensor:
 
 
 def bound_below(v_mem: Tensor, min_v_mem: Tensor) -> Tensor:
-    """V ← max(v, v_min), with the gradient of a ReLU."""
+    """Lower bound, v ← max(v, v_min), with the gradient of a ReLU."""
     return torch.relu(v_mem - min_v_mem) + min_v_mem
 
 

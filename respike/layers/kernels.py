@@ -34,7 +34,9 @@ def soft_reset_scan(
             v_mem.add_(current)
         if most == 1:
             torch.ge(v_mem, threshold, out=out)
+            v_mem.addcmul_(out, threshold, value=-1)
         else:
             out.copy_(equations.multi_spike(v_mem, threshold, most))
-        v_mem.addcmul_(out, threshold, value=-1)
+            # One spike times θ is exact, so one rounding or two is the same; of several it is not.
+            v_mem.sub_(out * threshold)
     return spikes, v_mem

@@ -83,7 +83,7 @@ class LIF(StatefulLayer):
         self.spike_threshold = _constant("spike_threshold", spike_threshold, positive=True)
         self.min_v_mem = _constant("min_v_mem", min_v_mem)
         self.v_init: Tensor
-        self.register_buffer("v_init", torch.as_tensor(v_init, dtype=torch.get_default_dtype()))
+        self.register_buffer("v_init", torch.as_tensor(v_init, dtype=torch.get_default_dtype()).clone())
         self._set_time_constants(tau_mem, tau_syn)
         if shape is not None:
             self.init_state_with_shape(shape)
@@ -167,7 +167,7 @@ class LIF(StatefulLayer):
         Raises:
             ValueError: no time axis, or states of another shape that were not reset.
         """
-        self._prepare(input_data)
+        input_data = self._prepare(input_data)
         state = {name: getattr(self, name) for name in self.state_names}
         spikes, state, self.recordings = self.scan(input_data, state)
         for name, value in state.items():

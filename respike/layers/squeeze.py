@@ -17,6 +17,9 @@ class _Squeezed(LIF):
     def _init_squeeze(self, batch_size: int | None, num_timesteps: int | None) -> None:
         if batch_size is None and num_timesteps is None:
             raise ValueError(f"{type(self).__name__} needs batch_size or num_timesteps")
+        for name, size in (("batch_size", batch_size), ("num_timesteps", num_timesteps)):
+            if size is not None and size < 1:
+                raise ValueError(f"{type(self).__name__}: {name} must be 1 or more, got {size}")
         self.batch_size, self.num_timesteps = batch_size, num_timesteps
 
     def forward(self, input_data: Tensor) -> Tensor:

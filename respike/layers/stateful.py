@@ -22,7 +22,7 @@ class StatefulLayer(nn.Module):
         super().__init__()
         self.state_names = tuple(state_names)
         for name in self.state_names:
-            self.register_buffer(name, torch.zeros(0), persistent=False)
+            self.register_buffer(name, torch.zeros(()), persistent=False)
         self._fresh = True
 
     def initial_state(self, name: str, like: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class StatefulLayer(nn.Module):
 
     def is_state_initialised(self) -> bool:
         """Whether the states have a shape yet."""
-        return all(getattr(self, name).shape != torch.Size([0]) for name in self.state_names)
+        return all(getattr(self, name).dim() > 0 for name in self.state_names)
 
     def reset_states(self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None) -> None:
         """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1])."""
@@ -68,23 +68,27 @@ class StatefulLayer(nn.Module):
             return torch.Size(getattr(self, self.state_names[0]).shape)
         return None
 
-    def _prepare(self, input_data: Tensor) -> None:
-        """States for an input ``(batch, time, ...)``.
+    def _prepare(self, input_data: Tensor) -> Tensor:
+        """States for an input ``(batch, time, ...)``, and the input itself, as floats.
 
         Raises:
             ValueError: the input has no time axis, or another shape than the states it would go on from.
         """
         if input_data.dim() < 2:
             raise ValueError(f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
+        if not input_data.is_floating_point():
+            input_data = input_data.to(torch.get_default_dtype())
         step = input_data[:, 0] if input_data.shape[1] else input_data.sum(1)
-        if self.shape == step.shape:
-            return
+        same_kind = not self._fresh or getattr(self, self.state_names[0]).dtype == step.dtype
+        if self.shape == step.shape and same_kind:
+            return input_data
         if not self._fresh:
             raise ValueError(
                 f"{type(self).__name__} holds states of shape {tuple(self.shape or ())} and got an input for "
                 f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
             )
         self._fill(step)
+        return input_data
 
     def _fill(self, like: Tensor) -> None:
         for name in self.state_names:

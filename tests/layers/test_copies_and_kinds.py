@@ -32,8 +32,13 @@ def test_states_start_at_their_initial_values(v_init):
         layer.reset_states()
 
 
-def test_a_shape_given_beforehand_changes_no_output():
-    assert torch.equal(IAF(v_init=0.5, shape=(2, 3))(currents()), IAF(v_init=0.5)(currents()))
+@pytest.mark.parametrize(
+    ("kind", "settings"), [(IAF, {"v_init": 0.5}), (LIF, {"tau_mem": 5.0}), (ExpLeak, {"tau_mem": 5.0})]
+)
+def test_a_shape_given_beforehand_changes_no_output(kind, settings):
+    layer = kind(shape=(2, 3), **settings)
+    assert layer.shape == (2, 3)
+    assert torch.equal(layer(currents()), kind(**settings)(currents()))
 
 
 def test_a_given_shape_takes_the_kind_of_the_parameters():

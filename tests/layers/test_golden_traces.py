@@ -101,7 +101,7 @@ def currents():
 
 
 def golden(values):
-    return pytest.approx(values, abs=2e-6)  # recorded with six decimals, in float32
+    return pytest.approx(values, rel=2e-6, abs=2e-6)  # recorded with six decimals, in float32
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -1,0 +1,59 @@
+"""torchvision's families: a fast subset of ``scripts/convert_pretrained.py``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+import respike
+from respike.convert import normal_form, relative_error
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_pretrained.py"
+spec = importlib.util.spec_from_file_location("convert_pretrained", SCRIPT)
+assert spec is not None
+assert spec.loader is not None
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "squeezenet1_1", "shufflenet_v2_x1_0", "mnasnet1_0"])
+def test_converts_with_the_anns_output(name: str) -> None:
+    model = script.build(name)
+    x = torch.rand(2, 3, 64, 64)
+    graph = normal_form(model, (x,))
+    assert relative_error(graph, model, (x,)) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vgg11_bn", "densenet121", "googlenet", "regnet_x_400mf", "mobilenet_v2"])
+def test_slow_ones_convert_with_the_anns_output(name: str) -> None:
+    test_converts_with_the_anns_output(name)
+
+
+@pytest.mark.slow
+def test_a_whole_resnet_follows_the_ann_in_time() -> None:
+    assert script.correlation(script.build("resnet18"), torch.rand(2, 3, 64, 64)) > 0.95
+
+
+def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:
+    return {name for name, module in model.named_modules() if type(module).__name__ in kinds}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("mobilenet_v3_small", {"Hardswish", "SqueezeExcitation"}),
+        ("convnext_tiny", {"GELU", "LayerNorm2d"}),
+    ],
+)
+def test_refused_with_a_list_that_names_each_node(name: str, kinds: set[str]) -> None:
+    model = script.build(name)
+    with pytest.raises(respike.ConversionError) as caught:
+        normal_form(model, (torch.rand(2, 3, 64, 64),))
+    listed = {refusal.where.split(" (")[0] for refusal in caught.value.refusals}
+    # What stands behind the last linear layer, or in front of it as the last norm, is not in the way.
+    missing = nonlinear_modules(model, kinds) - listed
+    assert not missing

@@ -1,0 +1,135 @@
+"""The command line, read as a user reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import save_file
+from torch import nn
+
+from respike.cli import main
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+def tiny() -> nn.Module:
+    """What ``test_cli:tiny`` names on the command line."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Linear(20, 10))
+
+
+def test_help_says_where_to_begin() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "Start with `respike demo`" in result.output
+    for command in ("demo", "convert", "evaluate", "curve"):
+        assert run(command, "--help").exit_code == 0
+        assert command in result.output
+
+
+def test_demo_prints_the_table_and_writes_the_figure(tmp_path: Path) -> None:
+    figure = tmp_path / "demo.png"
+    result = run("demo", "-T", "2,4", "--samples", "100", "-o", str(figure))
+    assert result.exit_code == 0, result.output
+    rows = [line.split()[0] for line in result.output.splitlines() if line.strip()]
+    assert rows == ["MNIST", "T", "2", "4", "ANN", "100", "figure:"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_convert_shows_layers_as_a_table_and_as_json() -> None:
+    args = ("convert", "mnist_mlp", "-T", "4", "--samples", "32", "--threshold", "max")
+    assert "net.2 (ReLU)" in run(*args).output
+    found = json.loads(run(*args, "--json").output)
+    assert [layer["where"] for layer in found["layers"]] == ["net.2 (ReLU)", "net.4 (ReLU)"]
+
+
+def test_evaluate_a_model_of_ones_own_with_weights_and_arrays(tmp_path: Path) -> None:
+    save_file({k: v.contiguous() for k, v in tiny().state_dict().items()}, tmp_path / "tiny.safetensors")
+    torch.save(tiny().state_dict(), tmp_path / "tiny.pt")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.random((30, 1, 28, 28), np.float32), y=rng.integers(0, 10, 30))
+    for weights in ("tiny.safetensors", "tiny.pt"):
+        result = run(
+            *("evaluate", "test_cli:tiny", "--weights", str(tmp_path / weights), "-T", "8", "--json"),
+            *("--calibration", str(tmp_path / "data.npz"), "--data", str(tmp_path / "data.npz")),
+        )
+        assert result.exit_code == 0, result.output
+        assert len(json.loads(result.output)["accuracy"]) == 8
+
+
+class Explode:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch exploded",)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["convert", "mnist_cn"], "did you mean mnist_cnn"),
+        (["convert", "torchvision:resnet81"], "torchvision has no model 'resnet81'; did you mean"),
+        (["convert", "nowhere.module:net"], "cannot make a model"),
+        (["convert", "json:dumps"], "cannot make a model"),
+        (["convert", "builtins:dict"], "not a torch.nn.Module"),
+        (["convert", "mnist_cnn", "--weights", "none.pt"], "there is no weights file none.pt"),
+        (["convert", "mnist_cnn", "--weights", "evil.pt"], "cannot read weights"),
+        (["convert", "mnist_cnn", "--weights", "torn.safetensors"], "cannot read weights"),
+        (["convert", "mnist_cnn", "--calibration", "minst"], "no data set is called 'minst'"),
+        (["convert", "mnist_cnn", "--calibration", "random:3xlarge"], "not of the form random:3x64x64"),
+        (["convert", "mnist_cnn", "--calibration", "random:3x64x64"], "fails on calibration samples"),
+        (["convert", "mnist_cnn", "--calibration", "folder:nowhere"], "no folder of class folders"),
+        (["convert", "mnist_cnn", "--calibration", "empty.npz"], "must hold x"),
+        (["convert", "mnist_mlp", "--analog", "net.9"], "did you mean net."),
+        (["evaluate", "mnist_cnn", "--data", "fashion_mnist"], "does not ship with respike"),
+        (["curve", "-o", "nowhere/curves.png"], "the folder nowhere does not exist"),
+    ],
+)
+def test_mistakes_are_named_with_exit_code_1(
+    args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": Explode()}, "evil.pt")
+    Path("torn.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{")
+    np.savez("empty.npz", images=np.zeros(3))
+    result = run(*args)
+    assert result.exit_code == 1, result.output
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize(
+    "args", [["demo", "-T", "4,x"], ["curve", "--tau", "0"], ["convert"], ["evaluate", "x", "-T", "a"]]
+)
+def test_wrong_usage_is_exit_code_2(args: list[str]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_curve_draws_a_figure(tmp_path: Path) -> None:
+    for name, start in (("c.png", b"\x89PNG"), ("c.svg", b"<?xml"), ("c.pdf", b"%PDF")):
+        assert run("curve", "-T", "4,8", "--tau", "5", "-o", str(tmp_path / name)).exit_code == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert run("curve", "-o", str(tmp_path / "c.docx")).exit_code == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from respike.cli import main; main()", "demo", "-T", "64", "-o", "demo.png"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(12)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in errors
+    assert list(tmp_path.iterdir()) == []
