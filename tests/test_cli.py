@@ -127,7 +127,7 @@ def test_curve_draws_a_figure(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from respike.cli import main; main()", "demo", "-T", "64", "-o", "demo.png"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(12)
+    time.sleep(10)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -46,7 +46,7 @@ SURROGATES = [
     (PeriodicExponential(), lambda v, theta: periodic(v, theta, 0.5)),
     (PeriodicExponential(0.2, 3.0), lambda v, theta: 3 * periodic(v, theta, 0.2)),
 ]
-every_surrogate = pytest.mark.parametrize(("surrogate", "formula"), SURROGATES, ids=str)
+every_surrogate = pytest.mark.parametrize(("surrogate", "formula"), SURROGATES, ids=[str(s) for s, _ in SURROGATES])
 
 
 @every_surrogate
