@@ -80,7 +80,6 @@ def _guarded(fn: Any) -> Any:
 
     @wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
-
         try:
             return fn(*args, **kwargs)
         except (ValueError, FileNotFoundError) as error:
@@ -229,16 +228,21 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="curves.png", show_default=True
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the curves as JSON too.")
 @_guarded
-def curve(timesteps: list[int], taus: tuple[float, ...], output: Path) -> None:
+def curve(timesteps: list[int], taus: tuple[float, ...], output: Path, as_json: bool) -> None:
     """Draw the transfer curves of IAF and LIF neurons beside the ReLU they stand in for.
 
     The firing rate of each neuron against a constant current; below, what is left between it and the
     clipped ReLU.
     """
-    from .report import curve_figure, save
+    from .report import curve_figure, curves, save
 
     if min(taus) <= 0:
         raise click.BadParameter("time constants must be positive", param_hint="--tau")
-    save(curve_figure(timesteps, taus), output)
-    click.echo(f"figure: {output}")
+    current, panels = curves(timesteps, taus)
+    save(curve_figure(current, panels), output)
+    if as_json:
+        rates = {title: {name: rate.tolist() for name, rate in lines.items()} for title, lines in panels.items()}
+        click.echo(json.dumps({"current": current.tolist(), "rates": rates}))
+    click.echo(f"figure: {output}", err=as_json)

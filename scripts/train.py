@@ -1,6 +1,6 @@
 """Train a reference network and write its weights as safetensors.
 
-    python scripts/train.py mnist_cnn --data-dir data --epochs 30
+    python scripts/train.py mnist_cnn --data-dir data
 
 MNIST is downloaded by torchvision into ``--data-dir`` unless it is there already. All 60,000
 training images are used, randomly shifted, turned, scaled and sheared; the test images are looked at
@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", choices=sorted(REGISTRY), help="the network to train")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="where the data set lies or goes")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--batch", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, help="default: MODEL.safetensors in this folder")

@@ -121,6 +121,9 @@ def test_curve_draws_a_figure(tmp_path: Path) -> None:
         assert run("curve", "-T", "4,8", "--tau", "5", "-o", str(tmp_path / name)).exit_code == 0
         assert (tmp_path / name).read_bytes().startswith(start)
     assert run("curve", "-o", str(tmp_path / "c.docx")).exit_code == 1
+    found = json.loads(run("curve", "-T", "4", "-o", str(tmp_path / "c.png"), "--json").stdout)
+    rates = np.array(found["rates"]["IAF, θ/2 start"]["T = 4"])
+    assert np.abs(rates - np.clip(found["current"], 0, 1)).max() <= 1 / 8 + 1e-6
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")

@@ -211,11 +211,22 @@ CONVERTS: dict[str, Case] = {
     "dict_output": Case(net(lambda s, x: {"a": s.b(F.relu(s.a(x))), "b": [x * 2, None]}, a=conv, b=lambda: conv(4, 5))),
     "relu_last": Case(net(lambda s, x: F.relu(s.a(x)), a=conv)),
     "relu_first": Case(net(lambda s, x: s.a(F.relu(x - 0.5)), a=conv)),
+    "slice_assignment": Case(net(lambda s, x: _assigned(s, x), a=conv, b=lambda: conv(4, 5))),
+    "masked_fill": Case(plain(lambda y: F.relu(y).masked_fill(torch.eye(8, dtype=torch.bool), 0.25))),
+    "avg_pool_1d": Case(net(lambda s, x: s.b(F.adaptive_avg_pool1d(F.avg_pool1d(F.relu(s.a(x)), 3, 2, 1), 4)), a=lambda: nn.Conv1d(2, 4, 3), b=lambda: nn.Conv1d(4, 3, 3)), ((2, 16),)),
+    "adaptive_max_pool_1d": Case(net(lambda s, x: s.b(F.adaptive_max_pool1d(F.relu(s.a(x)), 5)), a=lambda: nn.Conv1d(2, 4, 3), b=lambda: nn.Conv1d(4, 3, 3)), ((2, 16),)),
     "dropout": Case(plain(lambda y: F.dropout(F.relu(y), 0.5, training=False))),
     "no_grad_inside": Case(plain(lambda y: _without_grad(y))),
     "head_softmax": Case(net(lambda s, x: torch.softmax(s.b(F.relu(s.a(x))).mean((2, 3)), 1), a=conv, b=lambda: conv(4, 5))),
     "head_sigmoid_gate": Case(net(lambda s, x: torch.sigmoid(s.b(F.relu(s.a(x)))) * s.b(F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
 }
+
+
+def _assigned(s: Any, x: Tensor) -> Tensor:
+    y = F.relu(s.a(x)).clone()
+    y[:, 0] = 0.5
+    y[:, 1, 2:4] = y[:, 2, 4:6]
+    return s.b(y)
 
 
 def _without_grad(y: Tensor) -> Tensor:

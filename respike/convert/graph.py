@@ -28,8 +28,11 @@ RELU: Final = "respike.relu"
 # These read a value's shape, not the value.
 SHAPE_OPS: Final = frozenset({"aten.sym_size.int", "aten.sym_numel.default", "aten.sym_stride.int"})
 FILL_OPS: Final = frozenset(
-    f"aten.{name}.default"
-    for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "empty_like")
+    f"aten.{name}"
+    for name in (
+        "zeros_like.default ones_like.default full_like.default empty_like.default fill.Scalar "
+        "new_zeros.default new_ones.default new_full.default new_empty.default"
+    ).split()
 )
 
 

@@ -17,7 +17,7 @@ from .graph import BATCH, Graph, Ref
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
 from .plan import Plan
-from .rules import Role
+from .summary import describe, table
 
 Schedule = Literal["synchronous", "layerwise"]
 
@@ -209,66 +209,13 @@ class SpikingNetwork(nn.Module):
         values = [fn(o) if isinstance(o, Tensor) else o for o in outputs]
         return pytree.tree_unflatten(values, self.graph.out_spec)
 
-    def layers(self) -> list[dict[str, Any]]:
-        """Each spiking layer in numbers and words: what ``summary`` shows and ``respike convert --json`` prints."""
-        counts = self.fan_out
-        found = []
-        for name, module in self.neurons.items():
-            node = self.graph.node(name)
-            assert isinstance(module, SpikingReLU) and node is not None
-            reach, pooled = self._reach(name, counts)
-            found.append(
-                {
-                    "name": name,
-                    "where": module.where,
-                    "neuron": module.options.neuron,
-                    "max_spikes": module.options.max_spikes,
-                    "shape": list((node.shape or ())[1:]),
-                    "threshold": _range(module.threshold),
-                    "fan_out": _range(reach),
-                    "pooled": pooled,
-                    "bias": _range(module.bias),
-                }
-            )
-        return found
-
     def as_dict(self) -> dict[str, Any]:
-        """The network's settings and layers, for JSON."""
-        return {
-            "format": "respike network 1",
-            "schedule": self.schedule,
-            "timesteps": self.timesteps,
-            "latency": self.latency,
-            "layers": self.layers(),
-            "analog": [n.where for n in self.graph.nodes if n.role == Role.ANALOG],
-            "head": [n.where for n in self.graph.nodes if n.role == Role.HEAD],
-        }
+        """Settings and layers in numbers and words, for JSON."""
+        return describe(self)
 
     def summary(self) -> str:
         """A table: each spiking layer, its neuron, its size, its threshold range and its fan-out."""
-        rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
-        for layer in self.layers():
-            kind = layer["neuron"] + ("" if layer["max_spikes"] == 1 else f" x{layer['max_spikes']}")
-            fan_out = _span(layer["fan_out"]) + (" pooled" if layer["pooled"] else "")
-            bias = "-" if layer["bias"] == [0, 0] else _span(layer["bias"])
-            size = "x".join(str(n) for n in layer["shape"])
-            rows.append((layer["where"], kind, size, _span(layer["threshold"]), fan_out, bias))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        about = self.as_dict()
-        if about["analog"]:
-            lines.append("kept analog: " + ", ".join(about["analog"]))
-        if about["head"]:
-            lines.append("head, on the decoded output: " + ", ".join(about["head"]))
-        lines.append(f"schedule {self.schedule}, T = {self.timesteps}, latency {self.latency} steps")
-        return "\n".join(lines)
-
-    def _reach(self, name: str, counts: FanOut) -> tuple[Tensor, bool]:
-        """Fan-out of a layer, or of the max-pool that takes its spikes."""
-        pools = [n.name for n in self.graph.users.get(name, []) if n.role == Role.MAX and n.name in counts.events]
-        if pools and not counts.events[name].any():
-            return counts.events[pools[0]], True
-        return counts.events[name], False
+        return table(self)
 
     def extra_repr(self) -> str:
         return f"schedule={self.schedule}, timesteps={self.timesteps}, latency={self.latency}"
@@ -284,12 +231,3 @@ def _join(parts: list[Any]) -> Any:
     if not isinstance(parts[0], Tensor):
         return parts[0]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _range(values: Tensor) -> list[float]:
-    return [float(values.min()), float(values.max())]
-
-
-def _span(ends: list[float]) -> str:
-    low, high = ends
-    return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from . import data
-from .calibrate import Options, calibrate
+from .calibrate import calibrate
 from .errors import ConversionError
 from .execute import Walk
 from .graph import Graph
 from .modes import Analog
 from .network import SpikingNetwork
 from .neurons import NeuronName, NeuronOptions
+from .options import Options
 from .passes import judge, normalise
 from .trace import prepare, trace, without_hooks
 

@@ -78,6 +78,8 @@ LINEAR: dict[str, Rule] = {
     **_table(Rule(), "pixel_shuffle pixel_unshuffle channel_shuffle diagonal numpy_T mT"),
     **_table(Rule(fold=False), "repeat tile flip roll cumsum index_select index.Tensor gather tril triu"),
     **_table(Rule(Signals.ALL), "cat stack"),
+    **_table(Rule(Signals.ALL, fold=False), "slice_scatter select_scatter copy"),
+    **_table(Rule(), "masked_fill.Scalar"),
     "operator.getitem": Rule(),
 }
 

@@ -1,19 +1,44 @@
-"""The threshold with the least squared error, found by trying."""
+"""Setting thresholds, and the one with the least squared error, found by trying."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from .errors import ConversionError, ConversionWarning
 from .neurons import SpikingReLU
-
-if TYPE_CHECKING:
-    from .calibrate import Options
+from .options import Options
 
 GRID = 24
 FINE = 6
+
+
+def require_finite(values: Tensor, neuron: SpikingReLU) -> None:
+    if not bool(torch.isfinite(values).all()):
+        raise ConversionError(
+            f"{neuron.where}: the ANN's activations are not finite on the calibration data; "
+            "look for NaN or infinite values in the inputs and the weights"
+        )
+
+
+def set_thresholds(neuron: SpikingReLU, values: Tensor, options: Options) -> None:
+    """Set thresholds; channels that never fire take the layer's median, so that they still can."""
+    if options.granularity == "layer" or not neuron.threshold.dim():
+        values = values.max().reshape(1)
+    alive = values > 0
+    if not bool(alive.any()):
+        warnings.warn(
+            f"{neuron.where} never fires on the calibration data; its threshold is set to 1",
+            ConversionWarning,
+            stacklevel=4,
+        )
+        values = torch.ones_like(values)
+    else:
+        values = torch.where(alive, values, values[alive].median())
+    neuron.set_threshold(values)
 
 
 def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
@@ -55,8 +80,8 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
     return best
 
 
-def _better(theta: Tensor, error: object, best: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    value = error(theta)  # type: ignore[operator]
+def _better(theta: Tensor, error: Callable[[Tensor], Tensor], best: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    value = error(theta)
     lower = (value < least) & (theta > 0)
     return torch.where(lower, theta, best), torch.where(lower, value, least)
 

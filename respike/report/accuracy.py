@@ -50,11 +50,9 @@ def _accuracy(axes: Axes, named: dict[str, Evaluation]) -> None:
     scale = 100 if percent else 1
     for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
         values = scale * result.accuracy
-        axes.plot(_clock(result), values, color=colour, label=_label(name, named), marker="o", markersize=3)
-        text = f"{values[-1]:.2f}" if percent else f"{values[-1]:.4g}"
-        axes.annotate(
-            text, (result.timesteps, values[-1]), (0, -13), textcoords="offset points", fontsize=8, ha="center"
-        )
+        last = f"{values[-1]:.2f} %" if percent else f"{values[-1]:.4g}"
+        label = f"{_label(name, named)}: {last}"
+        axes.plot(_clock(result), values, color=colour, label=label, marker="o", markersize=3)
     if len(named) == 1 and first.agreement is not None:
         axes.plot(_clock(first), 100 * first.agreement, color=GREEN, linestyle=":", label="agreement with the ANN")
     if first.ann_accuracy is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,40 +17,50 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def curve_figure(
-    timesteps: Sequence[int] = (4, 16, 64), taus: Sequence[float] = (5.0, 20.0), points: int = 601
-) -> Figure:
-    """IAF for several T; LIF for several τ, without and with leak compensation; residuals below.
+Panels = dict[str, dict[str, Tensor]]
+"""Curves by label, in panels by title."""
 
-    Currents are in units of the threshold. The clipped ReLU is what a neuron with at most one spike a
-    step can reach; the residual is the neuron's rate minus it.
+
+def curves(timesteps: Sequence[int], taus: Sequence[float], points: int = 601) -> tuple[Tensor, Panels]:
+    """Constant currents ``(points,)`` in thresholds per step, and the firing rates of IAF and LIF neurons.
+
+    IAF for several T; LIF, with and without leak compensation, for several τ at the largest T.
+    """
+    current, longest = torch.linspace(-0.5, 1.5, points), max(timesteps)
+
+    def lif(compensated: bool) -> dict[str, Tensor]:
+        return {f"τ = {tau:g}": transfer_curve(_lif(tau, compensated), current, longest) for tau in taus}
+
+    iaf = IAF(spike_fn=SingleSpike, v_init=0.5)
+    return current, {
+        "IAF, θ/2 start": {f"T = {t}": transfer_curve(iaf, current, t) for t in timesteps},
+        f"LIF, T = {longest}": lif(False),
+        f"LIF with leak compensation, T = {longest}": lif(True),
+    }
+
+
+def curve_figure(current: Tensor, panels: Panels) -> Figure:
+    """What ``curves`` gives, beside ReLU and clipped ReLU, and the residuals below.
+
+    The clipped ReLU is what a neuron with at most one spike a step can reach; the residual is the
+    neuron's rate minus it.
     """
     from matplotlib.figure import Figure
 
-    current = torch.linspace(-0.5, 1.5, points)
-    longest = max(timesteps)
-    panels: list[tuple[str, list[tuple[str, Tensor]]]] = [
-        ("IAF, θ/2 start", [(f"T = {t}", _rate(_iaf(), current, t)) for t in timesteps]),
-        (f"LIF, T = {longest}", [(f"τ = {tau:g}", _rate(_lif(tau, False), current, longest)) for tau in taus]),
-        (
-            f"LIF with leak compensation, T = {longest}",
-            [(f"τ = {tau:g}", _rate(_lif(tau, True), current, longest)) for tau in taus],
-        ),
-    ]
     figure = Figure(figsize=(11, 5.6), layout="constrained")
     grid = figure.subplots(2, len(panels), sharex=True, sharey="row", height_ratios=[2.2, 1])
-    for column, (title, curves) in enumerate(panels):
-        _panel(grid[0, column], grid[1, column], title, curves, current)
+    for column, (title, rates) in enumerate(panels.items()):
+        _panel(grid[0, column], grid[1, column], title, rates, current)
     grid[0, 0].set_ylabel("firing rate (spikes per step)")
     grid[1, 0].set_ylabel("rate − clipped ReLU")
     return figure
 
 
-def _panel(above: Axes, below: Axes, title: str, curves: list[tuple[str, Tensor]], current: Tensor) -> None:
+def _panel(above: Axes, below: Axes, title: str, rates: dict[str, Tensor], current: Tensor) -> None:
     clipped = current.clamp(0, 1)
     above.plot(current, current.clamp(min=0), color=GREY, linestyle=":", linewidth=1.2, label="ReLU")
     above.plot(current, clipped, color="black", linestyle="--", linewidth=1.2, label="clipped ReLU")
-    for (name, rate), colour in zip(curves, CYCLE, strict=False):
+    for (name, rate), colour in zip(rates.items(), itertools.cycle(CYCLE)):
         above.plot(current, rate, color=colour, linewidth=1.4, label=name)
         below.plot(current, rate - clipped, color=colour, linewidth=1.0)
     below.axhline(0, color="black", linewidth=0.8)
@@ -59,14 +70,6 @@ def _panel(above: Axes, below: Axes, title: str, curves: list[tuple[str, Tensor]
     above.legend(frameon=False, fontsize=9, loc="upper left")
     tidy(above)
     tidy(below)
-
-
-def _rate(neuron: LIF, current: Tensor, timesteps: int) -> Tensor:
-    return transfer_curve(neuron, current, timesteps)
-
-
-def _iaf() -> LIF:
-    return IAF(spike_fn=SingleSpike, v_init=0.5)
 
 
 def _lif(tau: float, compensated: bool) -> LIF:

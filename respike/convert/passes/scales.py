@@ -74,7 +74,7 @@ def _per_channel(value: Tensor | float, node: Node, rewriter: Rewriter) -> Tenso
         return None
     count, behind = found
     if isinstance(value, float):
-        return torch.full((count,), value, dtype=torch.float64)
+        return torch.full((count,), value, dtype=torch.float64, device=rewriter.tensors[node.args[1].name].device)
     shape = list(value.shape)
     while shape and shape[0] == 1 and len(shape) > behind + 1:
         shape = shape[1:]

@@ -1,0 +1,125 @@
+"""The second pass of calibration: ANN and SNN side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .data import tensors_of
+from .execute import Timed, Walk
+from .graph import Graph, Node
+from .modes import Analog, Layerwise, Synchronous
+from .neurons import SpikingReLU, channel_axis
+from .options import Options
+from .passes import readouts
+from .plan import Plan
+from .rules import Role
+from .statistics import per_channel
+from .thresholds import best_threshold, require_finite, set_thresholds
+
+SAMPLED = 4096
+"""Positions per channel on which thresholds are tried out, about."""
+
+
+class Sequential:
+    """The second pass: ANN and SNN side by side, node by node, over all chosen samples."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        neurons: dict[str, SpikingReLU],
+        options: Options,
+        device: torch.device,
+        progress: Callable[[str], None] | None,
+    ) -> None:
+        self.graph, self.plan, self.neurons = graph, plan, neurons
+        self.options, self.device, self.progress = options, device, progress
+        self.generator = torch.Generator().manual_seed(options.seed)
+
+    @torch.no_grad()
+    def run(self, data: list[tuple[Any, ...]]) -> dict[str, Tensor]:
+        """Calibrate all layers; the missing mean of each readout, ``(1, C, ...)``, by node name."""
+        pairs = [self._pair(tensors_of(args, self.device)) for args in data]
+        total = len(self.neurons)
+        done = 0
+        for node in self.graph.nodes:
+            if node.role == Role.HEAD:
+                continue
+            if node.role == Role.SPIKE:
+                done += 1
+                self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
+                if self.progress is not None:
+                    self.progress(f"calibrating layer {done} of {total}")
+            for ann, snn, mode in pairs:
+                ann.run([node], Analog(), self.plan.last_use_of_all)
+                snn.run([node], mode, self.plan.last_use_of_all)
+        if self.options.correction == "none":
+            return {}
+        return {name: self._missing(name, pairs) for name in readouts(self.graph)}
+
+    def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
+        node = self.graph.node(name)
+        assert node is not None
+        differences = [a.env[name] - _mean(s.env[name]) for a, s, _ in pairs]
+        axis = channel_axis(node, self.graph)
+        others = [i for i in range(differences[0].dim()) if i != axis]
+        return torch.cat(differences).mean(others, keepdim=True)
+
+    def _pair(self, inputs: list[Tensor]) -> tuple[Walk, Walk, Synchronous | Layerwise]:
+        mode: Synchronous | Layerwise
+        if self.options.schedule == "synchronous":
+            mode = Synchronous(self.neurons)
+            mode.begin(self.options.timesteps)
+        else:
+            mode = Layerwise(self.neurons)
+            mode.begin(torch.tensor([self.options.timesteps]))
+        return Walk(self.graph, self.graph.tensors, inputs), Walk(self.graph, self.graph.tensors, inputs), mode
+
+    def _calibrate(self, node: Node, values: list[tuple[Tensor, Any]]) -> None:
+        """Set bias and threshold of one layer from the ANN's and the SNN's currents."""
+        neuron = self.neurons[node.name]
+        for z, _ in values:
+            require_finite(z, neuron)
+        if self.options.correction == "bias":
+            neuron.bias = neuron.spread(self._offset(values, neuron.axis)).to(neuron.bias)
+        if self.options.threshold == "mse":
+            currents, target = self._sample(node, values, neuron)
+            set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
+
+    def _offset(self, values: list[tuple[Tensor, Any]], axis: int) -> Tensor:
+        """The current that is missing on average, per channel, over the positions where it matters.
+
+        Those are the positions where the ANN's ReLU is active or the SNN's would be: elsewhere a
+        difference changes nothing, and counting it would shift the rest for nothing.
+        """
+        total = count = torch.zeros((), dtype=torch.float64)
+        for z, current in values:
+            wanted, given = per_channel(z, axis), per_channel(_mean(current), axis)
+            matters = (wanted > 0) | (given > 0)
+            total = total + ((wanted - given) * matters).sum(0, dtype=torch.float64)
+            count = count + matters.sum(0, dtype=torch.float64)
+        return (total / count.clamp(min=1)).float()
+
+    def _sample(self, node: Node, values: list[tuple[Tensor, Any]], neuron: SpikingReLU) -> tuple[Tensor, Tensor]:
+        """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel."""
+        currents, targets = [], []
+        available = sum(z[:, 0].numel() if z.dim() > 1 else z.numel() for z, _ in values)
+        for z, current in values:
+            target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
+            steps = current.values if isinstance(current, Timed) else current.unsqueeze(0)
+            flat = steps.movedim(neuron.axis + 1, -1).flatten(1, -2)
+            keep = torch.rand(len(target), generator=self.generator) < SAMPLED / max(available, 1)
+            index = keep.nonzero().flatten().to(z.device) if available > SAMPLED else slice(None)
+            targets.append(target[index])
+            currents.append(flat[:, index])
+        return torch.cat(currents, 1), torch.cat(targets)
+
+
+def _mean(value: Any) -> Tensor:
+    """Mean over time."""
+    found: Tensor = value.values.mean(0) if isinstance(value, Timed) else value
+    return found

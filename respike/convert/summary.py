@@ -1,0 +1,89 @@
+"""A spiking network in numbers and words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from .fanout import FanOut
+from .neurons import SpikingReLU
+from .rules import Role
+
+if TYPE_CHECKING:
+    from .network import SpikingNetwork
+
+
+def describe(snn: SpikingNetwork) -> dict[str, Any]:
+    """Settings and layers, in what JSON can hold."""
+    nodes = snn.graph.nodes
+    return {
+        "format": "respike network 1",
+        "schedule": snn.schedule,
+        "timesteps": snn.timesteps,
+        "latency": snn.latency,
+        "layers": _layers(snn),
+        "analog": [n.where for n in nodes if n.role == Role.ANALOG],
+        "head": [n.where for n in nodes if n.role == Role.HEAD],
+    }
+
+
+def table(snn: SpikingNetwork) -> str:
+    """A line for each spiking layer, then what is not spiking and the schedule."""
+    about = describe(snn)
+    rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
+    for layer in about["layers"]:
+        kind = layer["neuron"] + ("" if layer["max_spikes"] == 1 else f" x{layer['max_spikes']}")
+        fan_out = _span(layer["fan_out"]) + (" pooled" if layer["pooled"] else "")
+        bias = "-" if layer["bias"] == [0, 0] else _span(layer["bias"])
+        size = "x".join(str(n) for n in layer["shape"])
+        rows.append((layer["where"], kind, size, _span(layer["threshold"]), fan_out, bias))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if about["analog"]:
+        lines.append("kept analog: " + ", ".join(about["analog"]))
+    if about["head"]:
+        lines.append("head, on the decoded output: " + ", ".join(about["head"]))
+    lines.append(f"schedule {snn.schedule}, T = {snn.timesteps}, latency {snn.latency} steps")
+    return "\n".join(lines)
+
+
+def _layers(snn: SpikingNetwork) -> list[dict[str, Any]]:
+    counts = snn.fan_out
+    found = []
+    for name, module in snn.neurons.items():
+        node = snn.graph.node(name)
+        assert isinstance(module, SpikingReLU)
+        assert node is not None
+        reach, pooled = _reach(snn, name, counts)
+        found.append(
+            {
+                "name": name,
+                "where": module.where,
+                "neuron": module.options.neuron,
+                "max_spikes": module.options.max_spikes,
+                "shape": list((node.shape or ())[1:]),
+                "threshold": _range(module.threshold),
+                "fan_out": _range(reach),
+                "pooled": pooled,
+                "bias": _range(module.bias),
+            }
+        )
+    return found
+
+
+def _reach(snn: SpikingNetwork, name: str, counts: FanOut) -> tuple[Tensor, bool]:
+    """Fan-out of a layer, or of the max-pool that takes its spikes."""
+    pools = [n.name for n in snn.graph.users.get(name, []) if n.role == Role.MAX and n.name in counts.events]
+    if pools and not counts.events[name].any():
+        return counts.events[pools[0]], True
+    return counts.events[name], False
+
+
+def _range(values: Tensor) -> list[float]:
+    return [float(values.min()), float(values.max())]
+
+
+def _span(ends: list[float]) -> str:
+    low, high = ends
+    return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
