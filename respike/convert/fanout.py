@@ -125,6 +125,8 @@ def _route(node: Node, args: list[Any], kwargs: dict[str, Any]) -> Any:
         shape = [1 if n is BATCH else n for n in node.shape or ()]
         return result.expand(shape) if isinstance(result, Tensor) else result
     x = args[0]
+    if name == "copy":  # has no derivative
+        return args[1].expand(x.shape)
     if name == "mean":
         return torch.ops.aten.sum.dim_IntList(x, *args[1:3]) if len(args) > 1 else x.sum()
     if name.startswith(("avg_pool", "adaptive_avg_pool", "upsample_")) and "nearest" not in name:
