@@ -60,9 +60,11 @@ class Walk:
         self.graph = graph
         self.device = inputs[0].device
         self.env: dict[str, Value] = {**weights, **dict(zip(graph.inputs, inputs, strict=True))}
+        self._estimates: dict[str, Value] = {}
 
     def run(self, nodes: list[Node], mode: Mode, last_use: Mapping[str, list[str]] | None = None) -> None:
         """Evaluate the nodes in order; drop after each what ``last_use`` says nobody reads any more."""
+        self._estimates.clear()
         for node in nodes:
             self.env[node.name] = self.evaluate(node, mode)
             for name in () if last_use is None else last_use.get(node.name, ()):
@@ -99,7 +101,9 @@ class Walk:
         node, value = self.graph.node(ref.name), self.env[ref.name]
         if node is None or node.role == Role.HEAD or not isinstance(value, Timed):
             return value
-        return mode.decode(ref.name, value)
+        if ref.name not in self._estimates:  # decoding sums up: once in each block, however many read it
+            self._estimates[ref.name] = mode.decode(ref.name, value)
+        return self._estimates[ref.name]
 
     def _shape_number(self, node: Node) -> Any:
         args = map_leaves(self._fetch, list(node.args))

@@ -21,7 +21,7 @@ class Plan:
         self.graph = graph
         timed: set[str] = set()
         for node in graph.nodes:
-            if node.role == Role.SPIKE or (node.role != Role.SHAPE and not timed.isdisjoint(node.refs)):
+            if node.role == Role.SPIKE or not timed.isdisjoint(node.refs):
                 timed.add(node.name)
         self.static = [n for n in graph.nodes if n.name not in timed]
         self.timed = [n for n in graph.nodes if n.name in timed]

@@ -63,7 +63,9 @@ def evaluate(
         for args, target in _split(batches, len(snn.graph.inputs)):
             args, target = _to((args, target), device)
             n = len(pytree.tree_leaves(args)[0])
-            expected = None if reference is None else reference(*args)
+            # In-place operations of the ANN on its input must not reach the SNN's.
+            copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
+            expected = None if reference is None else reference(*copies)
             if expected is not None:
                 ann_sum += float(score(expected, target).sum())
             counter.begin_batch()

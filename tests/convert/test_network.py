@@ -114,3 +114,44 @@ def test_no_gradients_and_no_training_mode() -> None:
     snn, x = make()
     assert not snn.training
     assert not snn(x.requires_grad_()).requires_grad
+
+
+class ReadsTwice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 20), nn.Linear(20, 4)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.b(torch.relu(self.a(x.mul_(2).sub_(1))))  # in place on the input
+        best, index = y.max(1)
+        return {"logits": y, "gated": torch.sigmoid(y) * y, "p": y.softmax(1), "best": best, "index": index}
+
+
+def test_a_readout_may_be_read_many_times() -> None:
+    torch.manual_seed(0)
+    model, x = ReadsTwice().eval(), torch.rand(40, 6)
+    snn = respike.from_torch(model, x, 256, threshold="max", correction="none")
+    snn.memory_budget = 40 * 4 * snn.plan.peak * 100  # three blocks
+    found = snn(x)
+    with torch.no_grad():
+        wanted = model(x.clone())
+    assert found["index"].dtype == wanted["index"].dtype
+    for name in ("logits", "gated", "p", "best"):
+        torch.testing.assert_close(found[name], wanted[name], atol=0.02, rtol=0)
+    torch.testing.assert_close(found["gated"], torch.sigmoid(found["logits"]) * found["logits"])
+
+
+def test_evaluation_is_not_disturbed_by_an_ann_that_works_in_place() -> None:
+    torch.manual_seed(0)
+
+    class Logits(ReadsTwice):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return super().forward(x)["logits"]
+
+    model, x = Logits().eval(), torch.rand(200, 6)
+    with torch.no_grad():
+        y = model(x.clone()).argmax(1)
+    snn = respike.from_torch(model, x, 64, threshold="max")
+    result = respike.evaluate(snn, (x, y), ann=model)
+    assert result.ann_accuracy == 1
+    assert result.accuracy[-1] > 0.95
