@@ -44,7 +44,7 @@ class SpikingReLU(nn.Module):
     Args:
         node: The ReLU in the graph.
         options: Which neuron.
-        axis: Channel axis of the current ``(N, ...)``.
+        axis: Channel axis of the current ``(N, ...)``; 0 if there is none.
 
     Attributes:
         threshold: θ, one per channel, ``(C, 1, ...)``, or one for the layer, ``(1, ...)``.
@@ -120,7 +120,7 @@ class SpikingReLU(nn.Module):
     def spread(self, values: Tensor) -> Tensor:
         """One value per channel, ``(C,)``, laid out to broadcast over ``(N, ...)``."""
         shape = [1] * self.threshold.dim()
-        if shape:
+        if self.axis:
             shape[self.axis - 1] = -1
         return values.reshape(shape)
 
@@ -131,13 +131,19 @@ class SpikingReLU(nn.Module):
 
 
 def channel_axis(node: Node, graph: Graph) -> int:
-    """The channel axis of a current: the last one behind a linear layer, else axis 1."""
-    rank = len(node.shape or ())
+    """The channel axis of a current: the last one behind a linear layer, else axis 1; 0 if there is none.
+
+    An axis whose length depends on the batch is no channel axis.
+    """
+    shape = node.shape or ()
+    fixed = [axis for axis, n in enumerate(shape) if axis > 0 and n is not None and n > 0]
+    if not fixed:
+        return 0
     source: Node | None = node
     while source is not None:
         if source.op == "aten.linear.default":
-            return max(rank - 1, 1)
+            return fixed[-1]
         if source.op.split(".")[1] not in ("add", "sub", "mul", "div", "neg", "relu") or not source.refs:
             break
         source = graph.node(source.refs[0])
-    return 1
+    return fixed[0]

@@ -66,7 +66,7 @@ class Sequential:
         assert node is not None
         differences = [a.env[name] - _mean(s.env[name]) for a, s, _ in pairs]
         axis = channel_axis(node, self.graph)
-        others = [i for i in range(differences[0].dim()) if i != axis]
+        others = [i for i in range(differences[0].dim()) if i != axis or i == 0]
         return torch.cat(differences).mean(others, keepdim=True)
 
     def _pair(self, inputs: list[Tensor]) -> tuple[Walk, Walk, Synchronous | Layerwise]:
@@ -107,11 +107,11 @@ class Sequential:
     def _sample(self, node: Node, values: list[tuple[Tensor, Any]], neuron: SpikingReLU) -> tuple[Tensor, Tensor]:
         """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel."""
         currents, targets = [], []
-        available = sum(z[:, 0].numel() if z.dim() > 1 else z.numel() for z, _ in values)
+        available = sum(len(per_channel(z, neuron.axis)) for z, _ in values)
         for z, current in values:
             target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
             steps = current.values if isinstance(current, Timed) else current.unsqueeze(0)
-            flat = steps.movedim(neuron.axis + 1, -1).flatten(1, -2)
+            flat = torch.stack([per_channel(step, neuron.axis) for step in steps.unbind(0)])
             keep = torch.rand(len(target), generator=self.generator) < SAMPLED / max(available, 1)
             index = keep.nonzero().flatten().to(z.device) if available > SAMPLED else slice(None)
             targets.append(target[index])

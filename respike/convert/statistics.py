@@ -76,5 +76,7 @@ class Percentile:
 
 
 def per_channel(values: Tensor, axis: int) -> Tensor:
-    """``(M, C)``: all positions of ``(N, ...)`` as rows, with the channel ``axis`` last."""
+    """``(M, C)``: all positions of ``(N, ...)`` as rows, with the channel ``axis`` last; one channel if it is 0."""
+    if axis == 0:
+        return values.reshape(-1, 1)
     return values.movedim(axis, -1).flatten(0, -2)

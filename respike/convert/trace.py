@@ -227,7 +227,8 @@ class _Lowering:
         def axis(n: Any) -> int | None:
             if isinstance(n, int):
                 return n
-            return BATCH if n.node.expr == self.batch.node.expr else DERIVED
+            same = not isinstance(self.batch, int) and n.node.expr == self.batch.node.expr
+            return BATCH if same else DERIVED
 
         return tuple(axis(n) for n in value.shape)
 

@@ -16,7 +16,7 @@ import respike
 def build(case: Case) -> tuple[nn.Module, tuple[Tensor, ...]]:
     torch.manual_seed(0)
     model = case.build().eval()
-    return model, tuple(torch.rand(24, *shape) for shape in case.shapes)
+    return model, tuple(torch.rand(64, *shape) for shape in case.shapes)
 
 
 def leaves(tree: Any) -> list[Tensor]:
@@ -38,6 +38,7 @@ def run(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 def test_converts_and_approaches_the_ann(name: str) -> None:
     model, inputs = build(CONVERTS[name])
     calibration = [(inputs, None)] if len(inputs) > 1 else inputs[0]
+    respike.from_torch(model, calibration, 2)  # the default options work on it too
     snn = respike.from_torch(model, calibration, 64, threshold="max", correction="none")
     expected = run(model, inputs)
     steps = snn.simulate(*inputs)
