@@ -59,9 +59,9 @@ def calibrate(
     for number, args in enumerate(data, 1):
         if room:
             chosen.append(_first_rows(args, room))
-            room -= len(tensors_of(chosen[-1], device)[0])
+            room -= next((len(x) for x in tensors_of(chosen[-1], graph, device) if x.dim()), 1)
         if streamed:
-            _observe(graph, plan, tensors_of(args, device), neurons, statistics)
+            _observe(graph, plan, tensors_of(args, graph, device), neurons, statistics)
             if progress is not None:
                 progress(f"statistics of batch {number}")
         elif not room:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from .errors import ConversionError
+from .graph import Graph
 
 BATCH_SIZE = 64
 
@@ -105,6 +106,16 @@ def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
     return pytree.tree_map(few, args)  # type: ignore[no-any-return]
 
 
-def tensors_of(args: tuple[Any, ...], device: torch.device) -> list[Tensor]:
-    """The tensors among the arguments, in the order of the graph's inputs."""
-    return [x.to(device) for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device) -> list[Tensor]:
+    """The tensors among the arguments, in the order of the graph's inputs.
+
+    Raises:
+        ConversionError: a batch of another structure or shape than the first.
+    """
+    try:
+        return [x.to(device) for x in graph.flatten(args)]
+    except ValueError as error:
+        raise ConversionError(
+            f"the calibration batches are not alike: {error}. A tuple counts as several batches: of inputs and labels "
+            "pass the inputs alone, or [(inputs, labels)]"
+        ) from error

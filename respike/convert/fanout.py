@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .execute import Walk
-from .graph import BATCH, Graph, Node, function, map_leaves
+from .graph import BATCH, Graph, Node, function, leaves, map_leaves
 from .modes import Analog
 from .plan import Plan
 from .rules import LINEAR, Role
@@ -74,22 +74,24 @@ class _Count(Walk):
     def evaluate(self, node: Node, mode: Any) -> Any:
         if node.role == Role.HEAD or (node.role == Role.CONSTANT and node.shape is None):
             return None
-        if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
-            shape = [1 if n is BATCH else n for n in node.shape or self._first_shape(node)]
-            if node.role == Role.ANALOG or node.name not in self.timed:
-                return torch.ones(shape, dtype=torch.float64)
-            self.sources[node.name] = torch.ones(shape, dtype=torch.float64, requires_grad=True)
-            return self.sources[node.name]
         if node.role == Role.SHAPE:
             return self._shape_number(node)
         args, kwargs = map_leaves(self._fetch, list(node.args)), map_leaves(self._fetch, node.kwargs)
+        if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
+            return self._source(node, args, kwargs)
         if node.role == Role.LINEAR and LINEAR[node.op].weighted:
             return self._synapses(node, args, kwargs)
         return _route(node, args, kwargs)
 
-    def _first_shape(self, node: Node) -> tuple[int | None, ...]:
-        picked = self.graph.users[node.name][0]
-        return picked.shape or ()
+    def _source(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+        """A fresh event at every output of a node that holds time; where nothing varies, a constant."""
+        shaped = args[0] if node.role == Role.SPIKE else function(node.op)(*args, **kwargs)
+        shaped = shaped[0] if isinstance(shaped, (list, tuple)) else shaped
+        events = torch.ones(shaped.shape, dtype=torch.float64)
+        if node.role == Role.ANALOG or node.name not in self.timed:
+            return events
+        self.sources[node.name] = events.requires_grad_()
+        return events
 
     def _synapses(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
         """Every synapse passes 1 for each event; what arrives is a current, no event."""
@@ -99,10 +101,10 @@ class _Count(Walk):
         elif name in ("addmm", "baddbmm"):
             args[0] = torch.zeros((), dtype=torch.float64)
         fn = function(node.op)
-        dense = [torch.ones_like(a, requires_grad=False) if isinstance(a, Tensor) and a.dim() else a for a in args]
+        dense = map_leaves(_unit, args)
         work = int(fn(*dense, **kwargs).sum())
         self.result.ann += work
-        if any(isinstance(a, Tensor) and a.requires_grad for a in args):
+        if any(isinstance(a, Tensor) and a.requires_grad for a in leaves(args)):
             out: Tensor = fn(*args, **kwargs)
             self.total = self.total + out.sum()
             return torch.ones_like(out.detach())
@@ -111,6 +113,10 @@ class _Count(Walk):
         else:
             self.result.once += work
         return torch.ones_like(fn(*dense, **kwargs))
+
+
+def _unit(value: Any) -> Any:
+    return torch.ones_like(value, requires_grad=False) if isinstance(value, Tensor) and value.dim() else value
 
 
 def _route(node: Node, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -130,13 +136,13 @@ def _route(node: Node, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if name == "mean":
         return torch.ops.aten.sum.dim_IntList(x, *args[1:3]) if len(args) > 1 else x.sum()
     if name.startswith(("avg_pool", "adaptive_avg_pool", "upsample_")) and "nearest" not in name:
-        return _separable(x, fn, args, kwargs)
+        return _separable(x, int(name.rstrip("d")[-1]), fn, args, kwargs)
     return fn(*args, **kwargs)
 
 
-def _separable(x: Tensor, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
-    """An average or interpolation with all its nonzero weights set to 1, axis by axis."""
-    sizes = x.shape[2:]
+def _separable(x: Tensor, rank: int, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    """An average or interpolation over the last axes with all its nonzero weights set to 1, axis by axis."""
+    sizes, first = x.shape[-rank:], x.dim() - rank
     for axis, size in enumerate(sizes):
         probe = torch.zeros(size, 1, *sizes, dtype=torch.float64)
         index = [slice(None)] * len(sizes)
@@ -146,5 +152,5 @@ def _separable(x: Tensor, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> T
         reached = fn(probe, *args[1:], **kwargs)[:, 0] != 0
         other = tuple(a + 1 for a in range(len(sizes)) if a != axis)
         matrix = (reached.any(dim=other) if other else reached).double()  # (size in, size out)
-        x = torch.movedim(torch.movedim(x, axis + 2, -1) @ matrix, -1, axis + 2)
+        x = torch.movedim(torch.movedim(x, first + axis, -1) @ matrix, -1, first + axis)
     return x

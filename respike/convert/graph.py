@@ -93,7 +93,9 @@ class Graph:
         tensors: Weights and constants by name.
         nodes: Operations in order of execution.
         outputs: A ``Ref`` or a plain constant for each leaf of the output.
-        in_spec: Tree of the positional and keyword arguments that the inputs are the leaves of.
+        leaves: A ``Ref`` to an input, or the constant traced, for each leaf of the arguments.
+        integers: Names of the inputs that hold whole numbers.
+        in_spec: Tree of the positional and keyword arguments that ``leaves`` are the leaves of.
         out_spec: Tree that the outputs are the leaves of.
     """
 
@@ -101,6 +103,8 @@ class Graph:
     tensors: dict[str, Tensor]
     nodes: list[Node]
     outputs: list[Any]
+    leaves: list[Any]
+    integers: frozenset[str]
     in_spec: pytree.TreeSpec
     out_spec: pytree.TreeSpec
 
@@ -119,6 +123,31 @@ class Graph:
         if name in self.tensors:
             return tuple(self.tensors[name].shape)
         return self._by_name[name].shape
+
+    def flatten(self, args: tuple[Any, ...]) -> list[Tensor]:
+        """The input tensors among the arguments, in order; dicts by key.
+
+        Raises:
+            ValueError: another structure, shape or constant than what was traced.
+        """
+        try:
+            given = self.in_spec.flatten_up_to((args, {}))
+        except ValueError as error:
+            names = ", ".join(self.inputs)
+            raise ValueError(
+                f"the network takes {len(self.inputs)} input tensors ({names}), structured as when traced: {error}"
+            ) from error
+        found = []
+        for value, leaf in zip(given, self.leaves, strict=True):
+            if not isinstance(leaf, Ref):
+                if isinstance(value, Tensor) or value != leaf:
+                    raise ValueError(f"the network was traced with the constant {leaf!r} and got {value!r}")
+            elif not isinstance(value, Tensor):
+                raise ValueError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
+            else:
+                _check_shape(leaf.name, self.inputs[leaf.name], value)
+                found.append(value if leaf.name in self.integers else value.float())
+        return found
 
     @cached_property
     def users(self) -> dict[str, list[Node]]:
@@ -143,6 +172,12 @@ class Graph:
     def rewrite(self, step: Callable[[Node, Rewriter], Any]) -> Graph:
         """A new graph in which each node is what ``step(node, rewriter)`` returns in its place."""
         return Rewriter(self).run(step)
+
+
+def _check_shape(name: str, shape: tuple[int | None, ...], value: Tensor) -> None:
+    if value.dim() != len(shape) or any(n is not BATCH and n != m for n, m in zip(shape, value.shape, strict=True)):
+        text = ", ".join("N" if n is BATCH else str(n) for n in shape)
+        raise ValueError(f"input {name!r} must have shape ({text}), got {tuple(value.shape)}")
 
 
 class Rewriter:

@@ -91,7 +91,7 @@ class Synchronous:
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
         self.state[node.name] = total[-1].clone()
-        if self.recorder is not None:
+        if self.recorder is not None and node.role == Role.MAX:
             self.recorder(node, _events(values, self.neurons.get(node.refs[0])), values)
         return Timed(values)
 
@@ -148,7 +148,7 @@ class Layerwise:
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
         result = _first(apply(*args, **kwargs))
-        if self.recorder is not None and isinstance(result, Timed):
+        if self.recorder is not None and node.role == Role.MAX and isinstance(result, Timed):
             total = result.values * _column(self.clock.to(result.values.device), result.values)
             self.recorder(node, _events(total, self.neurons.get(node.refs[0])), result.values)
         return result
@@ -159,9 +159,13 @@ class Layerwise:
 
 def _events(values: Tensor, source: SpikingReLU | None) -> Tensor:
     """How many spikes these values are: whole ones of a layer that is read directly, else one where not zero."""
-    if source is None:
-        return (values != 0).to(values.dtype)
-    return (values / source.threshold).round().abs()
+    if source is not None:
+        axis, channels = source.axis, source.threshold.numel()
+        same = values.dim() == source.threshold.dim() + 2 and values.shape[axis + 1] == channels
+        if channels == 1 or same:
+            theta = source.threshold if same else source.threshold.flatten()
+            return (values / theta).round().abs()
+    return (values != 0).to(values.dtype)
 
 
 def _column(clock: Tensor, like: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Weights(nn.Module):
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name, value in tensors.items():
-            self.register_buffer(name, value)
+            self.register_buffer(name, value.clone())  # one tensor under two names would count as one buffer
 
     def extra_repr(self) -> str:
         tensors = dict(self.named_buffers())
@@ -66,6 +66,7 @@ class SpikingNetwork(nn.Module):
         self.memory_budget = 64 * 2**20
         self.plan = Plan(self.graph)
         self._stream: Synchronous | None = None
+        self._stream_batch = 0
 
     @property
     def depth(self) -> int:
@@ -105,7 +106,8 @@ class SpikingNetwork(nn.Module):
                 estimate is then the mean over all steps since ``reset``.
 
         Returns:
-            For each of the ANN's outputs ``(N, T, ...)``; entry t − 1 is the estimate after t steps. With
+            For each of the ANN's outputs ``(N, T, ...)``, or ``(T, ...)`` where it does not begin with the
+            batch; entry t − 1 is the estimate after t steps. With
             ``schedule="layerwise"`` that is the result with t steps *per layer*, a latency of
             t · (depth + 1).
 
@@ -115,13 +117,11 @@ class SpikingNetwork(nn.Module):
         """
         blocks = list(self.blocks(*args, timesteps=timesteps, stream=stream))
         joined = [_join([b[i] for b in blocks]) for i in range(len(self.graph.outputs))]
-        shapes = iter(self._output_shapes())
-
-        def batch_first(values: Tensor) -> Tensor:
-            shape = next(shapes)
-            return values.transpose(0, 1) if shape and shape[0] is BATCH else values
-
-        return self._tree(joined, batch_first)
+        for i, output in enumerate(self.graph.outputs):
+            shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
+            if shape and shape[0] is BATCH:
+                joined[i] = joined[i].transpose(0, 1)
+        return pytree.tree_unflatten(joined, self.graph.out_spec)
 
     def reset(self) -> None:
         """Forget the state of ``simulate(..., stream=True)``."""
@@ -149,12 +149,13 @@ class SpikingNetwork(nn.Module):
             For each output of the graph the estimates ``(steps of the block, N, ...)``.
         """
         total = self.timesteps if timesteps is None else timesteps
-        if total < 1:
-            raise ValueError(f"timesteps must be 1 or more, got {total}")
+        if not isinstance(total, int) or total < 1:
+            raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
         inputs = self._inputs(args)
         walk = Walk(self.graph, dict(self.weights.named_buffers()), inputs)
-        mode = self._mode(stream, len(inputs[0]) if inputs[0].dim() else 1, recorder)
-        length = self.plan.block(max(len(inputs[0]), 1), total, self.memory_budget)
+        batch = next((len(x) for x in inputs if x.dim()), 1)
+        mode = self._mode(stream, batch, recorder)
+        length = self.plan.block(max(batch, 1), total, self.memory_budget)
         walk.run(self.plan.static, mode)
         for start in range(0, total, length):
             steps = min(length, total - start)
@@ -178,35 +179,22 @@ class SpikingNetwork(nn.Module):
         if not stream:
             return Synchronous(neurons, recorder)
         if self._stream is None:
-            self._stream = Synchronous(neurons)
-        known = next((v for v in self._stream.state.values()), None)
-        if known is not None and len(known) != batch:
-            raise ValueError(f"the stream holds {len(known)} samples and got {batch}; call reset() between streams")
+            self._stream, self._stream_batch = Synchronous(neurons), batch
+        if self._stream_batch != batch:
+            raise ValueError(
+                f"the stream holds {self._stream_batch} samples and got {batch}; call reset() between streams"
+            )
         self._stream.recorder = recorder
         return self._stream
 
     def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
-        found, _ = pytree.tree_flatten((args, {}))
-        tensors = [x for x in found if isinstance(x, Tensor)]
-        wanted = self.graph.inputs
-        if len(tensors) != len(wanted):
-            raise ValueError(f"the network takes {len(wanted)} input tensors ({', '.join(wanted)}), got {len(tensors)}")
-        for (name, shape), x in zip(wanted.items(), tensors, strict=True):
-            fits = x.dim() == len(shape) and all(n in (BATCH, m) for n, m in zip(shape, x.shape, strict=True))
-            if not fits:
-                text = ", ".join("N" if n is BATCH else str(n) for n in shape)
-                raise ValueError(f"input {name!r} must have shape ({text}), got {tuple(x.shape)}")
-        return [x.float() if x.is_floating_point() else x for x in tensors]
-
-    def _output_shapes(self) -> list[Any]:
-        return [self.graph.shape(o.name) for o in self.graph.outputs if isinstance(o, Ref)]
+        tensors = self.graph.flatten(args)
+        kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
+        return [x.to(kind) if x.is_floating_point() else x for x in tensors]
 
     def output_at(self, block: list[Any], index: int) -> Any:
         """The network's output, in its own structure, at one step of what ``blocks`` yields."""
-        return self._tree(block, lambda values: values[index])
-
-    def _tree(self, outputs: Any, fn: Any) -> Any:
-        values = [fn(o) if isinstance(o, Tensor) else o for o in outputs]
+        values = [o[index] if isinstance(o, Tensor) else o for o in block]
         return pytree.tree_unflatten(values, self.graph.out_spec)
 
     def as_dict(self) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class NeuronOptions:
     def __post_init__(self) -> None:
         if self.neuron not in ("iaf", "lif"):
             raise ConversionError(f"neuron must be 'iaf' or 'lif', got {self.neuron!r}")
-        if self.max_spikes < 1:
-            raise ConversionError(f"max_spikes must be 1 or more, got {self.max_spikes}")
+        if not isinstance(self.max_spikes, int) or self.max_spikes < 1:
+            raise ConversionError(f"max_spikes must be 1 or more, a whole number, got {self.max_spikes!r}")
         if not self.tau_mem > 0:
             raise ConversionError(f"tau_mem must be positive, got {self.tau_mem}")
 

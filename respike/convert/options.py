@@ -37,8 +37,8 @@ class Options:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
-        if self.timesteps < 1:
-            raise ConversionError(f"timesteps must be 1 or more, got {self.timesteps}")
+        if not isinstance(self.timesteps, int) or self.timesteps < 1:
+            raise ConversionError(f"timesteps must be 1 or more, a whole number, got {self.timesteps!r}")
         if not 0 < self.percentile <= 100:
             raise ConversionError(f"percentile must be above 0 and at most 100, got {self.percentile}")
         if self.samples < 1:

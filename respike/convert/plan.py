@@ -6,6 +6,7 @@ import math
 from functools import cached_property
 
 from .graph import Graph, Node
+from .passes import readouts
 from .rules import Role
 
 
@@ -34,8 +35,9 @@ class Plan:
 
     @cached_property
     def last_use_of_all(self) -> dict[str, list[str]]:
-        """The same over all nodes, for a single walk through the whole graph."""
-        return self._last_readers(self.graph.nodes, {*self.graph.output_names(), *self.graph.tensors})
+        """The same over all nodes, for a walk that stops before the head and looks at the readouts."""
+        kept = {*self.graph.output_names(), *self.graph.tensors, *readouts(self.graph)}
+        return self._last_readers(self.graph.nodes, kept)
 
     @staticmethod
     def _last_readers(nodes: list[Node], kept: set[str]) -> dict[str, list[str]]:

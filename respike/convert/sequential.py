@@ -43,7 +43,7 @@ class Sequential:
     @torch.no_grad()
     def run(self, data: list[tuple[Any, ...]]) -> dict[str, Tensor]:
         """Calibrate all layers; the missing mean of each readout, ``(1, C, ...)``, by node name."""
-        pairs = [self._pair(tensors_of(args, self.device)) for args in data]
+        pairs = [self._pair(tensors_of(args, self.graph, self.device)) for args in data]
         total = len(self.neurons)
         done = 0
         for node in self.graph.nodes:

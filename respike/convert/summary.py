@@ -62,7 +62,7 @@ def _layers(snn: SpikingNetwork) -> list[dict[str, Any]]:
                 "where": module.where,
                 "neuron": module.options.neuron,
                 "max_spikes": module.options.max_spikes,
-                "shape": list((node.shape or ())[1:]),
+                "shape": [n for n in node.shape or () if n is not None and n > 0],
                 "threshold": _range(module.threshold),
                 "fan_out": _range(reach),
                 "pooled": pooled,

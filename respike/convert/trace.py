@@ -51,10 +51,12 @@ def prepare(model: nn.Module) -> nn.Module:
     if isinstance(model, torch.jit.ScriptModule):
         raise ConversionError("a scripted model has lost its Python code; convert the nn.Module it was made from")
     try:
-        twin = copy.deepcopy(model)
+        return copy.deepcopy(model).eval().float().requires_grad_(False)
     except Exception as error:  # user code: __deepcopy__, generators, open files, ...
-        raise ConversionError(f"{type(model).__name__} cannot be copied ({error}), so not converted") from error
-    return twin.eval().float().requires_grad_(False)
+        raise ConversionError(
+            f"{type(model).__name__} cannot be copied as float32, so not converted (lazy modules must run once): "
+            f"{error}"
+        ) from error
 
 
 @contextmanager
@@ -82,12 +84,17 @@ def trace(model: nn.Module, args: tuple[Any, ...]) -> Graph:
         ConversionError: the model's Python code depends on values, or on the batch size.
     """
     # The tracer takes a batch that is as long as another axis for that axis: try lengths that are rare.
-    for size in (5, 11, 13):
+    lengths = {n for x in [*model.parameters(), *model.buffers(), *_tensors(args)] for n in x.shape}
+    for size in [n for n in (31, 37, 41, 43, 47, 53, 59, 61) if n not in lengths]:
         lowering = _Lowering(_export(model, _resized(args, size)))
         graph = lowering.graph()
         if all(shape[0] is BATCH for shape in graph.inputs.values() if shape):
             return graph
     raise ConversionError(f"{type(model).__name__} works for one batch size only; write it for any x.shape[0]")
+
+
+def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
+    return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
 
 
 def _export(model: nn.Module, args: tuple[Any, ...]) -> torch.export.ExportedProgram:
@@ -121,6 +128,8 @@ class _Lowering:
         self.program = program
         self.values: dict[str, Any] = {}
         self.inputs: dict[str, tuple[int | None, ...]] = {}
+        self.leaves: list[Any] = []
+        self.integers: set[str] = set()
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self.refused: list[Refusal] = []
@@ -140,14 +149,20 @@ class _Lowering:
             raise ConversionError("the network cannot be converted:", self.refused)
         call = self.program.call_spec
         assert call.in_spec is not None and call.out_spec is not None
-        return Graph(self.inputs, self.tensors, self.nodes, self._outputs(fx_nodes[-1]), call.in_spec, call.out_spec)
+        outputs = self._outputs(fx_nodes[-1])
+        leaves, integers = self.leaves, frozenset(self.integers)
+        return Graph(self.inputs, self.tensors, self.nodes, outputs, leaves, integers, call.in_spec, call.out_spec)
 
     def _placeholder(self, n: torch.fx.Node, spec: Any) -> None:
         if spec.kind is InputKind.USER_INPUT:
             value = n.meta.get("val")
             if not isinstance(value, Tensor):
                 self.values[n.name] = value
+                self.leaves.append(value)
                 return
+            if not value.is_floating_point():
+                self.integers.add(n.name)
+            self.leaves.append(Ref(n.name))
             if self.batch is None and value.dim():
                 self.batch = value.shape[0]
             self.inputs[n.name] = self._shape(value)

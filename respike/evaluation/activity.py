@@ -32,7 +32,7 @@ class ActivityCounter:
     def __call__(self, node: Node, events: Tensor, values: Tensor) -> None:
         start = self._filled[node.name]
         self._filled[node.name] = stop = start + len(events)
-        per_neuron = events.sum(1, dtype=torch.float64).flatten(1)
+        per_neuron = _over_batch(events.double(), self.work.events[node.name].shape)
         self.spikes[node.name][start:stop] += per_neuron.sum(1).cpu().numpy()
         synapses = self._synapses[node.name].to(per_neuron.device)
         self.synops[node.name][start:stop] += (per_neuron @ synapses).cpu().numpy()
@@ -48,3 +48,11 @@ class ActivityCounter:
             size = math.prod(n for n in self.work.events[name].shape)
             found.append(LayerActivity(name, node.where, node.role, size, spikes, synops))
         return tuple(found)
+
+
+def _over_batch(events: Tensor, single: torch.Size) -> Tensor:
+    """``(T, neurons)``: events summed over samples, given the shape ``single`` they have for one sample."""
+    for axis, size in enumerate(single, 1):
+        if events.shape[axis] != size:  # the batch is in this axis, alone or as its slower part
+            events = events.unflatten(axis, (-1, size)).sum(axis)
+    return events.reshape(len(events), -1)

@@ -52,10 +52,12 @@ def evaluate(
         ValueError: no data, or outputs that are no classification while no ``metric`` is given.
     """
     total = snn.timesteps if timesteps is None else timesteps
+    if not isinstance(total, int) or total < 1:
+        raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
     reference = None if ann is None else prepare(ann)
     counter = ActivityCounter(snn, total)
     device = next(iter(snn.buffers())).device
-    score = metric or _correct
+    score = _checked(metric or _correct)
     sums, agreed, ann_sum, seen = np.zeros(total), np.zeros(total), 0.0, 0
     batches, length = _batches(data, batch_size)
     with torch.no_grad(), _bar(progress) as bar:
@@ -110,8 +112,24 @@ def _decision(output: Any) -> Tensor:
     return output.argmax(1) if output.is_floating_point() else output
 
 
+def _checked(score: Metric) -> Callable[[Any, Any], Tensor]:
+    def checked(output: Any, target: Any) -> Tensor:
+        found = score(output, target)
+        n = next((len(x) for x in pytree.tree_leaves(output) if isinstance(x, Tensor) and x.dim()), 1)
+        if not isinstance(found, Tensor) or found.shape != (n,):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(f"a metric must give one score per sample, a tensor ({n},); got {shape}")
+        return found
+
+    return checked
+
+
 def _correct(output: Any, target: Tensor) -> Tensor:
-    hits = (_decision(output) == target).double()
+    decided = _decision(output)
+    if not isinstance(target, Tensor) or target.shape != decided.shape:
+        shape = tuple(target.shape) if isinstance(target, Tensor) else type(target).__name__
+        raise ValueError(f"accuracy needs class numbers of shape {tuple(decided.shape)} as targets, got {shape}")
+    hits = (decided == target).double()
     return hits.flatten(1).mean(1) if hits.dim() > 1 else hits
 
 

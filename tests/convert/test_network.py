@@ -86,7 +86,7 @@ def test_wrong_inputs_are_named() -> None:
         snn(torch.rand(10, 1, 9, 8))
     with pytest.raises(ValueError, match="takes 1 input tensors"):
         snn(x, x)
-    with pytest.raises(ValueError, match="timesteps must be 1 or more"):
+    with pytest.raises(ValueError, match="timesteps must be a whole number, 1 or more"):
         snn.simulate(x, timesteps=0)
 
 

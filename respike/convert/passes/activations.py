@@ -22,11 +22,19 @@ Number = Tensor | float
 def spell_activations(graph: Graph) -> Graph:
     """Requires: weights folded to constants. Ensures: the only activation left that can spike is ``RELU``."""
     readers = {name: len(users) for name, users in graph.users.items()}
+    for name in graph.output_names():
+        readers[name] = readers.get(name, 0) + 1
 
     def step(node: Node, rewriter: Rewriter) -> Any:
         spell = _SPELLINGS.get(node.op)
-        result = None if spell is None else spell(_Writer(node, rewriter, readers))
-        return rewriter.keep(node) if result is None else result
+        # A constant that broadcasts the signal to another shape does more than an activation.
+        if spell is None or node.shape not in [rewriter.shape(name) for name in node.refs]:
+            return rewriter.keep(node)
+        result = spell(_Writer(node, rewriter, readers))
+        if result is None:
+            return rewriter.keep(node)
+        readers[result.name] = readers.get(node.name, 0)
+        return result
 
     return graph.rewrite(step)
 
@@ -159,7 +167,7 @@ def _where(w: _Writer) -> Ref | None:
         return w.above(x, value) if same else None
     scaled = w.rewriter.find(other)
     if limit == 0.0 and scaled is not None and scaled.op.startswith("aten.mul.") and x in scaled.args:
-        slope = w.constant(next(a for a in scaled.args if a != x))
+        slope = w.constant(next((a for a in scaled.args if a != x), None))
         return None if slope is None else w.leaky(x, slope)
     return None
 

@@ -33,6 +33,9 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
         if match is not None and role in (None, Role.SPIKE):
             used.add(match)
             role = Role.ANALOG
+        if node.op == "operator.getitem" and node.args[1] != 0 and roles.get(node.args[0].name) is Role.ANALOG:
+            why = "is not the first result of an operation kept analog, and only that is carried on in time"
+            refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
         behind_head = any(roles.get(name) is Role.HEAD for name in node.refs)
         if (role is None or (behind_head and node.name in signals)) and node.name not in busy:
             role = Role.HEAD
