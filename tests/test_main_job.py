@@ -32,14 +32,14 @@ def test_reference_networks_are_as_good_as_they_say(name: str, least: float) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("steps", "points"), [(4, 0.5), (8, 0.2), (16, 0.1)])
 def test_mnist_cnn_is_within_its_bar(steps: int, points: float) -> None:
-    """On every fifth test image; ``scripts/evaluate_mnist.py`` shows all 10,000."""
+    """On every tenth test image; ``scripts/evaluate_mnist.py`` shows all 10,000."""
     x, y = datasets.load("mnist").tensors
     ann = respike.models.load("mnist_cnn")
     snn = respike.from_torch(ann, datasets.calibration(), steps)
-    result = respike.evaluate(snn, (x[::5], y[::5]), ann=ann)
+    result = respike.evaluate(snn, (x[::10], y[::10]), ann=ann)
     assert result.ann_accuracy is not None
-    # A fifth of the images leaves the gap uncertain by about its own size: 0.1 points are two images.
-    assert 100 * (result.ann_accuracy - result.accuracy[-1]) <= points + 0.1
+    # A thousand images leave the gap uncertain by one or two of them: 0.1 points each.
+    assert 100 * (result.ann_accuracy - result.accuracy[-1]) <= points + 0.1 + 1e-9
 
 
 @pytest.mark.parametrize("name", REGISTRY)

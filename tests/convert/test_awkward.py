@@ -11,6 +11,10 @@ from torch.utils import _pytree as pytree
 from zoo import CONVERTS, REFUSED, Case
 
 import respike
+from respike.convert import normal_form
+from respike.convert.calibrate import calibrate
+from respike.convert.graph import Graph
+from respike.convert.options import Options
 
 
 def build(case: Case) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -29,6 +33,11 @@ def error(found: Any, expected: Any) -> float:
     return max(float((a - b).square().mean().sqrt() / b.square().mean().sqrt()) for a, b in pairs)
 
 
+def spiking(graph: Graph, inputs: tuple[Tensor, ...], options: Options) -> respike.SpikingNetwork:
+    graph, neurons = calibrate(graph, [inputs], options, torch.device("cpu"))
+    return respike.SpikingNetwork(graph, neurons, options.timesteps)
+
+
 def run(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
     with torch.no_grad():
         return model(*(x.clone() for x in inputs))
@@ -37,9 +46,9 @@ def run(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 @pytest.mark.parametrize("name", CONVERTS)
 def test_converts_and_approaches_the_ann(name: str) -> None:
     model, inputs = build(CONVERTS[name])
-    calibration = [(inputs, None)] if len(inputs) > 1 else inputs[0]
-    respike.from_torch(model, calibration, 2)  # the default options work on it too
-    snn = respike.from_torch(model, calibration, 64, threshold="max", correction="none")
+    graph = normal_form(model, inputs)  # traced once for both
+    spiking(graph, inputs, Options(timesteps=2))(*inputs)
+    snn = spiking(graph, inputs, Options(timesteps=64, threshold="max", correction="none"))
     expected = run(model, inputs)
     steps = snn.simulate(*inputs)
     assert pytree.tree_structure(steps) == pytree.tree_structure(expected)
