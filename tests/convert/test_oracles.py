@@ -119,3 +119,15 @@ def test_capped_activations_never_exceed_the_cap() -> None:
     assert model(x).max() == 6
     assert snn(x).max() <= 6
     assert all(layer.threshold.max() <= 6 for layer in snn.neurons.values())
+
+
+@pytest.mark.parametrize("options", [{}, {"max_spikes": 3}, {"neuron": "lif", "tau_mem": 7.0}])
+def test_the_neurons_of_a_network_are_layers_of_the_library(options: dict[str, object]) -> None:
+    snn = respike.from_torch(small_cnn(), torch.rand(16, 1, 12, 12), 6, **options)
+    for neurons in snn.neurons.values():
+        shape = (len(neurons.threshold), 5, 5) if neurons.threshold.dim() == 3 else (len(neurons.threshold),)
+        currents = torch.randn(9, 4, *shape) * neurons.threshold
+        spikes, last = neurons.run(currents)
+        layer = neurons.layer
+        assert torch.equal(layer(currents.transpose(0, 1)).transpose(0, 1), spikes)
+        assert torch.equal(layer.v_mem, last)
