@@ -128,9 +128,12 @@ def test_curve_draws_a_figure(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from respike.cli import main; main()", "demo", "-T", "64", "-o", "demo.png"]
+    code = "import respike; from respike.cli import main; print('ready', flush=True); main()"
+    command = [sys.executable, "-c", code, "demo", "-T", "64", "-o", "demo.png"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(10)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"  # before that, Python itself would take the signal
+    time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

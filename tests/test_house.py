@@ -70,7 +70,7 @@ def test_importing_needs_no_optional_library() -> None:
     )
 
 
-def test_importing_costs_less_than_half_of_torch() -> None:
-    code = "import time; a = time.perf_counter(); import torch; b = time.perf_counter(); import respike; "
-    ratio = float(run(code + "print((time.perf_counter() - b) / (b - a))"))
-    assert ratio < 0.5
+def test_importing_loads_no_optional_library() -> None:
+    """What makes ``import respike`` quick; how quick, is for a stopwatch and not for a test."""
+    names = "{'torchvision', 'matplotlib', 'onnx', 'click'}"
+    assert run(f"import sys, respike; print(sorted({names} & set(sys.modules)))") == "[]"
