@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..graph import Graph, Node, Rewriter
@@ -13,7 +14,7 @@ _GENERAL = "aten.batch_norm.default"
 
 
 def spell_batch_norm(graph: Graph) -> Graph:
-    """Y = (x − mean) / sqrt(var + eps) · weight + bias, computed in float64.
+    """Y = (x − mean) / sqrt(var + eps) · weight + bias.
 
     Requires: weights folded to constants. Ensures: no batch norm with running statistics is left.
     """
@@ -31,16 +32,16 @@ def spell_batch_norm(graph: Graph) -> Graph:
         tensors = rewriter.tensors
         if not all(r is None or r.name in tensors for r in (weight, bias, mean, var)):
             return rewriter.keep(node)
-        scale = torch.rsqrt(tensors[var.name].double() + eps)
-        if weight is not None:
-            scale = scale * tensors[weight.name].double()
-        shift = -tensors[mean.name].double() * scale
-        if bias is not None:
-            shift = shift + tensors[bias.name].double()
+        # In float32 and in this order by numpy, whose every operation is rounded as IEEE 754 says: exporters
+        # that fold batch norms do the same, so a module and its ONNX file get the same weights to the last bit.
+        mu, sigma2 = (tensors[r.name].float().cpu().numpy() for r in (mean, var))
+        gamma, beta = (None if r is None else tensors[r.name].float().cpu().numpy() for r in (weight, bias))
+        scale = (1 if gamma is None else gamma) / np.sqrt(sigma2 + np.float32(eps))
+        shift = (0 - mu) * scale + (0 if beta is None else beta)
         shape = rewriter.shape(x.name)
         across = [-1] + [1] * (len(shape) - 2)
-        factor = rewriter.tensor(f"{node.name}_scale", scale.float().reshape(across))
-        summand = rewriter.tensor(f"{node.name}_shift", shift.float().reshape(across))
+        factor = rewriter.tensor(f"{node.name}_scale", torch.from_numpy(scale).to(tensors[var.name]).reshape(across))
+        summand = rewriter.tensor(f"{node.name}_shift", torch.from_numpy(shift).to(tensors[var.name]).reshape(across))
         scaled = rewriter.add(node, "aten.mul.Tensor", x, factor, shape=shape)
         result = rewriter.add(node, "aten.add.Tensor", scaled, summand, shape=shape)
         spelled.add(result.name)
