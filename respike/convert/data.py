@@ -13,12 +13,15 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from .errors import ConversionError
 from .graph import Graph
+from .onnx_import.module import OnnxModule
 
 BATCH_SIZE = 64
 
 
 def arity(model: nn.Module) -> int:
     """How many positional arguments ``forward`` needs, at least 1."""
+    if isinstance(model, OnnxModule):
+        return len(model.inputs)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(model.forward).parameters.values()
     needed = [p for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from .graph import Graph
 from .modes import Analog
 from .network import SpikingNetwork
 from .neurons import NeuronName, NeuronOptions
+from .onnx_import import load_onnx
 from .options import Options
 from .passes import judge, normalise
 from .trace import prepare, trace, without_hooks
@@ -86,6 +88,30 @@ def from_torch(
     graph = judge(to_graph(twin, data.example(first, device)), analog)
     graph, neurons = calibrate(graph, itertools.chain([first], stream), options, device, progress)
     return SpikingNetwork(graph, neurons, timesteps, schedule).eval()
+
+
+def from_onnx(
+    path: str | os.PathLike[str],
+    calibration: Any,
+    timesteps: int = 16,
+    *,
+    outputs: Sequence[str] | None = None,
+    **options: Any,
+) -> SpikingNetwork:
+    """A spiking network that does the job of the trained network in an ONNX file.
+
+    Args:
+        path: The file.
+        calibration: As for ``from_torch``: inputs in the layout that the file takes (channels last if it
+            came from Keras).
+        timesteps: As for ``from_torch``.
+        outputs: Names of the values to return; all outputs of the file by default.
+        options: All other options of ``from_torch``.
+
+    Raises:
+        ConversionError: as ``load_onnx`` and ``from_torch``. Nodes have their names in the file.
+    """
+    return from_torch(load_onnx(path, outputs=outputs), calibration, timesteps, **options)
 
 
 def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:

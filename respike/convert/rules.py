@@ -98,7 +98,8 @@ MAXIMA = frozenset(
 _REPLACE = "train with ReLU in its place, or keep it analog: analog=['NAME', ...]"
 _PRODUCT = (
     "multiplies two signals, and the product of two spike trains is not the spike train of the product",
-    "take the multiplication (gate, attention, squeeze-and-excitation) out, or keep it analog: analog=['NAME', ...]",
+    "take the multiplication (gate, hard-swish, attention, squeeze-and-excitation) out, "
+    "or keep it analog: analog=['NAME', ...]",
 )
 _CURVED = ("is curved, and no firing rate follows it", _REPLACE)
 _NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from torch.utils import _pytree as pytree
 
 from .errors import ConversionError, Refusal
 from .graph import BATCH, DERIVED, Graph, Node, Ref
+from .onnx_import.names import shown
+from .onnx_import.step import Step
 
 # Operations that give back their first argument, as far as values in eval mode go.
 _IDENTITY = {
@@ -86,7 +89,7 @@ def trace(model: nn.Module, args: tuple[Any, ...]) -> Graph:
     # The tracer takes a batch that is as long as another axis for that axis: try lengths that are rare.
     lengths = {n for x in [*model.parameters(), *model.buffers(), *_tensors(args)] for n in x.shape}
     for size in [n for n in (31, 37, 41, 43, 47, 53, 59, 61) if n not in lengths]:
-        lowering = _Lowering(_export(model, _resized(args, size)))
+        lowering = _Lowering(_export(model, _resized(args, size)), _labels(model))
         graph = lowering.graph()
         if all(shape[0] is BATCH for shape in graph.inputs.values() if shape):
             return graph
@@ -100,6 +103,10 @@ def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
 def _export(model: nn.Module, args: tuple[Any, ...]) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=2)
     shapes = pytree.tree_map(lambda x: {0: batch} if isinstance(x, Tensor) and x.dim() else None, args)
+    kinds = [p.kind for p in inspect.signature(model.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:  # torch.export wants those of *args together
+        first = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+        shapes = (*shapes[:first], shapes[first:])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,8 +131,8 @@ def _resized(args: tuple[Any, ...], size: int) -> tuple[Any, ...]:
 class _Lowering:
     """From an ``ExportedProgram`` to a ``Graph``."""
 
-    def __init__(self, program: torch.export.ExportedProgram) -> None:
-        self.program = program
+    def __init__(self, program: torch.export.ExportedProgram, labels: dict[str, tuple[str, str]]) -> None:
+        self.program, self.labels = program, labels
         self.values: dict[str, Any] = {}
         self.inputs: dict[str, tuple[int | None, ...]] = {}
         self.leaves: list[Any] = []
@@ -196,6 +203,7 @@ class _Lowering:
 
     def _call(self, n: torch.fx.Node) -> None:
         path, kind = _origin(n)
+        path, kind = self.labels.get(path, (path, kind))
         target = n.target
         if isinstance(target, torch._ops.OpOverload):
             op = str(target)
@@ -253,6 +261,16 @@ class _Lowering:
             if spec.kind is OutputKind.USER_OUTPUT:
                 found.append(spec.arg.value if isinstance(spec.arg, ConstantArgument) else self._resolve(arg))
         return found
+
+
+def _labels(model: nn.Module) -> dict[str, tuple[str, str]]:
+    """For modules that came from an ONNX file, the names that file gives them."""
+    found = {}
+    for path, module in model.named_modules():
+        if isinstance(module, Step):
+            parent = path.rpartition(".")[0]
+            found[path] = (f"{parent}.{shown(module.label)}" if parent else shown(module.label), module.op_type)
+    return found
 
 
 def _ancestors(nodes: list[torch.fx.Node]) -> set[torch.fx.Node]:

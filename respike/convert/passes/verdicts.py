@@ -22,6 +22,24 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
     Raises:
         ConversionError: nodes without a place in time, listed; no ReLU; an ``analog`` name that fits nothing.
     """
+    judged, refused = verdicts(graph, analog)
+    if refused:
+        raise ConversionError(_headline(refused), refused)
+    if not any(node.role == Role.SPIKE for node in judged.nodes):
+        raise ConversionError(
+            "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
+            if not analog
+            else "every ReLU was kept analog, nothing is left to convert"
+        )
+    return judged
+
+
+def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
+    """The graph with a role on every node, and the nodes that have no place in time.
+
+    Raises:
+        ConversionError: an ``analog`` name that fits nothing.
+    """
     signals = graph.signals()
     busy = _before_synapses(graph, signals)
     used: set[str] = set()
@@ -45,15 +63,7 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
             role = Role.LINEAR  # so that later nodes are judged on their own
         roles[node.name] = role
     _check_names(graph, analog, used)
-    if refused:
-        raise ConversionError(_headline(refused), refused)
-    if Role.SPIKE not in roles.values():
-        raise ConversionError(
-            "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
-            if not analog
-            else "every ReLU was kept analog, nothing is left to convert"
-        )
-    return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes])
+    return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), refused
 
 
 def _role(node: Node, graph: Graph, signals: set[str], roles: dict[str, Role]) -> Role | None:

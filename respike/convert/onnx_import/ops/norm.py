@@ -1,0 +1,97 @@
+"""Normalisation, with the network's own statistics or with those of the input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..node import Node, NodeError
+from ..step import Call
+from ..table import onnx_op
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
+    """(x − mean) / √(var + eps) · weight + bias, by channel."""
+    return F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps)
+
+
+@onnx_op("BatchNormalization")
+def _batch_norm(node: Node) -> Call:
+    if node.attr_int("training_mode") or len(node.writes) > 1:
+        raise NodeError("is in training mode: it uses the batch's own statistics", "export the network in eval mode")
+    if not node.attr_int("spatial", 1):
+        raise NodeError("has spatial = 0, statistics for each pixel, which is not supported")
+    names = ("weight", "bias", "mean", "var")
+    stats = {name: node.weight(i + 1) for i, name in enumerate(names)}
+    shapes = {tuple(s.shape) for s in stats.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        raise NodeError(f"has statistics of the shapes {sorted(shapes)}, which should be one number a channel")
+    kept = {n: s if n in ("weight", "bias") else s.detach() for n, s in stats.items()}
+    return node.call(batch_norm, node.x(), **kept, eps=node.attr_float("epsilon", 1e-5))
+
+
+def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Each channel of each sample by its own mean and variance over space."""
+    return F.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+
+@onnx_op("InstanceNormalization")
+def _instance_norm(node: Node) -> Call:
+    eps = node.attr_float("epsilon", 1e-5)
+    return node.call(instance_norm, node.x(), weight=node.weight(1), bias=node.weight(2), eps=eps)
+
+
+def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, axis: int, eps: float, count: int) -> Any:
+    """Each sample by its mean and variance over the axes from ``axis`` on; these too if ``count`` asks for them."""
+    axis = axis + x.dim() if axis < 0 else axis
+    shape = list(x.shape[axis:])
+    weight, bias = (None if t is None else t.expand(shape) for t in (weight, bias))
+    y = F.layer_norm(x, shape, weight, bias, eps)
+    if count == 1:
+        return y
+    axes = list(range(axis, x.dim()))
+    var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return (y, mean, torch.rsqrt(var + eps))[:count]
+
+
+@onnx_op("LayerNormalization")
+def _layer_norm(node: Node) -> Call:
+    bias = node.weight(2) if node.given(2) else None
+    eps, count = node.attr_float("epsilon", 1e-5), len(node.writes)
+    return node.call(
+        layer_norm, node.x(), weight=node.weight(1), bias=bias, axis=node.attr_int("axis", -1), eps=eps, count=count
+    )
+
+
+def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, bias: float) -> Tensor:
+    """X / (bias + alpha/size · sum of squares over neighbouring channels)^beta."""
+    before = (size - 1) // 2
+    squares = F.pad((x * x).flatten(2).unsqueeze(1), (0, 0, before, size - 1 - before))
+    mean = F.avg_pool2d(squares, (size, 1), stride=1).reshape(x.shape)
+    return x / (mean * alpha + bias) ** beta
+
+
+@onnx_op("LRN")
+def _local_response_norm(node: Node) -> Call:
+    size = node.attr_int("size")
+    if not 1 <= size <= 4096:
+        raise NodeError(f"has size = {size}; 1 to 4096 are possible")
+    alpha, beta, bias = node.attr_float("alpha", 1e-4), node.attr_float("beta", 0.75), node.attr_float("bias", 1.0)
+    return node.call(local_response_norm, node.x(), size, alpha, beta, bias)
+
+
+def scaler(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
+    """(x − offset) · scale."""
+    return (x - offset) * scale
+
+
+@onnx_op("Scaler", domain="ai.onnx.ml")
+def _scaler(node: Node) -> Call:
+    offset, scale = node.attr_floats("offset") or (0.0,), node.attr_floats("scale") or (1.0,)
+    if not all(map(math.isfinite, (*offset, *scale))):
+        raise NodeError("has an offset or scale that is not finite")
+    return node.call(scaler, node.x(), offset=torch.tensor(offset), scale=torch.tensor(scale))

@@ -1,0 +1,95 @@
+"""Some of the values: slices, gathers, the place of the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..node import Node, NodeError
+from ..step import Call
+from ..table import onnx_op
+
+_ENDS = 2**31 - 1
+"""Slices that end here or further go to the end."""
+
+
+def slice_axes(
+    x: Tensor, starts: Sequence[Any], ends: Sequence[Any], axes: Sequence[int] | None, steps: Sequence[int] | None
+) -> Tensor:
+    """A slice along each of the axes, as Python slices a list."""
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if not -x.dim() <= axis < x.dim():
+            raise ValueError(f"there is no axis {axis}")
+        if step < 0:
+            places = range(x.shape[axis])[max(start, -(2**62)) : max(end, -(2**62)) if end > -_ENDS else None : step]
+            x = x.index_select(axis, torch.tensor(list(places), dtype=torch.int64, device=x.device))
+        else:
+            index: list[Any] = [slice(None)] * x.dim()
+            index[axis] = slice(start, None if isinstance(end, int) and end >= _ENDS else end, step)
+            x = x[tuple(index)]
+    return x
+
+
+@onnx_op("Slice")
+def _slice(node: Node) -> Call:
+    if node.version < 10:
+        starts, ends, axes = node.attr_ints("starts"), node.attr_ints("ends"), node.attr_ints("axes")
+        steps = None
+    else:
+        starts, ends, axes, steps = node.numbers(1), node.numbers(2), node.fixed(3), node.fixed(4)  # type: ignore[assignment]
+    if starts is None or ends is None:
+        raise NodeError("lacks its starts or ends")
+    if steps is not None and 0 in steps:
+        raise NodeError("has a step of 0")
+    return node.call(slice_axes, node.x(), starts, ends, axes, steps)
+
+
+def take(x: Tensor, index: int, axis: int) -> Tensor:
+    """One place along an axis, which goes away."""
+    return x.select(axis, index)
+
+
+def gather(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Places along an axis; the indices' own axes take its place."""
+    axis = axis % max(x.dim(), 1)
+    indices = indices.long()
+    places = torch.where(indices < 0, indices + x.shape[axis], indices)
+    if places.dim() == 1:
+        return x.index_select(axis, places)
+    shape = [*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]]
+    return x.index_select(axis, places.reshape(-1)).reshape(shape)
+
+
+def lookup(table: Tensor, indices: Tensor) -> Tensor:
+    """Rows of a constant table."""
+    return F.embedding(indices.long(), table)
+
+
+@onnx_op("Gather")
+def _gather(node: Node) -> Call:
+    axis, indices, table = node.attr_int("axis"), node.constant(1), node.constant(0)
+    if indices is not None and indices.dim() == 0 and table is None:
+        return node.call(take, node.x(), int(indices.item()), axis)
+    if table is not None and table.dim() == 2 and axis == 0 and indices is None and table.is_floating_point():
+        return node.call(lookup, node.weight(0), node.x(1))
+    return node.call(gather, node.x(0), node.x(1), axis)
+
+
+def arg_extreme(x: Tensor, axis: int, keep: bool, last: bool, largest: bool) -> Tensor:
+    """The place of the largest (or smallest) along an axis, the first or the last of equals."""
+    length = x.shape[axis]
+    x = x.flip(axis) if last else x
+    found = (torch.argmax if largest else torch.argmin)(x, axis, keep)
+    return length - 1 - found if last else found
+
+
+@onnx_op("ArgMax", "ArgMin")
+def _arg_extreme(node: Node) -> Call:
+    keep, last = node.attr_bool("keepdims", True), node.attr_bool("select_last_index")
+    return node.call(arg_extreme, node.x(), node.attr_int("axis"), keep, last, largest=node.op_type == "ArgMax")
