@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-THREE_WAYS = "Models are named mnist_cnn, torchvision:resnet18, or package.module:callable."
+FOUR_WAYS = "Models are named mnist_cnn, torchvision:resnet18, net.onnx, or package.module:callable."
 
 
 def _steps(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
@@ -25,6 +25,21 @@ def _steps(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     return sorted(set(steps))
 
 
+def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
+    """Lengths with an x between them."""
+    if value is None:
+        return None
+    try:
+        return [int(n) for n in value.split("x")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not of the form 3x64x64") from None
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Comma-separated names."""
+    return None if value is None else [name for name in value.split(",") if name]
+
+
 def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def apply(fn: Any) -> Any:
         for decorator in reversed(decorators):
@@ -34,11 +49,16 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
+_onnx = _options(
+    click.option("--outputs", callback=_names, metavar="NAME,NAME,...", help="Of an ONNX file: values to return."),
+    click.option("--verify", is_flag=True, help="Hold an ONNX file's numbers against onnxruntime's."),
+)
 _out = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the figure here.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _model = _options(
     click.argument("model"),
     click.option("--weights", type=click.Path(path_type=Path), help="State dict, .safetensors or .pt."),
+    _onnx,
     click.option("--calibration", default="mnist", show_default=True, help="Inputs to calibrate with."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where torchvision's data sets lie or go."),
     click.option("--image-size", default=224, show_default=True, help="Of folder: data sets, in pixels."),
@@ -106,7 +126,7 @@ def _convert(model: str, options: dict[str, Any]) -> tuple[Any, Any]:
     from . import sources
     from .convert import from_torch
 
-    ann = sources.find_model(model, options["weights"])
+    ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     calibration = sources.find_calibration(options["calibration"], options["data_dir"], options["image_size"])
     snn = from_torch(ann, calibration, progress=_say, **{name: options[name] for name in _CONVERSION})
     _said()
@@ -168,7 +188,7 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
     click.echo(f"figure: {output}", err=as_json)
 
 
-@main.command(epilog=THREE_WAYS)
+@main.command(epilog=FOUR_WAYS)
 @_model
 @_conversion
 @_json
@@ -183,7 +203,7 @@ def convert(model: str, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(snn.as_dict()) if as_json else snn.summary())
 
 
-@main.command(epilog=THREE_WAYS)
+@main.command(epilog=FOUR_WAYS)
 @_model
 @click.option("--data", default="mnist", show_default=True, help="Labelled test data, named as for --calibration.")
 @click.option("--batch-size", default=100, show_default=True)
@@ -210,6 +230,30 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
     if output is not None:
         save(result.plot(), output)
         click.echo(f"figure: {output}", err=as_json)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_onnx
+@click.option(
+    "--input", "shape", callback=_shape, metavar="CxHxW", help="Shape of a sample, if the file leaves it open."
+)
+@_json
+@_guarded
+def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int] | None, as_json: bool) -> None:
+    """Look into an ONNX FILE: inputs, outputs, operators, and what each node would become.
+
+    Nothing is calibrated, so no data is needed. The exit code is 1 if the network cannot be converted as it is.
+    """
+    from . import sources
+    from .convert import inspect_onnx
+
+    found = inspect_onnx(file, outputs=outputs, shape=shape)
+    click.echo(json.dumps(found.as_dict()) if as_json else str(found))
+    if verify:
+        sources.find_model(str(file), None, found.judged, verify)
+    if found.problem:
+        sys.exit(1)
 
 
 @main.command()

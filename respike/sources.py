@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch.utils.data import Dataset, TensorDataset
 from .models import REGISTRY, datasets
 from .models import load as load_reference
 
-MODEL_HELP = "mnist_cnn, mnist_mlp, torchvision:NAME, or package.module:callable"
+MODEL_HELP = "mnist_cnn, mnist_mlp, torchvision:NAME, FILE.onnx, or package.module:callable"
 DATA_HELP = "mnist, fashion_mnist, folder:DIR (one folder per class), FILE.npz (arrays x and y), or FILE.safetensors"
 
 
@@ -22,18 +24,28 @@ class SourceError(ValueError):
     """A name that stands for nothing, or a file that cannot be used."""
 
 
-def find_model(name: str, weights: Path | None = None) -> nn.Module:
+def find_model(
+    name: str, weights: Path | None = None, outputs: Sequence[str] | None = None, verify: bool = False
+) -> nn.Module:
     """The network that a name stands for, in eval mode.
 
     Args:
-        name: A reference network, ``torchvision:NAME``, or ``package.module:callable`` (a function or
-            class without arguments that gives a module).
+        name: A reference network, ``torchvision:NAME``, an ONNX file, or ``package.module:callable`` (a
+            function or class without arguments that gives a module).
         weights: A state_dict as ``.safetensors``, or as ``.pt`` read with ``weights_only``, so that
             nothing in it is executed. Without it a torchvision network has random weights.
+        outputs: Of an ONNX file: names of the values to return.
+        verify: Of an ONNX file: hold it against onnxruntime, and say how far apart they are.
 
     Raises:
         SourceError: nothing of that name, or weights that do not fit.
     """
+    if name.endswith(".onnx"):
+        if weights is not None:
+            raise SourceError(f"{name} holds its own weights; leave --weights out")
+        return _onnx(name, outputs, verify)
+    if outputs is not None or verify:
+        raise SourceError("--outputs and --verify are for ONNX files")
     if name.startswith("torchvision:"):
         model = _torchvision(name.removeprefix("torchvision:"))
     elif ":" in name:
@@ -47,6 +59,16 @@ def find_model(name: str, weights: Path | None = None) -> nn.Module:
     if weights is not None:
         _fill(model, weights, name)
     return model.eval()
+
+
+def _onnx(name: str, outputs: Sequence[str] | None, verify: bool) -> nn.Module:
+    from .convert import load_onnx, verify_onnx
+
+    net = load_onnx(name, outputs=outputs)
+    if verify:
+        difference = verify_onnx(net, name)
+        print(f"{name}: differs from onnxruntime by {difference:.1e} of the largest output", file=sys.stderr)
+    return net
 
 
 def _torchvision(name: str) -> nn.Module:

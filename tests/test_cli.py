@@ -34,7 +34,7 @@ def test_help_says_where_to_begin() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert "Start with `respike demo`" in result.output
-    for command in ("demo", "convert", "evaluate", "curve"):
+    for command in ("demo", "convert", "evaluate", "inspect", "curve"):
         assert run(command, "--help").exit_code == 0
         assert command in result.output
 
@@ -139,3 +139,52 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"interrupted" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+FIXTURES = Path(__file__).parent / "convert" / "onnx_import" / "fixtures"
+
+
+def test_inspect_shows_what_each_node_becomes() -> None:
+    result = run("inspect", str(FIXTURES / "sklearn_classifier.onnx"))
+    assert result.exit_code == 0, result.output
+    assert "written by skl2onnx" in result.output and "judged for --outputs out_activations_result" in result.output
+    verdicts = {line.split()[0]: line for line in result.output.splitlines() if line}
+    assert "spiking neurons" in verdicts["Relu"]
+    assert "bias of MatMul" in verdicts["Add"]
+    assert "not needed for the outputs" in verdicts["ZipMap"]
+    assert result.output.rstrip().endswith("converts")
+    found = json.loads(run("inspect", str(FIXTURES / "keras_cnn.onnx"), "--json").output)
+    assert found["operators"]["Conv"] == 2 and found["problem"] == ""
+
+
+def test_inspect_of_what_does_not_convert_says_why_and_fails(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    shapes = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", "n"]) for n in "xy"]
+    nodes = [helper.make_node(op, [a], [b], f"the {op}") for op, a, b in (("Elu", "x", "e"), ("Relu", "e", "y"))]
+    model = helper.make_model(helper.make_graph(nodes, "net", shapes[:1], shapes[1:]), ir_version=8)
+    model.opset_import[0].version = 17
+    save(model, tmp_path / "net.onnx")
+    path = str(tmp_path / "net.onnx")
+    assert "give the shape of one sample" in run("inspect", path).output
+    result = run("inspect", path, "--input", "5")
+    assert result.exit_code == 1
+    assert "the Elu" in result.output and "is curved, and no firing rate follows it" in result.output
+    result = run("convert", path, "--calibration", "random:5")
+    assert result.exit_code == 1 and "the Elu (Elu)" in result.output
+
+
+def test_an_onnx_file_is_a_model_like_any_other() -> None:
+    path, data = FIXTURES / "sklearn_pipeline.onnx", FIXTURES / "sklearn_pipeline.npz"
+    args = ("convert", str(path), "--calibration", str(data), "--outputs", "out_activations_result", "--json")
+    assert [layer["where"] for layer in json.loads(run(*args).output)["layers"]] == ["Relu (Relu)", "Relu1 (Relu)"]
+    result = run("convert", str(path), "--calibration", str(data))
+    assert result.exit_code == 1 and "outputs=['out_activations_result']" in result.output
+    assert "for ONNX files" in run("convert", "mnist_mlp", "--verify").output
+    assert "holds its own weights" in run("convert", str(path), "--weights", "x.pt").output
+
+
+def test_verify_says_how_far_the_numbers_are_apart() -> None:
+    pytest.importorskip("onnxruntime")
+    result = run("inspect", str(FIXTURES / "keras_mlp.onnx"), "--verify")
+    assert result.exit_code == 0 and "differs from onnxruntime by" in result.output
