@@ -101,8 +101,9 @@ def cell(model: nn.Module, side: int, exporter: str, folder: Path) -> float | st
     try:
         export(model, x[:2], exporter, path)
         with torch.no_grad():
-            found, expected = load_onnx(path)(x), model(x)
-        (ort,) = session_outputs(path, (x,))
+            net = load_onnx(path)
+            found, expected = net(x), model(x)
+        (ort,) = session_outputs(net, path, (x,))
     except Exception as error:  # whatever happens is a row of the table
         return f"{type(error).__name__}: {str(error)[:300]}"
     return max(difference(found, expected), difference(found, ort))

@@ -26,8 +26,8 @@ def load_onnx(path: str | os.PathLike[str], *, outputs: Sequence[str] | None = N
             cut away.
 
     Returns:
-        A module that takes the file's inputs in order, batch first, and computes in float32. Nodes are its
-        submodules, named after the file's nodes.
+        A module that takes the inputs its outputs depend on, in the file's order, batch first, and computes in
+        float32. Nodes are its submodules, named after the file's nodes.
 
     Raises:
         ConversionError: no such file, a damaged or hostile one, or one with operators that cannot be

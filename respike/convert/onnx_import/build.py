@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from onnx import TensorProto
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,6 +25,9 @@ from .rebatch import rebatch
 from .step import Call, Slot, Step
 from .table import ARITHMETIC, BUILDERS, KNOWN_REFUSALS, VERSIONS
 from .tensors import TensorReader, dtype
+
+_NARROW = {TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16}
+_WRAPS = frozenset("Add Sub Mul Neg Abs Sum Pow Div ReduceSum ReduceProd MatMul Gemm CastLike".split())
 
 
 class _Unknown:
@@ -46,6 +50,9 @@ class _Builder:
         self.refused: list[Refusal] = []
         self.taken: dict[str, int] = {}
         self.maker: dict[str, str] = {}
+        codes = {i.name: i.type.tensor_type.elem_type for i in self.graph.input}
+        codes |= {name: t.data_type for name, t in self.initializers.items()}
+        self.narrow = {name for name, code in codes.items() if code in _NARROW}
         self.fates: dict[str, str] = {}
         self.budget = 0
 
@@ -136,6 +143,8 @@ class _Builder:
         if domain not in self.versions:
             raise NodeError(f"is of the domain {domain or 'ai.onnx'!r}, whose operator set the file does not declare")
         kinds = {v for v in values if isinstance(v, type)}
+        if any(isinstance(v, Tensor) and not _is_number(v) for v in values):
+            kinds.add(Varies)  # data, not shapes: a table of positions, say, that is cut to length
         if domain == "" and proto.op_type in ARITHMETIC and kinds == {Numbers}:
             return ARITHMETIC[proto.op_type]
         if (domain, proto.op_type) not in BUILDERS:
@@ -159,6 +168,7 @@ class _Builder:
         node = Node(proto, name, version, values, writes, self.reader)
         call = builder(node)
         node.check_attributes()
+        self._check_width(proto)
         reads = [n for n, v in zip(proto.input, values, strict=True) if isinstance(v, type)]
         if not reads:
             self._fold(Step(name, proto.op_type, call, (), writes))
@@ -171,6 +181,14 @@ class _Builder:
             for n in writes:
                 self.values[n] = Numbers if call.numbers else Varies
                 self.maker[n] = path
+
+    def _check_width(self, proto: Any) -> None:
+        """Narrow whole numbers wrap around, and here all have 64 bits: they may be moved and cast, no more."""
+        if proto.op_type in _WRAPS and any(name in self.narrow for name in proto.input):
+            raise NodeError("computes with 8 or 16 bit whole numbers, which wrap around", "cast them to float first")
+        to = next((a.i for a in proto.attribute if a.name == "to"), 0) if proto.op_type == "Cast" else 0
+        if to in _NARROW:
+            self.narrow.update(proto.output)
 
     def _fold(self, step: Step) -> None:
         """Compute what depends on no input, after a look at its size."""
@@ -210,6 +228,11 @@ class _Builder:
         self.steps[path] = Step(linear.label, linear.op_type, fused, linear.reads, writes)
         self.values[writes[0]], self.maker[writes[0]] = Varies, path
         return True
+
+
+def _is_number(value: Tensor) -> bool:
+    """Whether a constant can be part of shape arithmetic."""
+    return value.numel() <= (1 if value.is_floating_point() else limits.AXES)
 
 
 def size(value: Any) -> int:

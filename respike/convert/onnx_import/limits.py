@@ -18,6 +18,10 @@ AXES: Final = 32
 """Of one tensor."""
 FOLDED_PRODUCTS: Final = 2**32
 """Multiplications and additions in one matrix product or convolution of constants."""
+PROBE_PRODUCTS: Final = 2**36
+"""Multiplications and additions for one sample of a network that is run at import, see ``rebatch``."""
+PROBE_ELEMENTS: Final = 2**27
+"""Of all its values together."""
 INTS: Final = 4096
 """Numbers in one list: pads, axes, a shape."""
 NAME_LENGTH: Final = 60

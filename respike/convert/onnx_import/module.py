@@ -35,9 +35,9 @@ class Input:
 class OnnxModule(nn.Module):
     """A network read from an ONNX file, an ordinary module in eval mode.
 
-    Call it with the file's inputs in their order; it returns the file's outputs in theirs: a tensor, or a
-    tuple of them. Whatever float type the file stores, it computes in float32. Any batch size is accepted
-    where the graph allows it, also where the file declares a fixed one.
+    Call it with the inputs that its outputs depend on, in the file's order; it returns the file's outputs in
+    theirs: a tensor, or a tuple of them. Whatever float type the file stores, it computes in float32. Any batch
+    size is accepted where the graph allows it, also where the file declares a fixed one.
 
     Attributes:
         inputs: What it takes.
@@ -153,7 +153,7 @@ def example(net: OnnxModule, shape: Sequence[int] | None = None) -> tuple[Tensor
         if axes is None or None in axes:
             return None
         batch = () if spec.shape == () else (net.batch or 4,)
-        x = torch.rand(*batch, *axes, generator=torch.Generator().manual_seed(i))
+        x = torch.rand([*batch, *(n or 1 for n in axes)], generator=torch.Generator().manual_seed(i))
         samples.append(x if spec.dtype is torch.float32 else (x * 2).to(spec.dtype))
     return tuple(samples)
 

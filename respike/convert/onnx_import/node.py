@@ -91,7 +91,9 @@ class Node(Attributes):
         # Of what ConstantOfShape makes, one element stands for all.
         if not bool(torch.isfinite(value[(0,) * value.dim()] if all(s == 0 for s in value.stride()) else value).all()):
             raise NodeError(f"has an infinite weight (input {index})")
-        return nn.Parameter(value)
+        # Values that share their memory cannot be trained or loaded; only what is absurdly large stays as it is.
+        shared = 0 in value.stride() and 1 < value.numel() < limits.FOLDED_ELEMENTS
+        return nn.Parameter(value.clone(memory_format=torch.contiguous_format) if shared else value)
 
     def numbers(self, index: int) -> tuple[Any, ...] | Slot | None:
         """The input as numbers in Python: a shape, axes, pads. None if it is not there.

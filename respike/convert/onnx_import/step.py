@@ -103,5 +103,6 @@ class Step(nn.Module):
 def as_tensor(numbers: Any) -> Tensor:
     """Numbers computed from shapes, where a node calculates with them."""
     values = np.asarray(numbers, dtype=object)
-    flat = [torch.scalar_tensor(n, dtype=torch.float32 if isinstance(n, float) else torch.int64) for n in values.flat]
+    types = {float: torch.float32, bool: torch.bool}
+    flat = [torch.scalar_tensor(n, dtype=types.get(type(n), torch.int64)) for n in values.flat]
     return torch.stack(flat).reshape(values.shape) if flat else torch.zeros(values.shape, dtype=torch.int64)

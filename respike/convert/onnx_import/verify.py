@@ -17,15 +17,13 @@ TOLERANCE = 1e-3
 """Largest difference that two implementations may have, relative to the largest output."""
 
 
-def session_outputs(
-    path: str | os.PathLike[str], inputs: Sequence[Tensor], outputs: Sequence[str] | None = None
-) -> list[Tensor]:
+def session_outputs(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tensor]) -> list[Tensor]:
     """What onnxruntime computes; onnx's own reference for operator sets that it does not know yet.
 
     Args:
+        net: Whose inputs and outputs are meant.
         path: The file.
-        inputs: Its inputs in order.
-        outputs: Names of values of the graph; the file's outputs by default.
+        inputs: The net's, in order.
 
     Raises:
         ConversionError: onnxruntime is not installed.
@@ -38,7 +36,7 @@ def session_outputs(
     except ImportError as error:
         raise ConversionError("verifying needs onnxruntime: pip install 'respike[verify]'") from error
     known = [o.name for o in onnx.load(path, load_external_data=False).graph.output]
-    inner = [name for name in outputs or () if name not in known]
+    inner = [name for name in net.outputs if name not in known]
     source: Any = os.fspath(path)
     if inner:
         model = onnx.load(path)
@@ -55,15 +53,20 @@ def session_outputs(
             raise
         session = onnx.reference.ReferenceEvaluator(onnx.load(path))
         names, types = session.input_names, [""] * len(session.input_names)
-    feed = {n: _as(x, t) for n, t, x in zip(names, types, inputs, strict=True)}
-    found = session.run(list(outputs) if outputs is not None else None, feed)
+    given = {spec.name: x for spec, x in zip(net.inputs, inputs, strict=True)}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise ConversionError(f"the file takes the input {missing[0]!r}, which no output depends on; cannot verify")
+    feed = {name: _as(given[name], kind) for name, kind in zip(names, types, strict=True)}
+    found = session.run(list(net.outputs), feed)
     return [torch.from_numpy(y.copy()) for y in found]
 
 
 def _as(x: Tensor, kind: str) -> Any:
-    array = x.detach().cpu().numpy()
-    types = {"tensor(double)": "float64", "tensor(float16)": "float16", "tensor(int32)": "int32"}
-    return array.astype(types[kind]) if kind in types else array
+    """In the type that the file declares, ``tensor(uint8)`` say."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    name = {"float": "float32", "double": "float64", "": str(x.dtype).removeprefix("torch.")}.get(name, name)
+    return x.detach().cpu().numpy().astype(name)
 
 
 def verify(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tensor] | None = None) -> float:
@@ -80,7 +83,7 @@ def verify(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tenso
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            expected = session_outputs(path, inputs, net.outputs)
+            expected = session_outputs(net, path, inputs)
     except ConversionError:
         raise
     except Exception as error:

@@ -43,6 +43,9 @@ def _with_alpha(node: Node) -> Call:
 
 def clip(x: Tensor, low: Any, high: Any) -> Tensor:
     """Within the bounds, numbers or tensors; either may be None."""
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        x = x if low is None else torch.maximum(x, torch.as_tensor(low, dtype=x.dtype, device=x.device))
+        return x if high is None else torch.minimum(x, torch.as_tensor(high, dtype=x.dtype, device=x.device))
     return x if low is None and high is None else torch.clamp(x, low, high)
 
 
@@ -74,9 +77,9 @@ def _bound(node: Node, index: int) -> Any:
 
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """X, times the slope where it is negative; the slope broadcasts to x."""
-    axes = slope.dim()
-    channels = axes == x.dim() - 1 and slope.shape[0] == slope.numel() == x.shape[1]
-    if channels or slope.numel() == 1:
+    if slope.numel() == 1:
+        return F.prelu(x, slope.reshape(-1))
+    if slope.dim() == x.dim() - 1 and slope.shape[0] == slope.numel() == x.shape[1]:
         return F.prelu(x, slope.reshape(-1))
     return F.relu(x) - slope * F.relu(-x)
 
@@ -154,9 +157,9 @@ def identity(x: Tensor) -> Tensor:
     return x
 
 
-def keep_all(x: Tensor) -> tuple[Tensor, Tensor]:
+def keep_all(x: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor]:
     """Dropout of a trained network: x, and a mask that keeps everything."""
-    return x, torch.ones_like(x, dtype=torch.bool)
+    return x, torch.ones_like(x, dtype=kind)
 
 
 @onnx_op("Identity")
@@ -169,4 +172,6 @@ def _dropout(node: Node) -> Call:
     training = node.fixed(2)
     if training is not None and any(training):
         raise NodeError("is in training mode, so its output is random", "export the network in eval mode")
-    return node.call(keep_all if len(node.writes) > 1 else identity, node.x())
+    if len(node.writes) == 1:
+        return node.call(identity, node.x())
+    return node.call(keep_all, node.x(), torch.bool if node.version >= 10 else torch.float32)

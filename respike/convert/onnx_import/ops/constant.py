@@ -83,6 +83,8 @@ _BITS: dict[int, tuple[int, bool]] = {
     TensorProto.INT8: (8, True),
     TensorProto.UINT16: (16, False),
     TensorProto.INT16: (16, True),
+    TensorProto.UINT32: (32, False),
+    TensorProto.INT32: (32, True),
 }
 
 

@@ -70,6 +70,8 @@ def conv_transpose(
         for length, (*_, e), wanted in zip(full, axes, shape, strict=True):
             total = length + e - wanted
             half = total // 2
+            if total < 0 and w.auto.startswith("SAME"):
+                raise ValueError(f"auto_pad = {w.auto} would lengthen the output; runtimes differ")
             if total < 0:  # what is missing goes to the end
                 padding.append((0, total))
             else:
@@ -124,7 +126,7 @@ def _gemm(node: Node) -> Call:
     bias = node.weight(2).detach().reshape(-1)
     if bias.numel() not in (1, weight.shape[0]):
         raise NodeError(f"adds {bias.numel()} numbers to {weight.shape[0]} channels")
-    bias = (bias if beta == 1 else bias * beta).expand(weight.shape[0])
+    bias = (bias if beta == 1 else bias * beta).expand(weight.shape[0]).clone()
     return node.call(linear, node.x(), weight=weight, bias=nn.Parameter(bias))
 
 

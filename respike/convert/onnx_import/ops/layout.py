@@ -172,6 +172,8 @@ def pad(x: Tensor, pads: Sequence[int], mode: str, value: float, axes: Sequence[
         while len(flat) > 2 and flat[-2:] == [0, 0]:
             flat = flat[:-2]
         return F.pad(x, flat, value=value)
+    if min(pads, default=0) < 0:
+        raise ValueError(f"negative pads in mode {mode!r}; runtimes differ")
     for axis, (begin, end) in ends.items():
         if (begin, end) != (0, 0):
             places = _outside(torch.arange(-begin, x.shape[axis] + end, device=x.device), x.shape[axis], mode)

@@ -36,6 +36,8 @@ def _batch_norm(node: Node) -> Call:
 
 def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Each channel of each sample by its own mean and variance over space."""
+    if math.prod(x.shape[2:]) == 1:  # what varies is nothing
+        return (x - x) + bias.reshape(-1, *[1] * (x.dim() - 2))
     return F.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
 
 
@@ -49,8 +51,13 @@ def layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, axis: int,
     """Each sample by its mean and variance over the axes from ``axis`` on; these too if ``count`` asks for them."""
     axis = axis + x.dim() if axis < 0 else axis
     shape = list(x.shape[axis:])
-    weight, bias = (None if t is None else t.expand(shape) for t in (weight, bias))
-    y = F.layer_norm(x, shape, weight, bias, eps)
+    if all(t is None or t.dim() <= len(shape) for t in (weight, bias)):
+        weight, bias = (None if t is None else t.expand(shape) for t in (weight, bias))
+        y = F.layer_norm(x, shape, weight, bias, eps)
+    else:  # a scale that varies along axes that are not normalised
+        y = F.layer_norm(x, shape, None, None, eps)
+        y = y if weight is None else y * weight
+        y = y if bias is None else y + bias
     if count == 1:
         return y
     axes = list(range(axis, x.dim()))

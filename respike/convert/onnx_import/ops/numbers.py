@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from onnx import TensorProto
 
+from .. import limits
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import on_numbers
@@ -32,9 +34,15 @@ def array(values: Any) -> Array:
 def each(*xs: Array, function: Callable[..., Any]) -> Array:
     """The function of each element, broadcasting."""
     found = array(np.frompyfunc(function, len(xs), 1)(*xs))
+    # Floats among shapes are float32 to whoever exported them, and lengths are rounded from them.
+    found = array(np.frompyfunc(_single, 1, 1)(found))
     if any(isinstance(n, int) and abs(n) >= 2**63 for n in found.flat):
         raise ValueError("a number beyond 64 bits in shape arithmetic")
     return found
+
+
+def _single(x: Any) -> Any:
+    return float(np.float32(x)) if isinstance(x, float) else x
 
 
 def _divide(a: Any, b: Any) -> Any:
@@ -48,27 +56,44 @@ def _whole(x: Any) -> Any:
     return math.trunc(x) if isinstance(x, float) else int(x) if isinstance(x, bool) else x
 
 
+def _floor(x: Any) -> float:
+    return float(math.floor(x))
+
+
+def _ceil(x: Any) -> float:
+    return float(math.ceil(x))
+
+
+def _choose(condition: Any, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+# Named functions all, since lambdas cannot be pickled.
 _EACH: dict[str, Callable[..., Any]] = {
-    "Add": lambda a, b: a + b,
-    "Sub": lambda a, b: a - b,
-    "Mul": lambda a, b: a * b,
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mul": operator.mul,
     "Div": _divide,
-    "Mod": lambda a, b: a % b,
-    "Neg": lambda a: -a,
-    "Abs": lambda a: a if a >= 0 else -a,
-    "Floor": lambda a: float(math.floor(a)),
-    "Ceil": lambda a: float(math.ceil(a)),
-    "Sqrt": lambda a: math.sqrt(a),
-    "Equal": lambda a, b: bool(a == b),
-    "Less": lambda a, b: bool(a < b),
-    "LessOrEqual": lambda a, b: bool(a <= b),
-    "Greater": lambda a, b: bool(a > b),
-    "GreaterOrEqual": lambda a, b: bool(a >= b),
-    "And": lambda a, b: bool(a) and bool(b),
-    "Or": lambda a, b: bool(a) or bool(b),
-    "Not": lambda a: not a,
-    "Where": lambda c, a, b: a if c else b,
-    "Identity": lambda a: a,
+    "Mod": operator.mod,
+    "Neg": operator.neg,
+    "Abs": abs,
+    "Floor": _floor,
+    "Ceil": _ceil,
+    "Sqrt": math.sqrt,
+    "Equal": operator.eq,
+    "Less": operator.lt,
+    "LessOrEqual": operator.le,
+    "Greater": operator.gt,
+    "GreaterOrEqual": operator.ge,
+    "And": operator.and_,
+    "Or": operator.or_,
+    "Not": operator.not_,
+    "Where": _choose,
+    "Identity": _same,
 }
 
 
@@ -84,6 +109,8 @@ def _all(node: Node) -> list[Any]:
 def _each(node: Node) -> Call:
     if node.version < 7 and node.attr_int("broadcast"):
         raise NodeError("computes with shapes in the way of operator set 6")
+    if node.op_type == "Mod":
+        node.attr_int("fmod")  # lengths are not negative, so both remainders are the same
     return _numbers(each, *_all(node), function=_EACH[node.op_type])
 
 
@@ -133,7 +160,9 @@ def unsqueeze(x: Array, axes: tuple[int, ...]) -> Array:
 
 def combine(x: Array, function: Callable[[Any, Any], Any], keep: bool) -> Array:
     """All numbers of a list taken together."""
-    found = functools.reduce(function, x.reshape(-1))
+    if x.ndim != 1:
+        raise ValueError(f"a table of the shape {x.shape} is taken together, where a list belongs")
+    found = functools.reduce(function, x)
     return array([found] if keep else found)
 
 
@@ -145,7 +174,7 @@ def extreme(*xs: Array, function: Callable[..., Any]) -> Array:
 def filled(shape: Array, value: Any) -> Array:
     """One number everywhere."""
     lengths = [int(n) for n in shape]
-    if math.prod(lengths) > 4096 or min(lengths, default=0) < 0:
+    if math.prod(lengths) > limits.INTS or min(lengths, default=0) < 0:
         raise ValueError(f"a list of shape {lengths} is wanted in shape arithmetic")
     return np.full(lengths, value, dtype=object)
 
@@ -173,6 +202,36 @@ def _concat(node: Node) -> Call:
     return _numbers(concat, *_all(node), axis=node.attr_int("axis"))
 
 
+def split(x: Array, sizes: tuple[int, ...] | None, count: int) -> tuple[Array, ...]:
+    """See the operator on tensors."""
+    if sizes is None:
+        sizes = tuple(min(-(-len(x) // count), len(x) - i * -(-len(x) // count)) for i in range(count))
+    if sum(sizes) != len(x):
+        raise ValueError(f"pieces of {list(sizes)[:8]} do not make up a list of {len(x)}")
+    return tuple(np.split(x, np.cumsum(sizes)[:-1]))
+
+
+@on_numbers("Split")
+def _split(node: Node) -> Call:
+    sizes = node.fixed(1) if node.given(1) else node.attr_ints("split")
+    if node.attr_int("axis") not in (0, -1):
+        raise NodeError("splits a list along an axis it does not have")
+    return _numbers(split, node.array(0), sizes, node.attr_int("num_outputs", node.outputs))
+
+
+def count_up(first: Array, last: Array, step: Array) -> Array:
+    """Whole numbers from the first by the step up to the last, without it."""
+    found = range(int(first), int(last), int(step))
+    if len(found) > limits.INTS:
+        raise ValueError(f"a list of {len(found):,} numbers is wanted in shape arithmetic")
+    return array(np.array(found, dtype=object))
+
+
+@on_numbers("Range")
+def _range(node: Node) -> Call:
+    return _numbers(count_up, *[node.array(i) for i in range(3)])
+
+
 @on_numbers("Reshape")
 def _reshape(node: Node) -> Call:
     node.attr_int("allowzero")  # a list of numbers is never empty
@@ -191,6 +250,9 @@ def _unsqueeze(node: Node) -> Call:
 
 @on_numbers("ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin")
 def _combine(node: Node) -> Call:
+    axes = (node.fixed(1) if node.given(1) else node.attr_ints("axes")) or (0,)
+    if node.attr_bool("noop_with_empty_axes") or axes not in ((0,), (-1,)):
+        raise NodeError(f"takes numbers together along the axes {list(axes)}; a list has one")
     function = {"ReduceProd": _EACH["Mul"], "ReduceSum": _EACH["Add"], "ReduceMax": max, "ReduceMin": min}[node.op_type]
     return _numbers(combine, node.array(0), function=function, keep=node.attr_bool("keepdims", True))
 

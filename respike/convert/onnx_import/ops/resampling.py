@@ -59,8 +59,9 @@ class Axis:
 
 def _place(i: Any, axis: Axis, coordinate: str) -> Any:
     """Where pixel ``i`` of the result lies in the input."""
-    n, scale = axis.before, axis.scale
-    m = n * scale  # the standard means the length before it is rounded down
+    # In float32 as in the runtimes, since halfway between two pixels the last bit decides.
+    n, scale = axis.before, np.float32(axis.scale)
+    m = np.float32(n) * scale  # the standard means the length before it is rounded down
     if coordinate == "align_corners":
         return i * (n - 1) / (m - 1) if m > 1 else i * 0.0
     if coordinate == "asymmetric":
@@ -97,6 +98,11 @@ def _kernel(distance: Any, kind: str, a: float) -> Any:
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
 
 
+def length_of(length: int, scale: float) -> float:
+    """A scaled length, before it is rounded down: a product in float32, as exporters and runtimes have it."""
+    return float(np.float32(length) * np.float32(scale))
+
+
 @functools.lru_cache(maxsize=64)
 def matrix(axis: Axis, mode: Mode) -> Any:
     """Weights (after, before) of every pixel of the input for every one of the result."""
@@ -104,7 +110,7 @@ def matrix(axis: Axis, mode: Mode) -> Any:
         raise ValueError(
             f"resampling {axis.before} pixels to {axis.after} in the mode {mode.coordinate!r} is too large"
         )
-    places = _place(np.arange(axis.after, dtype=np.float64), axis, mode.coordinate)
+    places = _place(np.arange(axis.after, dtype=np.float32), axis, mode.coordinate)
     found = np.zeros((axis.after, axis.before))
     rows = np.arange(axis.after)
     if mode.kind == "nearest":
@@ -136,6 +142,8 @@ def resample(x: Tensor, axes: dict[int, Axis], mode: Mode) -> Tensor:
     if own is not None:
         size = [axes[a].after if a in axes else x.shape[a] for a in range(2, x.dim())]
         return F.interpolate(x, size=size, mode=own, align_corners=_aligned(own, mode))
+    if not x.is_floating_point() and mode.kind != "nearest":
+        raise ValueError("whole numbers cannot be interpolated; cast them to float first")
     y = x
     for a, axis in axes.items():
         if mode.kind == "nearest":
@@ -150,8 +158,8 @@ def resample(x: Tensor, axes: dict[int, Axis], mode: Mode) -> Tensor:
 def _own_mode(x: Tensor, axes: dict[int, Axis], mode: Mode) -> str | None:
     """The name of PyTorch's own operation for it, if there is one."""
     space = x.dim() - 2
-    exact = all(axis.after == axis.before * axis.scale for axis in axes.values())
-    if mode.antialias or not exact or not 1 <= space <= 3 or any(a < 2 for a in axes):
+    exact = all(axis.after == length_of(axis.before, axis.scale) for axis in axes.values())
+    if not x.is_floating_point() or mode.antialias or not exact or not 1 <= space <= 3 or any(a < 2 for a in axes):
         return None
     if mode.kind == "nearest":
         whole = all(axis.after % axis.before == 0 for axis in axes.values())
@@ -178,7 +186,7 @@ def _blank_outside(y: Tensor, axes: dict[int, Axis], mode: Mode) -> Tensor:
     if mode.coordinate != "tf_crop_and_resize":
         return y
     for a, axis in axes.items():
-        places = _place(np.arange(axis.after, dtype=np.float64), axis, mode.coordinate)
+        places = _place(np.arange(axis.after, dtype=np.float32), axis, mode.coordinate)
         outside = torch.from_numpy((places < 0) | (places > axis.before - 1)).to(y.device)
         y = y.masked_fill(outside.reshape(-1, *[1] * (y.dim() - 1 - a)), mode.outside)
     return y

@@ -12,7 +12,7 @@ from ..limits import ELEMENTS
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
-from .resampling import COORDINATES, Axis, Mode, resample
+from .resampling import COORDINATES, Axis, Mode, length_of, resample
 
 
 def resize(
@@ -38,16 +38,16 @@ def resize(
         sizes = [math.floor(factors[0] * x.shape[a] + 0.5) for a in names]
     axes = {}
     for i, a in enumerate(names):
-        if scales is not None and factors[i] == 1 and mode.coordinate != "tf_crop_and_resize":
+        region = (roi[i], roi[i + len(names)]) if roi else (0.0, 1.0)
+        if scales is not None and factors[i] == 1 and region == (0.0, 1.0):
             continue  # the batch's length stays a symbol
         n = x.shape[a]
         if sizes is not None and not isinstance(n, int) and sizes[i] == n:
             continue
-        m = int(sizes[i]) if sizes is not None else math.floor(n * factors[i])
+        m = int(sizes[i]) if sizes is not None else math.floor(length_of(n, factors[i]))
         if not 0 < m <= ELEMENTS or not n:
             raise ValueError(f"an axis of length {n} becomes one of length {m}")
         scale = factors[i] if sizes is None or policy != "stretch" else m / n
-        region = (roi[i], roi[i + len(names)]) if roi else (0.0, 1.0)
         if (m, scale, region) != (n, 1.0, (0.0, 1.0)):
             axes[a] = Axis(n, m, scale, *region)
     return resample(x, axes, mode)

@@ -27,8 +27,11 @@ def slice_axes(
         if not -x.dim() <= axis < x.dim():
             raise ValueError(f"there is no axis {axis}")
         if step < 0:
-            places = range(x.shape[axis])[max(start, -(2**62)) : max(end, -(2**62)) if end > -_ENDS else None : step]
-            x = x.index_select(axis, torch.tensor(list(places), dtype=torch.int64, device=x.device))
+            length = x.shape[axis]
+            first = min(max(start + length if start < 0 else start, 0), length - 1)
+            last = min(max(end + length if end < 0 else end, -1), length - 1)
+            places = list(range(first, last, step)) if length else []
+            x = x.index_select(axis, torch.tensor(places, dtype=torch.int64, device=x.device))
         else:
             index: list[Any] = [slice(None)] * x.dim()
             index[axis] = slice(start, None if isinstance(end, int) and end >= _ENDS else end, step)
@@ -68,7 +71,8 @@ def gather(x: Tensor, indices: Tensor, axis: int) -> Tensor:
 
 def lookup(table: Tensor, indices: Tensor) -> Tensor:
     """Rows of a constant table."""
-    return F.embedding(indices.long(), table)
+    indices = indices.long()
+    return F.embedding(torch.where(indices < 0, indices + len(table), indices), table)
 
 
 @onnx_op("Gather")

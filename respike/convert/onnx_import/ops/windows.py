@@ -41,7 +41,10 @@ class Windows:
             return [(0, 0)] * rank
         found = []
         for n, k, s, d in zip(lengths, self.kernel, self.stride, self.dilation, strict=True):
-            total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+            total = (-(-n // s) - 1) * s + (k - 1) * d + 1 - n
+            if total < (-1 if self.auto == "SAME_UPPER" else 0):
+                raise ValueError(f"with a stride of {s}, auto_pad = {self.auto} would cut the input; runtimes differ")
+            total = max(total, 0)
             small = total // 2
             found.append((small, total - small) if self.auto == "SAME_UPPER" else (total - small, small))
         return found
