@@ -128,14 +128,19 @@ def test_curve_draws_a_figure(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
-    code = "import respike; from respike.cli import main; print('ready', flush=True); main()"
+    # Programs that are started in the background inherit that SIGINT is ignored.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from respike.cli import main; print('ready', flush=True); main()"
     command = [sys.executable, "-c", code, "demo", "-T", "64", "-o", "demo.png"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"  # before that, Python itself would take the signal
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"  # before that, Python itself would take the signal
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert b"interrupted" in errors
     assert list(tmp_path.iterdir()) == []
