@@ -35,8 +35,15 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("exporter", ["dynamo-18", "dynamo-23", "legacy-13", "legacy-20"])
-@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    ("name", "exporter"),
+    [
+        ("mobilenet_v2", "dynamo-18"),
+        ("squeezenet1_1", "dynamo-23"),
+        ("shufflenet_v2_x1_0", "legacy-13"),
+        ("mobilenet_v2", "legacy-20"),
+    ],
+)
 def test_families(name: str, exporter: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, side = script.build(name)
