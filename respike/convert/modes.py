@@ -64,7 +64,7 @@ class Synchronous:
         spikes, self.state[node.name] = neuron.run(currents, self.state.get(node.name))
         values = spikes * neuron.threshold
         if self.recorder is not None:
-            self.recorder(node, spikes, values)
+            self.recorder(node, neuron.events(spikes), values)
         return Timed(values)
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
@@ -159,7 +159,7 @@ class Layerwise:
 
 def _events(values: Tensor, source: SpikingReLU | None) -> Tensor:
     """How many spikes these values are: whole ones of a layer that is read directly, else one where not zero."""
-    if source is not None:
+    if source is not None and source.options.neuron != "multi_threshold":
         axis, channels = source.axis, source.threshold.numel()
         same = values.dim() == source.threshold.dim() + 2 and values.shape[axis + 1] == channels
         if channels == 1 or same:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from ..layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
 from .errors import ConversionError
 from .graph import Graph, Node
 
-NeuronName = Literal["iaf", "lif"]
+NeuronName = Literal["iaf", "lif", "signed", "multi_threshold"]
 
 
 @dataclass(frozen=True)
@@ -20,22 +20,46 @@ class NeuronOptions:
     """Which neuron stands in for a ReLU.
 
     Attributes:
-        neuron: ``"iaf"``, or ``"lif"`` with leak compensation.
+        neuron: ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``, which can take spikes back; or
+            ``"multi_threshold"``, whose spikes have one of ``levels`` weights and either sign.
         max_spikes: Most spikes per timestep; 1 is binary.
         tau_mem: Membrane time constant of ``"lif"``, in timesteps.
+        levels: Weights θ, θ/2, ... of a spike of ``"multi_threshold"``.
     """
 
     neuron: NeuronName = "iaf"
     max_spikes: int = 1
     tau_mem: float = 20.0
+    levels: int = 4
 
     def __post_init__(self) -> None:
-        if self.neuron not in ("iaf", "lif"):
-            raise ConversionError(f"neuron must be 'iaf' or 'lif', got {self.neuron!r}")
+        if self.neuron not in get_args(NeuronName):
+            raise ConversionError(f"neuron must be one of {', '.join(get_args(NeuronName))}; got {self.neuron!r}")
         if not isinstance(self.max_spikes, int) or self.max_spikes < 1:
             raise ConversionError(f"max_spikes must be 1 or more, a whole number, got {self.max_spikes!r}")
         if not self.tau_mem > 0:
             raise ConversionError(f"tau_mem must be positive, got {self.tau_mem}")
+        if self.neuron == "multi_threshold" and self.max_spikes != 1:
+            raise ConversionError("a multi_threshold neuron sends one spike a step; leave max_spikes at 1")
+        if not isinstance(self.levels, int) or not 1 <= self.levels <= 8:
+            raise ConversionError(f"levels must be a whole number from 1 to 8, got {self.levels!r}")
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether spikes can be negative."""
+        return self.neuron in ("signed", "multi_threshold")
+
+    @property
+    def finest(self) -> float:
+        """The smallest weight of a spike, in units of θ."""
+        return 0.5 ** (self.levels - 1) if self.neuron == "multi_threshold" else 1.0
+
+    @property
+    def values_per_step(self) -> int:
+        """How many values one step can send."""
+        if self.neuron == "multi_threshold":
+            return 2 * self.levels + 1
+        return self.max_spikes * (2 if self.takes_back else 1) + 1
 
 
 class SpikingReLU(nn.Module):
@@ -68,7 +92,13 @@ class SpikingReLU(nn.Module):
 
     @property
     def layer(self) -> LIF:
-        """The same neurons as a layer of ``respike.layers``, for ``(batch, time, ...)`` currents plus ``bias``."""
+        """The same neurons as a layer of ``respike.layers``, for ``(batch, time, ...)`` currents plus ``bias``.
+
+        Raises:
+            ConversionError: neurons that take spikes back are no layer yet.
+        """
+        if self.options.takes_back:
+            raise ConversionError(f"{self.options.neuron} neurons are no layer of respike.layers")
         fire = SingleSpike if self.options.max_spikes == 1 else MaxSpike(self.options.max_spikes)
         start = self.threshold / 2
         if self.options.neuron == "iaf":
@@ -84,20 +114,42 @@ class SpikingReLU(nn.Module):
             )
         return made.to(self.threshold.device)
 
-    def run(self, currents: Tensor, v_mem: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Spikes ``(T, N, ...)`` for currents of that shape from a potential ``(N, ...)``, and the last potential."""
-        if v_mem is None:
-            v_mem = (self.threshold / 2).expand(currents.shape[1:])
-        alpha = None if self.options.neuron == "iaf" else self._alpha
-        return kernels.soft_reset_scan(currents, v_mem, self.threshold, alpha, self.options.max_spikes)
+    @property
+    def start(self) -> Tensor:
+        """The potential before the first step: half of the smallest spike, so that counts are rounded."""
+        return self.threshold * (self.options.finest / 2)
+
+    def run(self, currents: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Spikes ``(T, N, ...)`` in units of θ for currents of that shape, and the state that they leave behind.
+
+        The state is the potential ``(N, ...)`` and, for neurons that take spikes back, the net count.
+        """
+        kind = self.options
+        if state is None:
+            v_mem = self.start.expand(currents.shape[1:])
+            state = (v_mem, torch.zeros_like(v_mem)) if kind.takes_back else (v_mem,)
+        if kind.takes_back:
+            levels = kind.levels if kind.neuron == "multi_threshold" else 1
+            v_mem, net = state
+            spikes, v_mem, net = kernels.signed_scan(currents, v_mem, net, self.threshold, kind.max_spikes, levels)
+            return spikes, (v_mem, net)
+        alpha = None if kind.neuron == "iaf" else self._alpha
+        spikes, v_mem = kernels.soft_reset_scan(currents, state[0], self.threshold, alpha, kind.max_spikes)
+        return spikes, (v_mem,)
+
+    def events(self, spikes: Tensor) -> Tensor:
+        """How many spikes these are, each of either sign and any weight being one."""
+        if self.options.neuron == "multi_threshold":
+            return (spikes != 0).to(spikes.dtype)
+        return spikes.abs() if self.options.takes_back else spikes
 
     @property
     def _alpha(self) -> Tensor:
         return equations.decay(torch.tensor(self.options.tau_mem, device=self.threshold.device))
 
     def count(self, current: Tensor, steps: Tensor) -> Tensor:
-        """Spikes after ``steps`` of a constant current, in closed form (for IAF), or simulated."""
-        if self.options.neuron == "iaf":
+        """Net spikes after ``steps`` of a constant current: in closed form for IAF and signed neurons, or simulated."""
+        if self.options.neuron in ("iaf", "signed"):
             return equations.iaf_count(current, self.threshold, steps, self.threshold / 2, self.options.max_spikes)
         longest = int(steps.max())
         shape = torch.broadcast_shapes(current.shape, steps.shape)

@@ -49,6 +49,34 @@ def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Te
     return spikes if most is None else spikes.clamp(max=most)
 
 
+def signed_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, most: int) -> Tensor:
+    """Spikes s = ⌊v/θ⌋ of either sign, at most ``most`` a step, and never more taken back than ``net`` sent.
+
+    A negative spike takes back what unevenness sent too early: as long as the rate allows, the potential
+    stays in [0, θ), so the net count is that of a constant current at every step (signed neurons with
+    memory: Wang et al., "Signed neuron with memory", IJCAI 2022).
+    """
+    return torch.floor(v_mem / threshold).clamp(-most, most).maximum(-net)
+
+
+def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> Tensor:
+    """One spike of either sign and of the weight 1, 1/2, ... or 1/2^(levels−1): the one nearest to v/θ.
+
+    What is less than the smallest weight waits; no more is taken back than ``net`` sent. Weights that are
+    powers of two cost a shift, not a multiplication (multi-threshold neurons: Huang et al., "Towards
+    high-performance spiking transformers from ANN to SNN conversion", ACM MM 2024).
+    """
+    finest = 2 ** (levels - 1)
+    wanted = torch.floor(v_mem / threshold * finest)
+    size = wanted.abs()
+    # Halfway between two powers of two lies 1.5 times the smaller one.
+    nearest = torch.floor(torch.log2((size * (4 / 3)).clamp(min=1)))
+    back = torch.floor(torch.log2((net * finest).clamp(min=1)))  # the largest that may be taken back
+    exponent = torch.where(wanted < 0, nearest.minimum(back), nearest).clamp(max=levels - 1)
+    possible = (wanted > 0) | ((wanted < 0) & (net > 0))
+    return torch.where(possible, torch.exp2(exponent) * wanted.sign() / finest, 0.0)
+
+
 def subtract_reset(v_mem: Tensor, spikes: Tensor, amount: Tensor | float) -> Tensor:
     """Soft reset, v ← v − s·θ: what exceeds the threshold is kept, so no charge is lost."""
     return v_mem - spikes * amount

@@ -40,3 +40,33 @@ def soft_reset_scan(
             # One spike times θ is exact, so one rounding or two is the same; of several it is not.
             v_mem.sub_(out * threshold)
     return spikes, v_mem
+
+
+@torch.no_grad()
+def signed_scan(
+    currents: Tensor, v_mem: Tensor, net: Tensor, threshold: Tensor, most: int, levels: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Soft-reset neurons that can take spikes back, over all timesteps.
+
+    Args:
+        currents: ``(T, N, ...)``, time first; may be expanded from a constant current.
+        v_mem: Potential before the first step, ``(N, ...)``; not changed.
+        net: Spikes sent so far less those taken back, ``(N, ...)``; not changed.
+        threshold: θ, broadcasting over ``(N, ...)``.
+        most: Most spikes a step; for one level.
+        levels: Weights of a spike, 1, 1/2, ...; with more than one there is one spike a step.
+
+    Returns:
+        Spikes ``(T, N, ...)`` in units of θ, and potential and net count after the last step.
+    """
+    spikes = torch.empty_like(currents, memory_format=torch.contiguous_format)
+    v_mem, net = v_mem.clone(), net.clone()
+    for current, out in zip(currents.unbind(0), spikes.unbind(0), strict=True):
+        v_mem.add_(current)
+        if levels == 1:
+            out.copy_(equations.signed_spike(v_mem, net, threshold, most))
+        else:
+            out.copy_(equations.graded_spike(v_mem, net, threshold, levels))
+        v_mem.sub_(out * threshold)
+        net.add_(out)
+    return spikes, v_mem, net

@@ -57,9 +57,11 @@ def test_layerwise_entry_t_of_simulate_is_the_run_with_t_steps() -> None:
         torch.testing.assert_close(snn(x), steps[:, t - 1], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("neuron", "max_spikes"), [("iaf", 1), ("iaf", 3)])
+@pytest.mark.parametrize(
+    ("neuron", "max_spikes"), [("iaf", 1), ("iaf", 3), ("signed", 1), ("signed", 2), ("multi_threshold", 1)]
+)
 def test_charge_is_conserved_in_every_neuron(neuron: str, max_spikes: int) -> None:
-    """Sum of currents = θ·count + v_T − v_0, in float64."""
+    """Sum of currents = θ·(net count) + v_T − v_0, in float64."""
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
     snn = respike.from_torch(model, x, 12, neuron=neuron, max_spikes=max_spikes)
     seen = 0
@@ -67,8 +69,8 @@ def test_charge_is_conserved_in_every_neuron(neuron: str, max_spikes: int) -> No
         shape = (len(layer.threshold), 5, 5) if layer.threshold.dim() == 3 else (len(layer.threshold),)
         currents = torch.randn(12, 6, *shape, dtype=torch.float64) * float(layer.threshold.mean())
         layer = layer.double()
-        spikes, last = layer.run(currents)
-        charge = layer.threshold * spikes.sum(0) + last - layer.threshold / 2
+        spikes, (last, *_) = layer.run(currents)
+        charge = layer.threshold * spikes.sum(0) + last - layer.start
         torch.testing.assert_close(currents.sum(0), charge)
         assert spikes.max() == max_spikes
         seen += 1
@@ -127,7 +129,51 @@ def test_the_neurons_of_a_network_are_layers_of_the_library(options: dict[str, o
     for neurons in snn.neurons.values():
         shape = (len(neurons.threshold), 5, 5) if neurons.threshold.dim() == 3 else (len(neurons.threshold),)
         currents = torch.randn(9, 4, *shape) * neurons.threshold
-        spikes, last = neurons.run(currents)
+        spikes, (last,) = neurons.run(currents)
         layer = neurons.layer
         assert torch.equal(layer(currents.transpose(0, 1)).transpose(0, 1), spikes)
         assert torch.equal(layer.v_mem, last)
+
+
+@pytest.mark.parametrize("neuron", ["signed", "multi_threshold"])
+def test_blocks_of_time_leave_no_seam(neuron: str) -> None:
+    """Potential and net count go on where the block before left them."""
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    snn = respike.from_torch(model, x, 12, neuron=neuron)
+    whole = snn.simulate(x)
+    snn.memory_budget = 1
+    assert torch.equal(snn.simulate(x), whole)
+
+
+def test_signed_neurons_quantise_the_ann_where_binary_ones_are_uneven() -> None:
+    """Layer by layer both are the quantised ANN; all at once the signed network is nearer to it."""
+    model, x = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:100]
+    error = {}
+    for neuron in ("iaf", "signed"):
+        snn = respike.from_torch(model, x, 16, neuron=neuron, threshold="max", correction="none")
+        together = snn(x)
+        snn.schedule = "layerwise"
+        error[neuron] = float((together - snn(x)).square().mean())
+    assert error["signed"] < 0.5 * error["iaf"]
+
+
+def test_every_spike_of_either_sign_and_any_weight_is_an_event() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    for neuron in ("signed", "multi_threshold"):
+        snn = respike.from_torch(model, x, 8, neuron=neuron)
+        for layer in snn.neurons.values():
+            shape = (len(layer.threshold), 5, 5) if layer.threshold.dim() == 3 else (len(layer.threshold),)
+            spikes, _ = layer.run(torch.randn(8, 4, *shape) * layer.threshold)
+            assert spikes.min() < 0
+            assert torch.equal(layer.events(spikes), (spikes != 0).float())
+
+
+def test_a_neuron_says_how_many_values_a_step_can_send() -> None:
+    from respike.convert.neurons import NeuronOptions
+
+    assert [NeuronOptions(max_spikes=n).values_per_step for n in (1, 4)] == [2, 5]
+    assert NeuronOptions("signed").values_per_step == 3
+    assert NeuronOptions("multi_threshold", levels=4).values_per_step == 9
+    for bad in ({"neuron": "multi_threshold", "max_spikes": 2}, {"levels": 0}, {"neuron": "izhikevich"}):
+        with pytest.raises(respike.ConversionError):
+            NeuronOptions(**bad)
