@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+NEURONS = ["iaf", "lif", "signed", "multi_threshold"]
 FOUR_WAYS = "Models are named mnist_cnn, torchvision:resnet18, net.onnx, or package.module:callable."
 
 
@@ -68,13 +69,16 @@ _conversion = _options(
     click.option("--threshold", type=click.Choice(["mse", "max", "percentile"]), default="mse", show_default=True),
     click.option("--percentile", default=99.9, show_default=True, help="For --threshold percentile."),
     click.option("--granularity", type=click.Choice(["channel", "layer"]), default="channel", show_default=True),
-    click.option("--neuron", type=click.Choice(["iaf", "lif"]), default="iaf", show_default=True),
+    click.option(
+        "--neuron", type=click.Choice(["iaf", "lif", "signed", "multi_threshold"]), default="iaf", show_default=True
+    ),
     click.option("--tau-mem", default=20.0, show_default=True, help="Time constant of lif, in timesteps."),
+    click.option("--levels", default=4, show_default=True, help="Weights of a spike of multi_threshold."),
     click.option("--max-spikes", default=1, show_default=True, help="Most spikes of a neuron in one timestep."),
     click.option(
         "--schedule", type=click.Choice(["synchronous", "layerwise"]), default="synchronous", show_default=True
     ),
-    click.option("--correction", type=click.Choice(["none", "bias"]), default="bias", show_default=True),
+    click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="bias", show_default=True),
     click.option("--analog", multiple=True, help="Module to keep analog; may be given several times."),
     click.option("--samples", default=512, show_default=True, help="Most calibration samples used."),
     click.option("--seed", default=0, show_default=True),
@@ -87,6 +91,7 @@ _CONVERSION = [
     "neuron",
     "tau_mem",
     "max_spikes",
+    "levels",
     "schedule",
     "correction",
     "analog",

@@ -22,7 +22,7 @@ class Options:
     percentile: float = 99.9
     granularity: Literal["channel", "layer"] = "channel"
     schedule: Literal["synchronous", "layerwise"] = "synchronous"
-    correction: Literal["none", "bias"] = "bias"
+    correction: Literal["none", "bias", "ridge"] = "bias"
     seed: int = 0
     samples: int = 512
     neurons: NeuronOptions = field(default_factory=NeuronOptions)
@@ -32,7 +32,7 @@ class Options:
             "threshold": ("mse", "max", "percentile"),
             "granularity": ("channel", "layer"),
             "schedule": ("synchronous", "layerwise"),
-            "correction": ("none", "bias"),
+            "correction": ("none", "bias", "ridge"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -39,8 +39,9 @@ def from_torch(
     neuron: NeuronName = "iaf",
     max_spikes: int = 1,
     tau_mem: float = 20.0,
+    levels: int = 4,
     schedule: Literal["synchronous", "layerwise"] = "synchronous",
-    correction: Literal["none", "bias"] = "bias",
+    correction: Literal["none", "bias", "ridge"] = "bias",
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
@@ -57,12 +58,15 @@ def from_torch(
             largest activation; ``"percentile"``: that percentile of its positive activations.
         percentile: For ``threshold="percentile"``.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
-        neuron: ``"iaf"``, or ``"lif"`` with leak compensation.
+        neuron: ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``: negative spikes take back what was
+            sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign.
         max_spikes: Most spikes a neuron may send in one timestep.
         tau_mem: Membrane time constant of ``"lif"`` in timesteps.
+        levels: How many weights spikes of ``"multi_threshold"`` have.
         schedule: ``"synchronous"``, or ``"layerwise"``: each layer waits for its whole input, which costs
             T timesteps per layer (``snn.latency``) and makes the network a (T+1)-value quantised ANN.
-        correction: ``"bias"`` adds to each channel the current that is missing on average; ``"none"``.
+        correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
+            the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"`` and ``"bias"``; fewer if memory is short.
         seed: Of the order in which samples are read.
@@ -77,7 +81,7 @@ def from_torch(
     """
     if isinstance(analog, str):
         analog = (analog,)
-    kind = NeuronOptions(neuron, max_spikes, tau_mem)
+    kind = NeuronOptions(neuron, max_spikes, tau_mem, levels)
     options = Options(timesteps, threshold, percentile, granularity, schedule, correction, seed, samples, kind)
     say = progress or (lambda line: None)
     twin = prepare(model)

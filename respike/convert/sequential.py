@@ -16,6 +16,7 @@ from .neurons import SpikingReLU, channel_axis
 from .options import Options
 from .passes import readouts
 from .plan import Plan
+from .ridge import POSITIONS, System, repairable, response
 from .rules import Role
 from .statistics import per_channel
 from .thresholds import best_threshold, require_finite, set_thresholds
@@ -39,6 +40,11 @@ class Sequential:
         self.graph, self.plan, self.neurons = graph, plan, neurons
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
+        ends = [n.refs[0] for n in graph.nodes if n.role == Role.SPIKE] + readouts(graph)
+        # The layer that can mend each current, and what the SNN feeds it until that current is there.
+        self.menders = {name: node for name in ends if (node := repairable(graph, name)) is not None}
+        self.mending = {layer.name for layer in self.menders.values()}
+        self.fed: dict[str, list[Any]] = {}
 
     @torch.no_grad()
     def run(self, data: list[tuple[Any, ...]]) -> dict[str, Tensor]:
@@ -51,15 +57,41 @@ class Sequential:
                 continue
             if node.role == Role.SPIKE:
                 done += 1
+                if self.options.correction == "ridge":
+                    self._repair(node.refs[0], pairs, self.neurons[node.name])
                 self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
                 if self.progress is not None:
                     self.progress(f"calibrating layer {done} of {total}")
+            if self.options.correction == "ridge" and node.name in self.mending:
+                self.fed[node.name] = [s.env[node.refs[0]] for _, s, _ in pairs]
             for ann, snn, mode in pairs:
                 ann.run([node], Analog(), self.plan.last_use_of_all)
                 snn.run([node], mode, self.plan.last_use_of_all)
         if self.options.correction == "none":
             return {}
+        if self.options.correction == "ridge":
+            for name in readouts(self.graph):
+                self._repair(name, pairs, None)
         return {name: self._missing(name, pairs) for name in readouts(self.graph)}
+
+    def _repair(self, current: str, pairs: list[tuple[Walk, Walk, Any]], neuron: SpikingReLU | None) -> None:
+        """Mend a current by the weights of the layer that gives it, in the graph and in what is under way."""
+        layer, end = self.menders.get(current), self.graph.node(current)
+        fed = self.fed.pop(layer.name, []) if layer is not None else []
+        if layer is None or end is None or not fed or not all(isinstance(x, Timed) for x in fed):
+            return  # what feeds it is exact, or there are no weights to change
+        name = layer.args[1].name
+        weight = self.graph.tensors[name]
+        axis = channel_axis(end, self.graph)
+        total = sum(a.env[current].numel() // a.env[current].shape[axis] for a, _, _ in pairs)
+        system = System(layer, weight, axis, min(1.0, POSITIONS / total), self.generator)
+        for x, (a, s, _) in zip(fed, pairs, strict=True):
+            system.add(_mean(x), a.env[current], _mean(s.env[current]))
+        # The bias is chosen anew afterwards, on the currents that the new weights give.
+        change, _ = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+        self.graph.tensors[name] = weight + change
+        for x, (_, s, _) in zip(fed, pairs, strict=True):
+            s.env[current] = Timed(s.env[current].values + response(layer, x.values, change))
 
     def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
         node = self.graph.node(name)
@@ -84,7 +116,7 @@ class Sequential:
         neuron = self.neurons[node.name]
         for z, _ in values:
             require_finite(z, neuron)
-        if self.options.correction == "bias":
+        if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(values, neuron.axis)).to(neuron.bias)
         if self.options.threshold == "mse":
             currents, target = self._sample(node, values, neuron)

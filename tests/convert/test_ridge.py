@@ -1,0 +1,98 @@
+"""Ridge repair against the least squares solution, and against what it is for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import respike
+from respike.convert import normal_form
+from respike.convert import ridge as repair
+from respike.convert.graph import Graph, Node
+
+
+def layer(module: nn.Module, x: torch.Tensor) -> tuple[Node, Graph]:
+    graph = normal_form(nn.Sequential(nn.ReLU(), module), (x,))
+    found = [n for n in graph.nodes if repair._repairs(n, graph)]
+    return found[0], graph
+
+
+MODULES = {
+    "linear": (nn.Linear(6, 4), (6,)),
+    "linear over tokens": (nn.Linear(6, 4), (5, 6)),
+    "conv1d": (nn.Conv1d(3, 4, 3, stride=2, padding=1), (3, 9)),
+    "conv2d": (nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1)), (3, 7, 6)),
+    "grouped": (nn.Conv2d(4, 6, 3, groups=2), (4, 6, 6)),
+    "depthwise": (nn.Conv2d(4, 4, 3, padding=1, groups=4), (4, 6, 6)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_shifted_weight_is_found_again(name: str) -> None:
+    """Inputs that are scaled and noisy want other weights; without noise the exact ones come out."""
+    torch.manual_seed(0)
+    module, shape = MODULES[name]
+    x = torch.rand(200, *shape)
+    node, graph = layer(module, x)
+    weight = graph.tensors[node.args[1].name]
+    with torch.no_grad():
+        wanted = module(x)
+        arrives = 0.8 * x  # so that W' = W / 0.8 is right
+        given = module(arrives)
+    axis = 1 if "conv" in name or "wise" in name or "grouped" in name else wanted.dim() - 1
+    system = repair.System(node, weight, axis, 1.0, torch.Generator().manual_seed(0))
+    system.add(arrives, wanted, given)
+    change, bias = system.solve(rectified=False, cap=None)
+    assert bias.abs().max() < 0.02
+    assert change.shape == weight.shape
+    # The weakest λ leaves a thousandth of the way to go.
+    torch.testing.assert_close(weight + change, weight / 0.8, atol=2e-3, rtol=0.05)
+    added = repair.response(node, arrives.expand(3, *arrives.shape), change)
+    with torch.no_grad():
+        twin = type(module).forward
+        module.weight += change
+        torch.testing.assert_close(added[1], twin(module, arrives) - given, atol=1e-5, rtol=1e-4)
+
+
+def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
+    """What is chosen on samples held back is never worse there than what was."""
+    torch.manual_seed(0)
+    module = nn.Linear(40, 5)
+    x = torch.rand(60, 40)
+    node, graph = layer(module, x)
+    weight = graph.tensors[node.args[1].name]
+    with torch.no_grad():
+        given = module(x)
+    wanted = given + 0.3 * torch.randn_like(given)
+    system = repair.System(node, weight, 1, 1.0, torch.Generator().manual_seed(0))
+    system.add(x, wanted, given)
+    change, bias = system.solve(rectified=True, cap=None)
+    held = torch.arange(60) % repair.HELD_BACK == 0
+    after = (given + x @ change.T + bias)[held].relu()
+    before = (given[held].relu() - wanted[held].relu()).square().mean()
+    assert (after - wanted[held].relu()).square().mean() <= before
+
+
+def test_ridge_brings_a_network_nearer_to_its_ann() -> None:
+    model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()
+    images = respike.models.datasets.load("mnist").tensors[0][:500]
+    with torch.no_grad():
+        expected = model(images)
+        errors = {
+            name: float((respike.from_torch(model, calibration, 2, correction=name)(images) - expected).square().mean())
+            for name in ("none", "bias", "ridge")
+        }
+    assert errors["ridge"] < 0.8 * errors["bias"] < 0.8 * errors["none"]
+
+
+def test_a_shared_weight_is_left_alone() -> None:
+    torch.manual_seed(0)
+    shared = nn.Linear(5, 5)
+    model = nn.Sequential(nn.Linear(5, 5), nn.ReLU(), shared, nn.ReLU(), shared, nn.ReLU())
+    x = torch.rand(64, 5)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    snn = respike.from_torch(model, x, 4, correction="ridge")
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    tensors = [t for t in snn.weights.buffers() if t.shape == (5, 5)]
+    assert any(torch.equal(t, shared.weight) for t in tensors)
