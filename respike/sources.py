@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, TensorDataset
 from .models import REGISTRY, datasets
 from .models import load as load_reference
 
-MODEL_HELP = "mnist_cnn, mnist_mlp, torchvision:NAME, FILE.onnx, or package.module:callable"
+MODEL_HELP = ", ".join([*REGISTRY, "torchvision:NAME", "FILE.onnx, or package.module:callable"])
 DATA_HELP = "mnist, fashion_mnist, folder:DIR (one folder per class), FILE.npz (arrays x and y), or FILE.safetensors"
 
 

@@ -17,7 +17,8 @@ from respike.models import REGISTRY, datasets
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", nargs="?", default="mnist_cnn", choices=sorted(REGISTRY))
+    names = sorted(name for name, reference in REGISTRY.items() if reference.dataset == "mnist")
+    parser.add_argument("model", nargs="?", default="mnist_cnn", choices=names)
     parser.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
     parser.add_argument("--threshold", choices=["mse", "max", "percentile"], default="mse")
     parser.add_argument("--correction", choices=["bias", "none"], default="bias")

@@ -42,7 +42,7 @@ def test_mnist_cnn_is_within_its_bar(steps: int, points: float) -> None:
     assert 100 * (result.ann_accuracy - result.accuracy[-1]) <= points + 0.1 + 1e-9
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name.startswith("mnist")])
 def test_a_quick_conversion_agrees_with_its_ann(name: str) -> None:
     x, y = datasets.load("mnist").tensors
     ann = respike.models.load(name)
@@ -51,7 +51,7 @@ def test_a_quick_conversion_agrees_with_its_ann(name: str) -> None:
 
 
 def test_unknown_names_are_errors() -> None:
-    with pytest.raises(ValueError, match="known: mnist_cnn, mnist_mlp"):
+    with pytest.raises(ValueError, match=r"known: .*, mnist_cnn, mnist_mlp"):
         respike.models.load("mnist")
     with pytest.raises(ValueError, match="known: mnist, fashion_mnist"):
         datasets.load("cifar")

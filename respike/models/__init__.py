@@ -9,6 +9,9 @@ from importlib import resources
 from torch import nn
 
 from . import datasets as datasets
+from .fashion import FashionMobileNet as FashionMobileNet
+from .fashion import FashionResNet as FashionResNet
+from .fashion import FashionVGG as FashionVGG
 from .mnist import MnistCNN as MnistCNN
 from .mnist import MnistMLP as MnistMLP
 
@@ -22,6 +25,9 @@ class Reference:
 
 
 REGISTRY = {
+    "fashion_mobilenet": Reference(FashionMobileNet, "fashion_mnist"),
+    "fashion_resnet": Reference(FashionResNet, "fashion_mnist"),
+    "fashion_vgg": Reference(FashionVGG, "fashion_mnist"),
     "mnist_cnn": Reference(MnistCNN, "mnist"),
     "mnist_mlp": Reference(MnistMLP, "mnist"),
 }
@@ -31,7 +37,8 @@ def load(name: str) -> nn.Module:
     """A trained reference network, in eval mode.
 
     Args:
-        name: A key of ``REGISTRY``: ``"mnist_cnn"`` or ``"mnist_mlp"``.
+        name: A key of ``REGISTRY``: ``"mnist_cnn"``, ``"mnist_mlp"``, ``"fashion_resnet"``,
+            ``"fashion_vgg"`` or ``"fashion_mobilenet"``.
 
     Raises:
         ValueError: there is no reference network of that name.
