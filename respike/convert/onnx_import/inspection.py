@@ -87,7 +87,7 @@ class Inspection:
 
 def inspect(path: str | os.PathLike[str], outputs: Sequence[str] | None, shape: Sequence[int] | None) -> Inspection:
     """See ``inspect_onnx``."""
-    from ..passes.verdicts import verdicts
+    from ..passes.verdicts import objection, verdicts
     from ..pipeline import to_graph
     from ..trace import prepare
 
@@ -105,15 +105,9 @@ def inspect(path: str | os.PathLike[str], outputs: Sequence[str] | None, shape: 
             problem = "the file leaves the input's shape open: give the shape of one sample to judge the nodes"
         else:
             graph, refused = verdicts(to_graph(prepare(net), sample))
-            n = len(refused)
-            if n:
-                problem = f"{n} node{'s' if n > 1 else ''} of this network cannot become spiking"
-            elif not any(node.role == Role.SPIKE for node in graph.nodes):
-                problem = "there is no ReLU in this network, so nothing to convert"
+            problem = str(objection(graph, refused) or "")
     except ConversionError as error:
         refused, problem = error.refusals, str(error)
-    if refused:
-        problem = str(ConversionError(problem.split("\n")[0].removesuffix(":") + ":", refused))
     return Inspection(
         Path(path).name,
         " ".join(filter(None, (shown(model.producer_name), shown(model.producer_version)))) or "an unnamed exporter",

@@ -31,6 +31,11 @@ class Input:
     shape: tuple[int | None, ...] | None
     dtype: torch.dtype
 
+    def noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """Numbers in [0, 1), or zeros and ones where it takes whole numbers."""
+        x = torch.rand(list(shape), generator=torch.Generator().manual_seed(seed))
+        return x if self.dtype is torch.float32 else (x * 2).to(self.dtype)
+
 
 class OnnxModule(nn.Module):
     """A network read from an ONNX file, an ordinary module in eval mode.
@@ -153,8 +158,7 @@ def example(net: OnnxModule, shape: Sequence[int] | None = None) -> tuple[Tensor
         if axes is None or None in axes:
             return None
         batch = () if spec.shape == () else (net.batch or 4,)
-        x = torch.rand([*batch, *(n or 1 for n in axes)], generator=torch.Generator().manual_seed(i))
-        samples.append(x if spec.dtype is torch.float32 else (x * 2).to(spec.dtype))
+        samples.append(spec.noise([*batch, *(n or 1 for n in axes)], seed=i))
     return tuple(samples)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import limits
-from .attributes import Attributes as Attributes
+from .attributes import Attributes
 from .attributes import NodeError as NodeError
 from .step import Call, Slot
 from .tensors import TensorReader

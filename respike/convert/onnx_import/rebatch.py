@@ -68,8 +68,7 @@ def _mixes(net: OnnxModule, batch: int) -> bool:
     halves: list[list[Tensor]] = [[], []]
     for i, spec in enumerate(net.inputs):
         assert spec.shape is not None
-        x = torch.rand((2 * batch, *spec.shape[1:]), generator=torch.Generator().manual_seed(i))  # type: ignore[arg-type]
-        x = x if spec.dtype is torch.float32 else (2 * x).to(spec.dtype)
+        x = spec.noise([2 * batch, *(n or 1 for n in spec.shape[1:])], seed=i)
         for half, part in zip(halves, x.split(batch), strict=True):
             half.append(part)
     alone = [net.run(half) for half in halves]

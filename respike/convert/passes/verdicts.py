@@ -23,15 +23,23 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
         ConversionError: nodes without a place in time, listed; no ReLU; an ``analog`` name that fits nothing.
     """
     judged, refused = verdicts(graph, analog)
-    if refused:
-        raise ConversionError(_headline(refused), refused)
-    if not any(node.role == Role.SPIKE for node in judged.nodes):
-        raise ConversionError(
-            "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
-            if not analog
-            else "every ReLU was kept analog, nothing is left to convert"
-        )
+    error = objection(judged, refused, analog)
+    if error is not None:
+        raise error
     return judged
+
+
+def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] = ()) -> ConversionError | None:
+    """Why a graph with these verdicts cannot be converted; None if it can."""
+    if refused:
+        return ConversionError(_headline(refused), refused)
+    if any(node.role == Role.SPIKE for node in judged.nodes):
+        return None
+    return ConversionError(
+        "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
+        if not analog
+        else "every ReLU was kept analog, nothing is left to convert"
+    )
 
 
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
@@ -131,6 +139,6 @@ def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:
         )
 
 
-def _headline(refused: list[Refusal]) -> str:
+def _headline(refused: Sequence[Refusal]) -> str:
     n = len(refused)
     return f"{n} node{'s' if n > 1 else ''} of this network cannot become spiking:"

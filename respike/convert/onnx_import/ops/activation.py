@@ -11,6 +11,7 @@ from torch import Tensor
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
+from .axes import check_axis
 
 _PLAIN: dict[str, Any] = {
     "Relu": F.relu,
@@ -130,8 +131,7 @@ def _gelu(node: Node) -> Call:
 
 def flat_softmax(x: Tensor, axis: int, log: bool) -> Tensor:
     """As it was before operator set 13: over all axes from ``axis`` on together."""
-    if not -x.dim() <= axis <= x.dim():
-        raise ValueError(f"there is no axis {axis}")
+    check_axis(axis, x.dim(), end=True)
     axis = axis % x.dim() if axis != x.dim() else axis
     flat = x.flatten(axis) if axis < x.dim() else x.unsqueeze(-1)
     return (F.log_softmax(flat, -1) if log else F.softmax(flat, -1)).reshape(x.shape)
@@ -139,8 +139,7 @@ def flat_softmax(x: Tensor, axis: int, log: bool) -> Tensor:
 
 def softmax(x: Tensor, axis: int, log: bool) -> Tensor:
     """Exponentials that sum to one along an axis, or their logarithms."""
-    if not -x.dim() <= axis < x.dim():
-        raise ValueError(f"there is no axis {axis}")
+    check_axis(axis, x.dim())
     return F.log_softmax(x, axis) if log else F.softmax(x, axis)
 
 

@@ -17,11 +17,7 @@ from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
 from ..tensors import dtype
-
-
-def itself(value: Tensor) -> Tensor:
-    """The constant."""
-    return value
+from .activation import identity
 
 
 @onnx_op("Constant")
@@ -36,7 +32,7 @@ def _constant(node: Node) -> Call:
             found = torch.tensor(read(name))
     if found is None:
         raise NodeError("holds no number", "strings and sparse tensors cannot be converted")
-    return node.call(itself, found)
+    return node.call(identity, found)
 
 
 def filled(shape: Sequence[Any], value: Tensor) -> Tensor:
@@ -67,15 +63,10 @@ def cast(x: Tensor, to: torch.dtype) -> Tensor:
 _NARROW: dict[int, torch.dtype] = {TensorProto.FLOAT16: torch.float16, TensorProto.BFLOAT16: torch.bfloat16}
 
 
-def _wrap(x: Tensor, bits: int, signed: bool) -> Tensor:
-    """Whole numbers as a narrow type holds them."""
+def cast_whole(x: Tensor, bits: int, signed: bool) -> Tensor:
+    """To whole numbers as a type of that many bits holds them, kept in int64."""
     x = x.long() % 2**bits
     return torch.where(x >= 2 ** (bits - 1), x - 2**bits, x) if signed else x
-
-
-def cast_whole(x: Tensor, bits: int, signed: bool) -> Tensor:
-    """To whole numbers of that many bits, kept in int64."""
-    return _wrap(x, bits, signed)
 
 
 _BITS: dict[int, tuple[int, bool]] = {

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
+from .axes import check_axis
 
 
 def reshape(x: Tensor, shape: Sequence[Any], allowzero: bool = False) -> Tensor:
@@ -33,8 +34,7 @@ def _reshape(node: Node) -> Call:
 
 def flatten(x: Tensor, axis: int) -> Tensor:
     """To a matrix: the axes before ``axis``, and those from it on."""
-    if not -x.dim() <= axis <= x.dim():
-        raise ValueError(f"there is no axis {axis}")
+    check_axis(axis, x.dim(), end=True)
     axis = axis + x.dim() if axis < 0 else axis
     if axis == 0:
         return x.reshape(1, -1)

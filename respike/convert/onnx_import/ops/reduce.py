@@ -10,6 +10,8 @@ from torch import Tensor
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
+from .activation import identity
+from .axes import check_axis
 
 
 def _sum_of_squares(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
@@ -67,16 +69,10 @@ def reduce(x: Tensor, function: Any, axes: tuple[int, ...] | None, keep: bool) -
     """The function over the axes, all of them by default."""
     axes = axes or tuple(range(x.dim()))
     for axis in axes:
-        if not -x.dim() <= axis < x.dim():
-            raise ValueError(f"axis {axis} of {x.dim()}")
+        check_axis(axis, x.dim())
     wanted = torch.int64 if x.dtype == torch.bool else x.dtype
     found: Tensor = function(x.to(wanted), axes, keep) if axes else x
     return found
-
-
-def unchanged(x: Tensor) -> Tensor:
-    """X."""
-    return x
 
 
 @onnx_op(*_REDUCTIONS)
@@ -87,5 +83,5 @@ def _reduce(node: Node) -> Call:
     if nothing and not axes:
         if node.op_type in ("ReduceL1", "ReduceL2", "ReduceSumSquare"):
             raise NodeError("reduces no axis, and is not even the identity then")
-        return node.call(unchanged, node.x())
+        return node.call(identity, node.x())
     return node.call(reduce, node.x(), function, axes, keep)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
+from .axes import check_axis
 
 _ENDS = 2**31 - 1
 """Slices that end here or further go to the end."""
@@ -24,8 +25,7 @@ def slice_axes(
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if not -x.dim() <= axis < x.dim():
-            raise ValueError(f"there is no axis {axis}")
+        check_axis(axis, x.dim())
         if step < 0:
             length = x.shape[axis]
             first = min(max(start + length if start < 0 else start, 0), length - 1)
