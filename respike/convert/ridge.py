@@ -118,14 +118,15 @@ class System:
         def output(t: Tensor) -> Tensor:
             return t.clamp(min=0, max=cap) if rectified else t
 
-        best, least = torch.zeros_like(a[:, :1].transpose(1, 2) @ z[:, :1]), torch.inf
+        def error(change: Tensor) -> float:
+            return float((output(s[:, judge] + a[:, judge] @ change) - output(z[:, judge])).square().mean())
+
+        best = a.new_zeros(a.shape[0], a.shape[-1], z.shape[-1])
+        least = error(best)
         for strength in (torch.inf, *STRENGTHS):
             change = self._change(a[:, fit], z[:, fit], s[:, fit], gram, scale, strength, rectified)
-            error = float((output(s[:, judge] + a[:, judge] @ change) - output(z[:, judge])).square().mean())
-            if error < least:
-                best, least = change, error
-        plain = float((output(s[:, judge]) - output(z[:, judge])).square().mean())
-        best = best if least < plain else torch.zeros_like(best)
+            if (found := error(change)) < least:
+                best, least = change, found
         weight = best[:, :-1].transpose(1, 2).reshape(self.weight.shape)
         return weight.float(), best[:, -1].reshape(-1).float()
 
