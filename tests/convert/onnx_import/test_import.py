@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +10,11 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from small_graphs import X, mlp, op, save, weights
 from torch import nn
 
 import respike
 from respike.convert import ConversionError, load_onnx, normal_form, verify_onnx
-
-X = torch.rand(7, 6, generator=torch.Generator().manual_seed(0)) - 0.5
-
-
-def weights(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def save(
-    path: Path,
-    nodes: list[Any],
-    constants: dict[str, np.ndarray],
-    x: list[Any] | None = None,
-    outputs: tuple[str, ...] = ("y",),
-    opset: int = 17,
-) -> Path:
-    shape = ["N", 6] if x is None else x
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    onnx.save(model, path / "net.onnx")
-    return path / "net.onnx"
-
-
-def op(kind: str, inputs: str, output: str, name: str = "", **attributes: Any) -> Any:
-    return helper.make_node(kind, inputs.split(), output.split(), name, **attributes)
-
-
-def mlp(path: Path, **options: Any) -> Path:
-    nodes = [
-        op("MatMul", "x w", "a", "first"),
-        op("Add", "b a", "z", "its bias"),
-        op("Relu", "z", "h", "layer/one:relu"),
-        op("MatMul", "h v", "y", "last"),
-    ]
-    return save(path, nodes, {"w": weights(6, 5), "b": weights(5, seed=1), "v": weights(5, 3, seed=2)}, **options)
 
 
 def operators(net: nn.Module) -> list[str]:
@@ -250,116 +208,3 @@ def test_verify_catches_a_wrong_import(tmp_path: Path) -> None:
         net.get_parameter("last.weight").mul_(1.01)
     with pytest.raises(ConversionError, match="differs from onnxruntime"):
         verify_onnx(net, path)
-
-
-@pytest.mark.parametrize("kept", ["a", "b", "c"])
-def test_a_split_of_which_one_part_is_read(kept: str, tmp_path: Path) -> None:
-    nodes = [op("Split", "x", "a b c", axis=1, num_outputs=3), op("Relu", kept, "y")]
-    net = load_onnx(save(tmp_path, nodes, {}, opset=18))
-    assert torch.equal(net(X), X.chunk(3, 1)["abc".index(kept)].relu())
-
-
-def test_a_scale_that_leaves_the_length_moves_pixels_all_the_same(tmp_path: Path) -> None:
-    nodes = [
-        op("Resize", "x  s", "y", mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-    ]
-    nodes[0].input[:] = ["x", "", "s"]
-    path = save(tmp_path, nodes, {"s": np.array([1, 1, 1, 1.03125], np.float32)}, x=["N", 1, 1, 4])
-    assert load_onnx(path)(torch.arange(4.0).reshape(1, 1, 1, 4)).flatten().tolist() == [0, 0, 1, 2]
-
-
-def test_yes_or_no_is_0_or_1(tmp_path: Path) -> None:
-    path = save(tmp_path, [op("ReduceMean", "x", "y", axes=[1], keepdims=7)], {}, opset=13)
-    with pytest.raises(ConversionError, match="keepdims = 7"):
-        load_onnx(path)
-
-
-MIXING = {
-    "softmax over the batch": [op("Softmax", "x", "y", axis=0)],
-    "its mean over everything": [op("ReduceMean", "x", "m"), op("Sub", "x m", "y")],
-    "its first sample": [op("Gather", "x zero", "f", axis=0), op("Mul", "x f", "y")],
-    "attention": [
-        op("Transpose", "x", "t"),
-        op("MatMul", "x t", "s"),
-        op("Softmax", "s", "p"),
-        op("MatMul", "p x", "y"),
-    ],
-}
-
-
-@pytest.mark.parametrize("name", MIXING)
-def test_a_fixed_batch_whose_samples_meet_stays_fixed(name: str, tmp_path: Path) -> None:
-    net = load_onnx(save(tmp_path, MIXING[name], {"zero": np.array(0)}, x=[3, 6]))
-    assert net.batch == 3
-
-
-@pytest.mark.parametrize("length", [10, 27, 63])
-def test_lengths_are_rounded_from_float32_as_runtimes_do(length: int, tmp_path: Path) -> None:
-    """10 times 0.7 is 7 in float32 and below it in float64."""
-    runtime = pytest.importorskip("onnxruntime")
-    nodes = [op("Shape", "x", "s"), op("Gather", "s three", "w"), op("Cast", "w", "f", to=1), op("Mul", "f scale", "g")]
-    nodes += [op("Floor", "g", "h"), op("Cast", "h", "i", to=7), op("Slice", "s zero three1", "head")]
-    nodes += [op("Unsqueeze", "i zero", "u"), op("Concat", "head u", "sizes", axis=0)]
-    nodes += [op("Resize", "x", "y", mode="linear"), op("Resize", "x", "z", mode="nearest")]
-    nodes[-2].input[:] = ["x", "", "", "sizes"]
-    nodes[-1].input[:] = ["x", "", "scales"]
-    constants = {"three": np.array(3), "scale": np.array(0.7, np.float32), "zero": np.array([0])}
-    constants |= {"three1": np.array([3]), "scales": np.array([1, 1, 1, 0.7], np.float32)}
-    path = save(tmp_path, nodes, constants, x=["N", 1, 2, length], outputs=("y", "z"))
-    x = torch.rand(2, 1, 2, length)
-    expected = runtime.InferenceSession(str(path)).run(None, {"x": x.numpy()})
-    for found, wanted in zip(load_onnx(path)(x), expected, strict=True):
-        torch.testing.assert_close(found, torch.from_numpy(wanted))
-
-
-def test_a_table_cut_to_the_inputs_length_is_data(tmp_path: Path) -> None:
-    nodes = [op("Shape", "x", "s", start=1, end=2), op("Slice", "table zero s one", "t"), op("Add", "x t", "y")]
-    constants = {"table": weights(1, 9, 700), "zero": np.array([0]), "one": np.array([1])}
-    net = load_onnx(save(tmp_path, nodes, constants, x=["N", "L", 700]))
-    x = torch.rand(2, 5, 700)
-    torch.testing.assert_close(net(x), x + torch.from_numpy(weights(1, 9, 700))[:, :5])
-
-
-def test_a_loaded_network_is_a_module_like_any_other(tmp_path: Path) -> None:
-    nodes = [op("Gemm", "x w one", "a"), op("Relu", "a", "h"), op("Shape", "h", "s"), op("Mul", "s two", "d")]
-    nodes += [op("Div", "d two", "e"), op("Reshape", "h e", "y")]
-    path = save(tmp_path, nodes, {"w": weights(6, 5), "one": weights(1), "two": np.array(2)})
-    net = load_onnx(path)
-    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
-        assert torch.equal(twin(X), net(X))
-    other = load_onnx(path)
-    for parameter in other.parameters():
-        torch.nn.init.zeros_(parameter)
-    other.load_state_dict(net.state_dict())
-    assert torch.equal(other(X), net(X))
-    net(X).square().mean().backward()
-    torch.optim.SGD(net.parameters(), 0.1).step()
-    assert not torch.equal(other(X), net(X))
-
-
-def test_narrow_whole_numbers_may_be_cast_and_not_computed_with(tmp_path: Path) -> None:
-    for nodes, works in (
-        ([op("Cast", "x", "f", to=1), op("Relu", "f", "y")], True),
-        ([op("Sub", "x x", "f"), op("Cast", "f", "y", to=1)], False),
-    ):
-        path = save(tmp_path, nodes, {})
-        model = onnx.load(path)
-        model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
-        onnx.save(model, path)
-        if works:
-            images = torch.randint(0, 256, (4, 6), dtype=torch.uint8)
-            assert torch.equal(load_onnx(path)(images), images.float())
-            assert verify_onnx(load_onnx(path), path) == 0
-        else:
-            with pytest.raises(ConversionError, match="wrap around"):
-                load_onnx(path)
-
-
-@pytest.mark.parametrize("start", [-100, -6, -1, 0, 3, 99])
-@pytest.mark.parametrize("end", [-100, -5, 0, 4])
-def test_slices_that_go_backwards(start: int, end: int, tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
-    bounds = {"a": np.array([start]), "b": np.array([end]), "one": np.array([1]), "back": np.array([-1])}
-    path = save(tmp_path, [op("Slice", "x a b one back", "y")], bounds)
-    (expected,) = runtime.InferenceSession(str(path)).run(None, {"x": X.numpy()})
-    torch.testing.assert_close(load_onnx(path)(X), torch.from_numpy(expected))
