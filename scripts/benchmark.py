@@ -1,27 +1,33 @@
 """What conversion loses, in one table: codes and corrections against timesteps, for the reference networks.
 
     python scripts/benchmark.py accuracy mnist_cnn
-    python scripts/benchmark.py accuracy fashion_resnet --data-dir data -T 2,4,8,16
+    python scripts/benchmark.py accuracy fashion_resnet --data-dir data -T 2,4,8,16 --csv losses.csv
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
 decision in timesteps. The rows called "(T+1)-value ANN" are the schedule ``layerwise``, which computes exactly the ANN
-with every ReLU quantised to T + 1 values: what rate coding alone costs, with nothing arriving unevenly.
+with every ReLU quantised to T + 1 values: what rate coding alone costs, with nothing arriving unevenly. Other
+converters (see ``peers.py``) follow on the same images; their spikes are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+from collections.abc import Iterator
+from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import peers
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
-from torch.utils.data import Dataset, Subset
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 import respike
+from respike.files import written_whole
 from respike.models import REGISTRY, datasets
 
 CALIBRATION = 512
@@ -47,6 +53,50 @@ def data_of(name: str, data_dir: Path | None) -> tuple[Tensor, Dataset[Any]]:
     return torch.stack([train[int(i)][0] for i in chosen]), test
 
 
+class Row(NamedTuple):
+    """A line of the table; shares in percent, None where it is not known, words in ``points_lost`` if refused."""
+
+    network: str
+    code: str
+    correction: str
+    T: int | None
+    points_lost: float | str
+    accuracy: float | None = None
+    agreement: float | None = None
+    spikes: float | None = None
+    synops: float | None = None
+    latency: int | None = None
+
+    def cells(self) -> list[str]:
+        """What the table shows: all but the network and the accuracy, which points lost tell."""
+        lost = self.points_lost if isinstance(self.points_lost, str) else f"{self.points_lost:.2f}"
+        agreement = "-" if self.agreement is None else f"{self.agreement:.2f} %"
+        costs = ["-" if x is None else f"{x:,.0f}" for x in (self.spikes, self.synops)]
+        steps = ["-" if x is None else str(x) for x in (self.T, self.latency)]
+        return [self.code, self.correction, steps[0], lost, agreement, *costs, steps[1]]
+
+
+class Judge:
+    """The test images, and what the ANN says of them."""
+
+    def __init__(self, ann: nn.Module, test: Dataset[Any], samples: int) -> None:
+        pairs = [test[i] for i in range(samples)]
+        self.images = torch.stack([image for image, _ in pairs])
+        self.labels = torch.tensor([int(label) for _, label in pairs])
+        self.decided = self.decisions(ann)
+        self.accuracy = self.share(self.decided, self.labels)
+
+    @torch.no_grad()
+    def decisions(self, network: peers.Decode) -> Tensor:
+        """The class with the highest score for each image."""
+        return torch.cat([network(batch).argmax(1) for batch in self.images.split(100)])
+
+    @staticmethod
+    def share(found: Tensor, wanted: Tensor) -> float:
+        """Percentage that is equal."""
+        return 100 * float((found == wanted).double().mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -57,33 +107,74 @@ def main() -> None:
     accuracy.add_argument("--corrections", nargs="*", default=["bias", "ridge"], choices=CORRECTIONS)
     accuracy.add_argument("--samples", type=int, default=10_000, help="test images used")
     accuracy.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
+    accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
+    accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, after every network")
     args = parser.parse_args()
+    if args.csv and not args.csv.parent.is_dir():
+        parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
+    found, missing = peers.installed()
+    if args.peers and missing:
+        print(f"not compared, as not installed: {', '.join(missing)}; pip install -e '.[peers]' brings them")
+    rows: list[Row] = []
     for name in args.names:
-        table_of(name, args)
+        try:
+            table_of(name, args, found if args.peers else {}, rows)
+        finally:
+            if args.csv:
+                write(rows, args.csv)
 
 
-def table_of(name: str, args: argparse.Namespace) -> None:
-    """Prints one network's table, a row as soon as it is there."""
+def write(rows: list[Row], path: Path) -> None:
+    """The rows as CSV."""
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        writer.writerows([round(x, 4) if isinstance(x, float) else x for x in row] for row in rows)
+
+
+def table_of(name: str, args: argparse.Namespace, others: dict[str, peers.Peer], rows: list[Row]) -> None:
+    """Prints one network's table, a row as soon as it is there, and adds the rows to ``rows``."""
     console = Console(width=120)
     ann = respike.models.load(name)
     calibration, test = data_of(name, args.data_dir)
-    test = Subset(test, range(args.samples))
+    judge = Judge(ann, test, args.samples)
+    steps = [int(t) for t in args.timesteps.split(",")]
     table = Table("code", "correction", "T", "points lost", "agreement", "spikes", "SynOps", "latency", title=name)
-    reached = None
-    for code in args.codes:
-        for correction in args.corrections:
-            for t in map(int, args.timesteps.split(",")):
-                snn = respike.from_torch(ann, calibration, t, correction=correction, **CODES[code])
-                result = respike.evaluate(snn, test, ann=ann)
-                reached = result.ann_accuracy
-                assert reached is not None and result.agreement is not None
-                lost = 100 * (reached - result.accuracy[-1])
-                cells = (f"{lost:.2f}", f"{100 * result.agreement[-1]:.2f} %", f"{result.spikes[-1]:,.0f}")
-                row = (code, correction, str(t), *cells, f"{result.synops[-1]:,.0f}", str(snn.latency))
-                console.print(" | ".join(row), style="dim")
-                table.add_row(*row)
+    ours = ours_of(name, ann, calibration, judge, steps, args)
+    for row in chain(ours, theirs_of(name, ann, calibration, judge, steps, others)):
+        rows.append(row)
+        console.print(" | ".join(row.cells()), style="dim")
+        table.add_row(*row.cells())
     console.print(table)
-    console.print(f"ANN: {100 * (reached or 0):.2f} % of {args.samples:,} test images")
+    console.print(f"ANN: {judge.accuracy:.2f} % of {args.samples:,} test images")
+
+
+def ours_of(
+    name: str, ann: nn.Module, calibration: Tensor, judge: Judge, steps: list[int], args: argparse.Namespace
+) -> Iterator[Row]:
+    """Every code with every correction at every T."""
+    for code, correction, t in product(args.codes, args.corrections, steps):
+        snn = respike.from_torch(ann, calibration, t, correction=correction, **CODES[code])
+        result = respike.evaluate(snn, (judge.images, judge.labels), ann=ann)
+        assert result.agreement is not None
+        accuracy, agreement = 100 * float(result.accuracy[-1]), 100 * float(result.agreement[-1])
+        costs = float(result.spikes[-1]), float(result.synops[-1])
+        yield Row(name, code, correction, t, judge.accuracy - accuracy, accuracy, agreement, *costs, snn.latency)
+
+
+def theirs_of(
+    name: str, ann: nn.Module, calibration: Tensor, judge: Judge, steps: list[int], others: dict[str, peers.Peer]
+) -> Iterator[Row]:
+    """Every peer at every T, or one row that says why not."""
+    for code, convert in others.items():
+        for t in steps:
+            try:
+                decided = judge.decisions(convert(ann, calibration, t))
+            except peers.RefusedError as reason:
+                yield Row(name, code, "-", None, str(reason))
+                break  # it is the network, whatever T
+            accuracy, agreement = judge.share(decided, judge.labels), judge.share(decided, judge.decided)
+            yield Row(name, code, "-", t, judge.accuracy - accuracy, accuracy, agreement, latency=t)
 
 
 if __name__ == "__main__":
