@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-NEURONS = ["iaf", "lif", "signed", "multi_threshold"]
+NEURONS = ["auto", "iaf", "lif", "signed", "multi_threshold"]
 FOUR_WAYS = "Models are named mnist_cnn, torchvision:resnet18, net.onnx, or package.module:callable."
 
 
@@ -24,6 +24,16 @@ def _steps(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     if min(steps) < 1:
         raise click.BadParameter("timesteps must be 1 or more")
     return sorted(set(steps))
+
+
+def _steps_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    """One number of timesteps, or the word."""
+    if value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor auto") from None
 
 
 def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
@@ -65,19 +75,43 @@ _model = _options(
     click.option("--image-size", default=224, show_default=True, help="Of folder: data sets, in pixels."),
 )
 _conversion = _options(
-    click.option("-T", "--timesteps", default=16, show_default=True, help="Timesteps to calibrate for."),
+    click.option(
+        "-T",
+        "--timesteps",
+        callback=_steps_or_auto,
+        metavar="T|auto",
+        default="16",
+        show_default=True,
+        help="Timesteps to calibrate for; auto finds the cheapest that decide as the ANN, and the neuron.",
+    ),
+    click.option("--within", default=0.5, show_default=True, help="Points of agreement that -T auto may miss."),
+    click.option(
+        "--prefer",
+        type=click.Choice(["synops", "latency"]),
+        default="synops",
+        show_default=True,
+        help="What -T auto makes small.",
+    ),
     click.option("--threshold", type=click.Choice(["mse", "max", "percentile"]), default="mse", show_default=True),
     click.option("--percentile", default=99.9, show_default=True, help="For --threshold percentile."),
     click.option("--granularity", type=click.Choice(["channel", "layer"]), default="channel", show_default=True),
     click.option(
-        "--neuron", type=click.Choice(["iaf", "lif", "signed", "multi_threshold"]), default="iaf", show_default=True
+        "--neuron",
+        type=click.Choice(NEURONS),
+        default="auto",
+        show_default=True,
+        help="auto is iaf, and with -T auto all but lif are tried.",
     ),
     click.option("--tau-mem", default=20.0, show_default=True, help="Time constant of lif, in timesteps."),
     click.option("--levels", default=4, show_default=True, help="Weights of a spike of multi_threshold."),
     click.option("--max-spikes", default=1, show_default=True, help="Most spikes of a neuron in one timestep."),
     click.option(
-        "--schedule", type=click.Choice(["synchronous", "layerwise"]), default="synchronous", show_default=True
+        "--schedule",
+        type=click.Choice(["synchronous", "layerwise", "pipelined"]),
+        default="synchronous",
+        show_default=True,
     ),
+    click.option("--delay", default=1, show_default=True, help="Head start of each layer, for --schedule pipelined."),
     click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="bias", show_default=True),
     click.option("--analog", multiple=True, help="Module to keep analog; may be given several times."),
     click.option("--samples", default=512, show_default=True, help="Most calibration samples used."),
@@ -85,6 +119,8 @@ _conversion = _options(
 )
 _CONVERSION = [
     "timesteps",
+    "within",
+    "prefer",
     "threshold",
     "percentile",
     "granularity",
@@ -93,6 +129,7 @@ _CONVERSION = [
     "max_spikes",
     "levels",
     "schedule",
+    "delay",
     "correction",
     "analog",
     "samples",
@@ -205,6 +242,8 @@ def convert(model: str, as_json: bool, **options: Any) -> None:
     --calibration random:3x64x64 is enough to see whether a network converts at all.
     """
     _, snn = _convert(model, options)
+    if snn.choice is not None and not as_json:
+        click.echo(f"{snn.choice}\n")
     click.echo(json.dumps(snn.as_dict()) if as_json else snn.summary())
 
 
@@ -231,7 +270,12 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
         result = judge(snn, test, ann=ann, batch_size=batch_size)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(result.to_json() if as_json else str(result))
+    choice = snn.choice
+    if as_json:
+        found = result.as_dict() if choice is None else {**result.as_dict(), "choice": choice.as_dict()}
+        click.echo(json.dumps(found, indent=1, allow_nan=False))
+    else:
+        click.echo(str(result) if choice is None else f"{choice}\n\n{result}")
     if output is not None:
         save(result.plot(), output)
         click.echo(f"figure: {output}", err=as_json)

@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
     parser.add_argument("--threshold", choices=["mse", "max", "percentile"], default="mse")
     parser.add_argument("--correction", choices=["bias", "none"], default="bias")
-    parser.add_argument("--schedule", choices=["synchronous", "layerwise"], default="synchronous")
+    parser.add_argument("--schedule", choices=["synchronous", "layerwise", "pipelined"], default="synchronous")
+    parser.add_argument("--delay", type=int, default=1, help="for --schedule pipelined")
     args = parser.parse_args()
 
     ann, test = respike.models.load(args.model), datasets.load("mnist")
@@ -35,6 +36,7 @@ def main() -> None:
             threshold=args.threshold,
             correction=args.correction,
             schedule=args.schedule,
+            delay=args.delay,
         )
         results.append(respike.evaluate(snn, test, ann=ann))
     print(comparison(results))

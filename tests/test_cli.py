@@ -55,6 +55,25 @@ def test_convert_shows_layers_as_a_table_and_as_json() -> None:
     assert [layer["where"] for layer in found["layers"]] == ["net.2 (ReLU)", "net.4 (ReLU)"]
 
 
+def test_convert_says_what_a_pipelined_network_takes() -> None:
+    args = ("convert", "mnist_mlp", "-T", "4", "--samples", "32", "--threshold", "max", "--delay", "2")
+    lines = run(*args, "--schedule", "pipelined").output.splitlines()
+    assert lines[-1] == "schedule pipelined, delay 2, T = 4, latency 6 steps"
+    assert "delay belongs to schedule='pipelined'" in run(*args).output
+
+
+def test_timesteps_and_code_can_be_left_to_the_search() -> None:
+    args = ("convert", "mnist_mlp", "-T", "auto", "--within", "3", "--samples", "40", "--prefer", "latency")
+    shown = run(*args, "--neuron", "signed")
+    assert shown.exit_code == 0, shown.output
+    assert "has the smallest T of all that decide as the ANN on at least 97 %" in shown.output
+    choice = json.loads(run(*args, "--json").output)["choice"]
+    assert choice["agreement"] >= 0.97
+    assert (choice["within"], choice["prefer"], choice["samples"]) == (3, "latency", 40)
+    assert choice["timesteps"] in {trial["timesteps"] for trial in choice["trials"]}
+    assert "neither a whole number nor auto" in run("convert", "mnist_mlp", "-T", "fast").output
+
+
 def test_evaluate_a_model_of_ones_own_with_weights_and_arrays(tmp_path: Path) -> None:
     save_file({k: v.contiguous() for k, v in tiny().state_dict().items()}, tmp_path / "tiny.safetensors")
     torch.save(tiny().state_dict(), tmp_path / "tiny.pt")

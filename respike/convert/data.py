@@ -47,7 +47,7 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
     found = False
     for batch in _raw_batches(calibration, seed):
         args = _arguments(batch, count)
-        if _length(args):
+        if rows(args):
             found = True
             yield args
     if not found:
@@ -92,7 +92,8 @@ def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
     return pytree.tree_map(lambda x: x.float() if isinstance(x, Tensor) and x.is_floating_point() else x, args)  # type: ignore[no-any-return]
 
 
-def _length(args: tuple[Any, ...]) -> int:
+def rows(args: tuple[Any, ...]) -> int:
+    """How many samples a batch of arguments holds."""
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     lengths = {len(x) for x in tensors if x.dim()}
     if len(lengths) > 1:

@@ -1,20 +1,23 @@
-"""What the nodes that hold time do: as the ANN, synchronously, or layer by layer."""
+"""What the nodes that hold time do: as the ANN, synchronously, or layer by layer; ``pipelined.py`` lies between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .execute import Timed, Value
-from .graph import Node, function, leaves, map_leaves
+from .execute import Timed, Value, Walk
+from .graph import Graph, Node, function, leaves, map_leaves
 from .neurons import SpikingReLU
 from .rules import Role
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
-"""Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` in each step and what they carry."""
+"""Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
+
+Where every T is a run of its own, an entry holds the events of the whole run and what they carry on average.
+"""
 
 
 def _first(result: Value) -> Value:
@@ -37,6 +40,13 @@ class Analog:
         return x
 
 
+def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
+    """What the graph computes as an ANN: the tensors among its outputs."""
+    walk = Walk(graph, graph.tensors, inputs)
+    walk.run(graph.nodes, Analog())
+    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
+
+
 class Synchronous:
     """Every layer sees step t's spikes at step t; what a block of steps leaves behind, the next goes on from.
 
@@ -57,14 +67,22 @@ class Synchronous:
         self.elapsed += self.steps
         self.steps = steps
 
+    def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
+        """Begin what gives the estimates after 1 to ``total`` steps, part by part, about ``length`` steps at once.
+
+        Yields:
+            How many estimates each part gives. ``only_last``: the last estimate of the last part is enough.
+        """
+        for start in range(0, total, length):
+            self.begin(min(length, total - start))
+            yield self.steps
+
     def spike(self, node: Node, x: Value) -> Value:
         neuron = self.neurons[node.name]
-        # A constant current gets its bias once, before it is repeated.
-        currents = x.values + neuron.bias if isinstance(x, Timed) else (x + neuron.bias).expand(self.steps, *x.shape)
-        spikes, self.state[node.name] = neuron.run(currents, self.state.get(node.name))
+        spikes, self.state[node.name] = neuron.run(self._currents(neuron, x), self.state.get(node.name))
         values = spikes * neuron.threshold
         if self.recorder is not None:
-            self.recorder(node, neuron.events(spikes), values)
+            self._tell(node, neuron.events(spikes), values)
         return Timed(values)
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
@@ -92,13 +110,21 @@ class Synchronous:
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
         self.state[node.name] = total[-1].clone()
         if self.recorder is not None and node.role == Role.MAX:
-            self.recorder(node, _events(values, self.neurons.get(node.refs[0])), values)
+            self._tell(node, _events(values, self.neurons.get(node.refs[0])), values)
         return Timed(values)
 
     def decode(self, name: str, x: Value) -> Value:
         """Mean over the steps so far."""
         total = self._sum(f"{name}:decoded", x.values)
         return Timed(total / _column(self._clock(total), total))
+
+    def _currents(self, neuron: SpikingReLU, x: Value) -> Tensor:
+        # A constant current gets its bias once, before it is repeated.
+        return x.values + neuron.bias if isinstance(x, Timed) else (x + neuron.bias).expand(self.steps, *x.shape)
+
+    def _tell(self, node: Node, events: Tensor, values: Tensor) -> None:
+        assert self.recorder is not None
+        self.recorder(node, events, values)
 
     def _sum(self, key: str, values: Tensor) -> Tensor:
         # In order of time and from the carry on: equal spikes give bitwise equal sums, in blocks of any size.
@@ -135,6 +161,12 @@ class Layerwise:
     def begin(self, clock: Tensor) -> None:
         """The runs with ``clock`` = t_1, t_2, ... steps per layer."""
         self.clock = clock
+
+    def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
+        """As ``Synchronous.runs``; with ``only_last`` the one run with ``total`` steps per layer."""
+        for start in [total - 1] if only_last else range(0, total, length):
+            self.begin(torch.arange(start + 1, min(start + length, total) + 1))
+            yield self.steps
 
     def spike(self, node: Node, x: Value) -> Value:
         current = x.values if isinstance(x, Timed) else x.unsqueeze(0)

@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from .choice import Choice
 from .execute import Timed, Walk
 from .fanout import FanOut, fan_out
 from .graph import BATCH, Graph, Ref
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
+from .options import Schedule
 from .plan import Plan
+from .schedules import latency, mode_of
 from .summary import describe, table
-
-Schedule = Literal["synchronous", "layerwise"]
-
-
-class Weights(nn.Module):
-    """A network's tensors, as buffers: they move with ``to(device)`` and are in the ``state_dict``."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        for name, value in tensors.items():
-            self.register_buffer(name, value.clone())  # one tensor under two names would count as one buffer
-
-    def extra_repr(self) -> str:
-        tensors = dict(self.named_buffers())
-        return f"{sum(t.numel() for t in tensors.values()):,} numbers in {len(tensors)} tensors"
+from .weights import Weights
 
 
 class SpikingNetwork(nn.Module):
@@ -45,16 +34,24 @@ class SpikingNetwork(nn.Module):
         graph: With roles set.
         neurons: One layer for each node of role ``spike``, by node name.
         timesteps: T that the network was calibrated for.
-        schedule: ``"synchronous"`` or ``"layerwise"``.
+        schedule: ``"synchronous"``, ``"layerwise"`` or ``"pipelined"``.
+        delay: Steps of head start for each layer of a pipelined network.
 
     Attributes:
         timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``.
         memory_budget: Bytes that the values of one block of timesteps may take, about; smaller blocks are
-            slower only when they leave too little work for one step.
+            slower only when they leave too little work for one step. A pipelined run is one block, whatever it takes:
+            smaller batches take less.
+        choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
     """
 
     def __init__(
-        self, graph: Graph, neurons: Mapping[str, SpikingReLU], timesteps: int, schedule: Schedule = "synchronous"
+        self,
+        graph: Graph,
+        neurons: Mapping[str, SpikingReLU],
+        timesteps: int,
+        schedule: Schedule = "synchronous",
+        delay: int = 1,
     ) -> None:
         super().__init__()
         self.weights = Weights(graph.tensors)
@@ -63,6 +60,8 @@ class SpikingNetwork(nn.Module):
         self.neurons = nn.ModuleDict(dict(neurons))
         self.timesteps = timesteps
         self.schedule: Schedule = schedule
+        self.delay = delay
+        self.choice: Choice | None = None
         self.memory_budget = 64 * 2**20
         self.plan = Plan(self.graph)
         self._stream: Synchronous | None = None
@@ -71,16 +70,20 @@ class SpikingNetwork(nn.Module):
     @property
     def depth(self) -> int:
         """Most spiking layers on a way from an input to an output."""
-        depth: dict[str, int] = {}
-        for node in self.graph.nodes:
-            before = max((depth.get(name, 0) for name in node.refs), default=0)
-            depth[node.name] = before + (node.name in self.neurons)
-        return max(depth.values())
+        return self.plan.depth
 
     @property
     def latency(self) -> int:
-        """Timesteps until ``snn(x)`` has its answer: T, or with ``layerwise`` T for each layer and the readout."""
-        return self.timesteps * (1 if self.schedule == "synchronous" else self.depth + 1)
+        """Timesteps until ``snn(x)`` has its answer.
+
+        T; with ``layerwise`` T for each layer and the readout; with ``pipelined`` T and ``delay`` for each spiking
+        layer on the longest way, except those whose current is constant.
+        """
+        return self.latency_at(self.timesteps)
+
+    def latency_at(self, timesteps: int) -> int:
+        """The latency of the estimate after so many steps, or so many steps per layer."""
+        return latency(self.schedule, self.delay, self.plan, timesteps)
 
     @property
     def fan_out(self) -> FanOut:
@@ -107,13 +110,13 @@ class SpikingNetwork(nn.Module):
 
         Returns:
             For each of the ANN's outputs ``(N, T, ...)``, or ``(T, ...)`` where it does not begin with the
-            batch; entry t − 1 is the estimate after t steps. With
-            ``schedule="layerwise"`` that is the result with t steps *per layer*, a latency of
-            t · (depth + 1).
+            batch; entry t − 1 is the estimate after t steps. With the schedules ``layerwise`` and ``pipelined``
+            that is the result of a run of its own with t steps *per layer*, of the latency ``latency_at(t)``;
+            pipelined all of them cost T · (T + 1) / 2 steps of work, ``snn(x)`` T.
 
         Raises:
             ValueError: inputs of another shape than the ANN's, ``timesteps`` below 1, or a stream
-                whose batch size changes or whose schedule is ``layerwise``.
+                whose batch size changes or whose schedule is not ``synchronous``.
         """
         blocks = list(self.blocks(*args, timesteps=timesteps, stream=stream))
         joined = [_join([b[i] for b in blocks]) for i in range(len(self.graph.outputs))]
@@ -136,7 +139,7 @@ class SpikingNetwork(nn.Module):
         only_last: bool = False,
         recorder: Recorder | None = None,
     ) -> Iterator[list[Any]]:
-        """Run block after block of timesteps, sized to ``memory_budget``.
+        """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
 
         Args:
             *args: Inputs as for the ANN.
@@ -157,27 +160,16 @@ class SpikingNetwork(nn.Module):
         mode = self._mode(stream, batch, recorder)
         length = self.plan.block(max(batch, 1), total, self.memory_budget)
         walk.run(self.plan.static, mode)
-        for start in range(0, total, length):
-            steps = min(length, total - start)
-            if isinstance(mode, Synchronous):
-                mode.begin(steps)
-            elif only_last:
-                if start + steps < total:
-                    continue
-                mode.begin(torch.tensor([total]))
-            else:
-                mode.begin(torch.arange(start + 1, start + steps + 1))
+        for estimates in mode.runs(total, length, only_last):
             walk.run(self.plan.timed, mode, self.plan.last_use)
-            yield [_in_time(value, mode.steps) for value in walk.outputs(mode)]
+            yield [_in_time(value, estimates) for value in walk.outputs(mode)]
 
     def _mode(self, stream: bool, batch: int, recorder: Recorder | None) -> Synchronous | Layerwise:
         neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
-        if self.schedule == "layerwise":
-            if stream:
-                raise ValueError("a layerwise network needs its whole input at once; it has no stream to go on with")
-            return Layerwise(neurons, recorder)
         if not stream:
-            return Synchronous(neurons, recorder)
+            return mode_of(self.schedule, self.delay, neurons, recorder)
+        if self.schedule != "synchronous":
+            raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
         if self._stream is None:
             self._stream, self._stream_batch = Synchronous(neurons), batch
         if self._stream_batch != batch:
@@ -206,7 +198,8 @@ class SpikingNetwork(nn.Module):
         return table(self)
 
     def extra_repr(self) -> str:
-        return f"schedule={self.schedule}, timesteps={self.timesteps}, latency={self.latency}"
+        delay = f", delay={self.delay}" if self.schedule == "pipelined" else ""
+        return f"schedule={self.schedule}{delay}, timesteps={self.timesteps}, latency={self.latency}"
 
 
 def _in_time(value: Any, steps: int) -> Any:

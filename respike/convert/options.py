@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
+from .choice import Preference
 from .errors import ConversionError
 from .neurons import NeuronOptions
+
+Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
 
 @dataclass(frozen=True)
@@ -21,25 +24,35 @@ class Options:
     threshold: Literal["mse", "max", "percentile"] = "mse"
     percentile: float = 99.9
     granularity: Literal["channel", "layer"] = "channel"
-    schedule: Literal["synchronous", "layerwise"] = "synchronous"
+    schedule: Schedule = "synchronous"
     correction: Literal["none", "bias", "ridge"] = "bias"
     seed: int = 0
     samples: int = 512
     neurons: NeuronOptions = field(default_factory=NeuronOptions)
+    within: float = 0.5
+    prefer: Preference = "synops"
+    delay: int = 1
 
     def __post_init__(self) -> None:
         choices = {
             "threshold": ("mse", "max", "percentile"),
             "granularity": ("channel", "layer"),
-            "schedule": ("synchronous", "layerwise"),
+            "schedule": get_args(Schedule),
             "correction": ("none", "bias", "ridge"),
+            "prefer": get_args(Preference),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         if not isinstance(self.timesteps, int) or self.timesteps < 1:
-            raise ConversionError(f"timesteps must be 1 or more, a whole number, got {self.timesteps!r}")
+            raise ConversionError(f"timesteps must be a whole number, 1 or more, or 'auto'; got {self.timesteps!r}")
+        if not isinstance(self.delay, int) or self.delay < 0:
+            raise ConversionError(f"delay must be a whole number, 0 or more, got {self.delay!r}")
+        if self.delay != 1 and self.schedule != "pipelined":
+            raise ConversionError(f"delay belongs to schedule='pipelined'; the schedule is {self.schedule!r}")
         if not 0 < self.percentile <= 100:
             raise ConversionError(f"percentile must be above 0 and at most 100, got {self.percentile}")
+        if not 0 <= self.within < 100:
+            raise ConversionError(f"within must be at least 0 and below 100 points of agreement, got {self.within}")
         if self.samples < 1:
             raise ConversionError(f"samples must be 1 or more, got {self.samples}")

@@ -5,22 +5,24 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from . import data
+from . import auto, data
 from .calibrate import calibrate
+from .choice import Preference
 from .errors import ConversionError
-from .execute import Walk
 from .graph import Graph
-from .modes import Analog
+from .halves import Halves
+from .modes import evaluate_graph
 from .network import SpikingNetwork
-from .neurons import NeuronName, NeuronOptions
+from .neurons import NeuronName
 from .onnx_import import load_onnx
-from .options import Options
+from .options import Options, Schedule
 from .passes import judge, normalise
 from .trace import prepare, trace, without_hooks
 
@@ -31,16 +33,19 @@ TOLERANCE = 1e-4
 def from_torch(
     model: nn.Module,
     calibration: Any,
-    timesteps: int = 16,
+    timesteps: int | Literal["auto"] = 16,
     *,
+    within: float = 0.5,
+    prefer: Preference = "synops",
     threshold: Literal["mse", "max", "percentile"] = "mse",
     percentile: float = 99.9,
     granularity: Literal["channel", "layer"] = "channel",
-    neuron: NeuronName = "iaf",
+    neuron: NeuronName | Literal["auto"] = "auto",
     max_spikes: int = 1,
     tau_mem: float = 20.0,
     levels: int = 4,
-    schedule: Literal["synchronous", "layerwise"] = "synchronous",
+    schedule: Schedule = "synchronous",
+    delay: int = 1,
     correction: Literal["none", "bias", "ridge"] = "bias",
     analog: Sequence[str] = (),
     samples: int = 512,
@@ -53,22 +58,34 @@ def from_torch(
         model: Any ``nn.Module`` whose nonlinearities are ReLUs, clamps and max-pools. It is not changed.
         calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
             Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs).
-        timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs.
+        timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs; or ``"auto"``: of all T up to 64
+            and all codes the cheapest whose network decides as the model on at least 100 - ``within`` percent of
+            the calibration samples, each judged by a network calibrated on the other half of them. What was
+            tried, and why this one, is in ``snn.choice``. For networks whose one output is class scores.
+        within: For ``timesteps="auto"``, in percentage points.
+        prefer: For ``timesteps="auto"``: the cheapest has the fewest synaptic operations (``"synops"``), or the
+            smallest T (``"latency"``).
         threshold: ``"mse"``: the least squared error at T on what really arrives; ``"max"``: the ANN's
             largest activation; ``"percentile"``: that percentile of its positive activations.
         percentile: For ``threshold="percentile"``.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
-        neuron: ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``: negative spikes take back what was
+        neuron: ``"auto"``: ``"iaf"``, and with ``timesteps="auto"`` and ``max_spikes=1`` all codes are tried:
+            ``"iaf"`` with 1, 2 and 4 spikes a step, ``"signed"``, ``"multi_threshold"``. Or that one alone:
+            ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``: negative spikes take back what was
             sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign.
         max_spikes: Most spikes a neuron may send in one timestep.
         tau_mem: Membrane time constant of ``"lif"`` in timesteps.
         levels: How many weights spikes of ``"multi_threshold"`` have.
         schedule: ``"synchronous"``, or ``"layerwise"``: each layer waits for its whole input, which costs
-            T timesteps per layer (``snn.latency``) and makes the network a (T+1)-value quantised ANN.
+            T timesteps per layer (``snn.latency``) and makes the network a (T+1)-value quantised ANN; or
+            ``"pipelined"``, between the two: each layer starts ``delay`` steps after those that feed it, so that its
+            first spikes rest on more input, and the latency is T + ``delay`` for each layer but the first.
+        delay: For ``schedule="pipelined"``, in timesteps; 0 is synchronous, and from T − 1 on what
+            integrate-and-fire neurons send is that of ``"layerwise"``; leaky ones lose more the longer they wait.
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
         analog: Names of modules to keep analog where they cannot become spiking.
-        samples: Most samples used by ``"mse"`` and ``"bias"``; fewer if memory is short.
+        samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``; fewer if memory is short.
         seed: Of the order in which samples are read.
         progress: Called with a line of text at each stage.
 
@@ -77,27 +94,40 @@ def from_torch(
 
     Raises:
         ConversionError: nodes that cannot become spiking (all of them listed), Python code that cannot be
-            traced, options out of range, or calibration data that is empty or not finite.
+            traced, options out of range, or calibration data that is empty or not finite; with
+            ``timesteps="auto"`` outputs that are no class scores, or no network that decides alike so often.
     """
     if isinstance(analog, str):
         analog = (analog,)
-    kind = NeuronOptions(neuron, max_spikes, tau_mem, levels)
-    options = Options(timesteps, threshold, percentile, granularity, schedule, correction, seed, samples, kind)
+    kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
+    steps = 1 if timesteps == "auto" else timesteps
+    options = Options(
+        steps, threshold, percentile, granularity, schedule, correction, seed, samples, kinds[0], within, prefer, delay
+    )
     say = progress or (lambda line: None)
     twin = prepare(model)
     device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
     stream = data.batches(calibration, data.arity(twin), seed)
     first = next(stream)
+    stream = itertools.chain([first], stream)
     say("tracing")
     graph = judge(to_graph(twin, data.example(first, device)), analog)
-    graph, neurons = calibrate(graph, itertools.chain([first], stream), options, device, progress)
-    return SpikingNetwork(graph, neurons, timesteps, schedule).eval()
+    choice = None
+    if timesteps == "auto":
+        held = auto.take(stream, samples)
+        choice, kind = auto.choose(Halves(graph, held, options, device), kinds, progress)
+        options = replace(options, timesteps=choice.timesteps, neurons=kind)
+        stream = itertools.chain(held, stream)
+    graph, neurons = calibrate(graph, stream, options, device, progress)
+    snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
+    snn.choice = choice
+    return snn
 
 
 def from_onnx(
     path: str | os.PathLike[str],
     calibration: Any,
-    timesteps: int = 16,
+    timesteps: int | Literal["auto"] = 16,
     *,
     outputs: Sequence[str] | None = None,
     **options: Any,
@@ -180,13 +210,6 @@ def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
 
 def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
     return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
-
-
-def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
-    """What the graph computes as an ANN."""
-    walk = Walk(graph, graph.tensors, inputs)
-    walk.run(graph.nodes, Analog())
-    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
 
 
 def _difference(found: Any, expected: Any) -> float:

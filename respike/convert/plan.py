@@ -60,6 +60,23 @@ class Plan:
                 alive.pop(name, None)
         return most
 
+    @cached_property
+    def depth(self) -> int:
+        """Most spiking layers on a way from an input to an output."""
+        return self._deepest({n.name for n in self.graph.nodes if n.role == Role.SPIKE})
+
+    @cached_property
+    def waiting(self) -> int:
+        """The same of the layers alone whose current varies in time."""
+        varying = {n.name for n in self.timed}
+        return self._deepest({n.name for n in self.timed if n.role == Role.SPIKE and not varying.isdisjoint(n.refs)})
+
+    def _deepest(self, layers: set[str]) -> int:
+        depth: dict[str, int] = {}
+        for node in self.graph.nodes:
+            depth[node.name] = max((depth.get(name, 0) for name in node.refs), default=0) + (node.name in layers)
+        return max(depth.values())
+
     def block(self, batch: int, timesteps: int, budget: int) -> int:
         """How many of the timesteps to run at once so that a batch takes about ``budget`` bytes."""
         return max(1, min(timesteps, budget // (4 * batch * self.peak)))

@@ -1,61 +1,65 @@
 """Ridge repair: change a layer's weights a little, so that what arrives in the SNN gives what the ANN has there.
 
-    W' = argmin ‖W'·x_snn − z_ann‖² + λ·‖W' − W‖²
+    W' = argmin Σ_t w_t·‖W'·x̄_t − z‖² + λ·‖W' − W‖²
 
-in closed form through the Gram matrix of the layer's inputs, without gradients and labels. Only what a ReLU
-lets pass counts: where neither the ANN's nor the SNN's current is positive, the target is what the layer
-gives anyway (expectation and maximisation in turns, as for missing data).
+in closed form through the Gram matrix of the layer's inputs, without gradients and labels. x̄_t is the mean of what
+the SNN has sent in the first t steps and z the ANN's current. The term with t = T makes the sum right in the end; the
+others, with less weight, make it right early, so that the current comes evenly: a neuron that fires on what comes
+first and is taken back later cannot take its spikes back. Only what a ReLU lets pass counts: where neither the ANN's
+nor the SNN's current is positive, the target is what the layer gives anyway (expectation and maximisation in turns, as
+for missing data).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .graph import Graph, Node, Ref, function
+from .patches import OPS, Patches
 
 POSITIONS = 16384
-"""Rows that a layer's system is made of, about."""
-STRENGTHS = (1.0, 0.1, 0.01, 0.001)
+"""Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
+STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """λ in units of the inputs' mean square."""
+EVENNESS = 1.0
+"""Weight of all the early means together; that of the whole sum is 1."""
 SWEEPS = 4
 HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
 
-_CONVOLUTIONS = {"aten.conv1d.default": 1, "aten.conv2d.default": 2}
 _SUMS = ("aten.add.Tensor",)
 
 
-def repairable(graph: Graph, current: str) -> Node | None:
-    """The layer whose weights can mend a current: it gives it, alone or as a summand, and nobody else reads it."""
+def menders(graph: Graph, current: str) -> list[Node]:
+    """The layers whose weights can mend a current: each is a summand of it, or it, and nobody else reads them."""
     node = graph.node(current)
-    while node is not None and _read_once(node, graph):
-        if _repairs(node, graph):
-            return node
-        if node.op not in _SUMS:
-            return None
-        before = [graph.node(a.name) for a in node.args if isinstance(a, Ref)]
-        node = next((n for n in reversed(before) if n is not None and _leads(n, graph)), None)
-    return None
+    if node is None or not _read_once(node, graph):
+        return []
+    if _repairs(node, graph):
+        return [node]
+    summands = [a.name for a in node.args if isinstance(a, Ref)] if node.op in _SUMS else []
+    return [found for name in summands for found in menders(graph, name)]
 
 
 def _read_once(node: Node, graph: Graph) -> bool:
     return len(graph.users.get(node.name, [])) + graph.output_names().count(node.name) == 1
 
 
-def _leads(node: Node, graph: Graph) -> bool:
-    return _read_once(node, graph) and (_repairs(node, graph) or node.op in _SUMS)
-
-
 def _repairs(node: Node, graph: Graph) -> bool:
     """Whether it is a linear layer or a convolution with weights of its own."""
-    if node.op != "aten.linear.default" and node.op not in _CONVOLUTIONS:
-        return False
-    weight = node.args[1]
+    weight = node.args[1] if node.op in OPS else None
     return isinstance(weight, Ref) and weight.name in graph.tensors and len(graph.users[weight.name]) == 1
+
+
+def early(values: Tensor) -> list[Tensor]:
+    """Means over the first t steps of ``(T, N, ...)``: t = T first, then the powers of two below it."""
+    total = len(values)
+    return [values[:t].mean(0) for t in (total, *_moments(total))]
+
+
+def _moments(total: int) -> list[int]:
+    return [2**k for k in range(total.bit_length()) if 2**k < total]
 
 
 class System:
@@ -70,99 +74,107 @@ class System:
     """
 
     def __init__(self, node: Node, weight: Tensor, axis: int, share: float, generator: torch.Generator) -> None:
-        self.node, self.weight, self.axis, self.share, self.generator = node, weight, axis, share, generator
-        self.groups = _argument(node, 6, 1) if node.op in _CONVOLUTIONS else 1
-        self.rows: list[tuple[Tensor, ...]] = []
+        self.patches, self.axis, self.share, self.generator = Patches(node, weight), axis, share, generator
+        self.rows: list[list[Tensor]] = []  # of each moment: what arrives, and the current it gives in the SNN
+        self.wanted: list[Tensor] = []
+        self.held: list[Tensor] = []
+        self.total = 1
 
-    def add(self, x: Tensor, wanted: Tensor, given: Tensor) -> None:
-        """A batch: the layer's mean input, and the currents of ANN and SNN that it leads to."""
-        inputs = self._patches(x)  # (N, L, G, K)
-        n, length = inputs.shape[:2]
+    def add(self, inputs: Tensor, wanted: Tensor, given: Tensor) -> None:
+        """A batch.
+
+        Args:
+            inputs: What arrives at the layer in each step, ``(T, N, ...)``.
+            wanted: The ANN's current ``(N, ...)`` that it leads to.
+            given: The SNN's, ``(T, N, ...)``.
+        """
+        self.total = len(inputs)
+        groups, n = self.patches.groups, len(wanted)
+        z = wanted.movedim(self.axis, -1).reshape(n, -1, groups, wanted.shape[self.axis] // groups)
+        length = z.shape[1]
         keep = torch.rand(length, generator=self.generator) < self.share
         keep[torch.randint(length, (1,), generator=self.generator)] = True
-        index = keep.nonzero().flatten().to(x.device)
-        targets = [z.movedim(self.axis, -1).reshape(n, length, self.groups, -1)[:, index] for z in (wanted, given)]
-        held = (torch.arange(n, device=x.device) % HELD_BACK == 0).reshape(n, 1).expand(n, len(index))
-        self.rows.append((inputs[:, index].flatten(0, 1), *(t.flatten(0, 1) for t in targets), held.flatten()))
-
-    def _patches(self, x: Tensor) -> Tensor:
-        """What each position of the output sees, ``(N, L, G, K)``."""
-        if self.node.op == "aten.linear.default":
-            return x.reshape(len(x), -1, 1, x.shape[-1])
-        rank = _CONVOLUTIONS[self.node.op]
-        stride, padding, dilation = (_pair(_argument(self.node, i, d), rank, d) for i, d in ((3, 1), (4, 0), (5, 1)))
-        kernel: Any = tuple(self.weight.shape[2:])
-        if rank == 1:
-            x, kernel = x.unsqueeze(2), (1, *kernel)
-        flat: Tensor = F.unfold(x, kernel, dilation, padding, stride)
-        patches: Tensor = flat.unflatten(1, (self.groups, -1)).permute(0, 3, 1, 2)
-        return patches
+        index = keep.nonzero().flatten().to(wanted.device)
+        rows = []
+        for x, s in zip(early(inputs), early(given), strict=True):
+            s = s.movedim(self.axis, -1).reshape(z.shape)
+            rows += [self.patches.of(x)[:, index].flatten(0, 1), s[:, index].flatten(0, 1)]
+        self.rows.append(rows)
+        self.wanted.append(z[:, index].flatten(0, 1))
+        self.held.append((torch.arange(n, device=index.device) % HELD_BACK == 0).repeat_interleave(len(index)))
 
     def solve(self, rectified: bool, cap: float | None) -> tuple[Tensor, Tensor]:
-        """The change of weight and bias with the least error on the samples held back; none if it only does harm.
+        """The change of weight and bias with the least error on the samples held back; none where it only does harm.
 
         Args:
             rectified: Whether a ReLU follows, so that only positive currents count.
             cap: Upper bound of the ReLU.
         """
-        inputs, wanted, given, held = (torch.cat(part) for part in zip(*self.rows, strict=True))
-        ones = torch.ones_like(inputs[..., :1])
-        a = torch.cat([inputs, ones], -1).transpose(0, 1).double()  # (G, rows, K + 1)
-        z, s = (t.transpose(0, 1).double() for t in (wanted, given))
+        held = torch.cat(self.held)
         fit, judge = (~held).nonzero().flatten(), held.nonzero().flatten()
         if not len(fit) or not len(judge):
             fit = judge = torch.arange(len(held), device=held.device)
-        gram = a[:, fit].transpose(1, 2) @ a[:, fit]
-        scale = gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
+        z = torch.cat(self.wanted).transpose(0, 1)  # (G, rows, outputs)
+        joined = [torch.cat(part).transpose(0, 1) for part in zip(*self.rows, strict=True)]
+        weights = [1.0] + [EVENNESS * (t / self.total) ** 2 / len(_moments(self.total)) for t in _moments(self.total)]
+        moments = []  # scaled so that plain sums of squares are the weighted ones
+        for w, x, s in zip(weights, joined[::2], joined[1::2], strict=True):
+            moments.append((w, torch.cat([x, torch.ones_like(x[..., :1])], -1), s))
+        problem = Problem([(w, a[:, fit], s[:, fit]) for w, a, s in moments], z[:, fit], rectified)
 
-        def output(t: Tensor) -> Tensor:
-            return t.clamp(min=0, max=cap) if rectified else t
+        def error(change: Tensor) -> Tensor:
+            """Of each output, ``(G, outputs)``."""
+            found = torch.zeros_like(z[:, 0])
+            for w, a, s in moments:
+                now, wanted = s[:, judge] + a[:, judge] @ change, z[:, judge]
+                if rectified:
+                    now, wanted = now.clamp(min=0, max=cap), wanted.clamp(min=0, max=cap)
+                found = found + w * (now - wanted).square().mean(1)
+            return found
 
-        def error(change: Tensor) -> float:
-            return float((output(s[:, judge] + a[:, judge] @ change) - output(z[:, judge])).square().mean())
-
-        best = a.new_zeros(a.shape[0], a.shape[-1], z.shape[-1])
+        best = z.new_zeros(z.shape[0], moments[0][1].shape[-1], z.shape[-1])
         least = error(best)
         for strength in (torch.inf, *STRENGTHS):
-            change = self._change(a[:, fit], z[:, fit], s[:, fit], gram, scale, strength, rectified)
-            if (found := error(change)) < least:
-                best, least = change, found
-        weight = best[:, :-1].transpose(1, 2).reshape(self.weight.shape)
-        return weight.float(), best[:, -1].reshape(-1).float()
+            change = problem.solution(strength)
+            found = error(change)
+            best = torch.where((found < least).unsqueeze(1), change, best)
+            least = torch.minimum(found, least)
+        return self.patches.as_weight(best[:, :-1]), best[:, -1].reshape(-1)
 
-    def _change(
-        self, a: Tensor, z: Tensor, s: Tensor, gram: Tensor, scale: Tensor, strength: float, rectified: bool
-    ) -> Tensor:
-        k = gram.shape[-1]
-        penalty = torch.ones(k, dtype=a.dtype, device=a.device)
-        penalty[-1] = 1e-6  # the bias is free
-        change = torch.zeros(a.shape[0], k, z.shape[-1], dtype=a.dtype, device=a.device)
-        if strength == torch.inf:
-            system, a = gram[:, -1:, -1:], a[..., -1:]
-        else:
-            system = gram + (strength * scale)[:, None, None] * torch.diag(penalty)
-        factor = torch.linalg.cholesky(
-            system + 1e-9 * scale[:, None, None] * torch.eye(system.shape[-1], device=a.device)
-        )
-        part = change[:, -a.shape[-1] :]
-        for _ in range(SWEEPS if rectified else 1):
-            now = a @ part
-            missing = z - s
-            if rectified:
-                missing = torch.where((z > 0) | (s + now > 0), missing, now)
-            part = torch.cholesky_solve(a.transpose(1, 2) @ missing, factor)
-        change[:, -a.shape[-1] :] = part
+
+class Problem:
+    """Least squares with some targets missing.
+
+    Args:
+        moments: Weight, inputs ``(G, rows, K + 1)`` with a column of ones, currents ``(G, rows, outputs)``.
+        wanted: ``(G, rows, outputs)``.
+        rectified: Whether a target is missing where neither it nor the current is positive.
+    """
+
+    def __init__(self, moments: list[tuple[float, Tensor, Tensor]], wanted: Tensor, rectified: bool) -> None:
+        self.moments, self.wanted, self.rectified = moments, wanted, rectified
+        self.gram = torch.stack([w * (a.transpose(1, 2) @ a).double() for w, a, _ in moments]).sum(0)
+        self.scale = self.gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
+
+    def solution(self, strength: float) -> Tensor:
+        """The change ``(G, K + 1, outputs)`` for λ = ``strength`` times the inputs' mean square; infinite: the bias."""
+        k = self.gram.shape[-1]
+        free = 1 if strength == torch.inf else k
+        penalty = torch.full((k,), 0.0 if strength == torch.inf else strength, dtype=torch.double)
+        penalty[-1] = 0  # the bias is free
+        ridge = (penalty + 1e-9).to(self.gram.device) * self.scale[:, None]
+        factor = torch.linalg.cholesky((self.gram + torch.diag_embed(ridge))[:, -free:, -free:])
+        change = self.wanted.new_zeros(self.wanted.shape[0], k, self.wanted.shape[-1])
+        for _ in range(SWEEPS if self.rectified else 1):
+            right = torch.zeros((), dtype=torch.double, device=change.device)
+            for w, a, s in self.moments:
+                missing = self.wanted - s
+                if self.rectified:
+                    now = a @ change
+                    missing = torch.where((self.wanted > 0) | (s + now > 0), missing, now)
+                right = right + w * (a[..., -free:].transpose(1, 2) @ missing).double()
+            change[:, -free:] = torch.cholesky_solve(right, factor).float()
         return change
-
-
-def _argument(node: Node, index: int, default: Any) -> Any:
-    return node.args[index] if len(node.args) > index else default
-
-
-def _pair(value: Any, rank: int, neutral: int) -> tuple[int, int]:
-    """As ``F.unfold`` takes it; a convolution over one axis is one over two, the first of length one."""
-    numbers = [value] * rank if isinstance(value, int) else list(value) * (rank if len(value) == 1 else 1)
-    return (numbers[0], numbers[1]) if rank == 2 else (neutral, numbers[0])
 
 
 def response(node: Node, x: Tensor, change: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from .neurons import SpikingReLU, channel_axis
 from .options import Options
 from .passes import readouts
 from .plan import Plan
-from .ridge import POSITIONS, System, repairable, response
+from .ridge import POSITIONS, System, menders, response
 from .rules import Role
+from .schedules import mode_of
 from .statistics import per_channel
 from .thresholds import best_threshold, require_finite, set_thresholds
 
@@ -41,9 +42,9 @@ class Sequential:
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
         ends = [n.refs[0] for n in graph.nodes if n.role == Role.SPIKE] + readouts(graph)
-        # The layer that can mend each current, and what the SNN feeds it until that current is there.
-        self.menders = {name: node for name in ends if (node := repairable(graph, name)) is not None}
-        self.mending = {layer.name for layer in self.menders.values()}
+        # The layers that can mend each current, and what the SNN feeds them until that current is there.
+        self.menders = {name: menders(graph, name) for name in ends} if options.correction == "ridge" else {}
+        self.mending = {layer.name for layers in self.menders.values() for layer in layers}
         self.fed: dict[str, list[Any]] = {}
 
     @torch.no_grad()
@@ -62,7 +63,7 @@ class Sequential:
                 self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
                 if self.progress is not None:
                     self.progress(f"calibrating layer {done} of {total}")
-            if self.options.correction == "ridge" and node.name in self.mending:
+            if node.name in self.mending:
                 self.fed[node.name] = [s.env[node.refs[0]] for _, s, _ in pairs]
             for ann, snn, mode in pairs:
                 ann.run([node], Analog(), self.plan.last_use_of_all)
@@ -75,23 +76,25 @@ class Sequential:
         return {name: self._missing(name, pairs) for name in readouts(self.graph)}
 
     def _repair(self, current: str, pairs: list[tuple[Walk, Walk, Any]], neuron: SpikingReLU | None) -> None:
-        """Mend a current by the weights of the layer that gives it, in the graph and in what is under way."""
-        layer, end = self.menders.get(current), self.graph.node(current)
-        fed = self.fed.pop(layer.name, []) if layer is not None else []
-        if layer is None or end is None or not fed or not all(isinstance(x, Timed) for x in fed):
-            return  # what feeds it is exact, or there are no weights to change
-        name = layer.args[1].name
-        weight = self.graph.tensors[name]
+        """Mend a current by the weights of the layers that give it, in the graph and in what is under way."""
+        end = self.graph.node(current)
+        assert end is not None
         axis = channel_axis(end, self.graph)
         total = sum(a.env[current].numel() // a.env[current].shape[axis] for a, _, _ in pairs)
-        system = System(layer, weight, axis, min(1.0, POSITIONS / total), self.generator)
-        for x, (a, s, _) in zip(fed, pairs, strict=True):
-            system.add(_mean(x), a.env[current], _mean(s.env[current]))
-        # The bias is chosen anew afterwards, on the currents that the new weights give.
-        change, _ = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
-        self.graph.tensors[name] = weight + change
-        for x, (_, s, _) in zip(fed, pairs, strict=True):
-            s.env[current] = Timed(s.env[current].values + response(layer, x.values, change))
+        for layer in self.menders.get(current, ()):
+            fed = self.fed.pop(layer.name)
+            if not all(isinstance(x, Timed) for x in fed):
+                continue  # what feeds it is exact
+            name = layer.args[1].name
+            weight = self.graph.tensors[name]
+            system = System(layer, weight, axis, min(1.0, POSITIONS / total), self.generator)
+            for x, (a, s, _) in zip(fed, pairs, strict=True):
+                system.add(x.values, a.env[current], s.env[current].values)
+            # The bias is chosen anew afterwards, on the currents that the new weights give.
+            change, _ = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+            self.graph.tensors[name] = weight + change
+            for x, (_, s, _) in zip(fed, pairs, strict=True):
+                s.env[current] = Timed(s.env[current].values + response(layer, x.values, change))
 
     def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
         node = self.graph.node(name)
@@ -102,13 +105,8 @@ class Sequential:
         return torch.cat(differences).mean(others, keepdim=True)
 
     def _pair(self, inputs: list[Tensor]) -> tuple[Walk, Walk, Synchronous | Layerwise]:
-        mode: Synchronous | Layerwise
-        if self.options.schedule == "synchronous":
-            mode = Synchronous(self.neurons)
-            mode.begin(self.options.timesteps)
-        else:
-            mode = Layerwise(self.neurons)
-            mode.begin(torch.tensor([self.options.timesteps]))
+        mode = mode_of(self.options.schedule, self.options.delay, self.neurons)
+        next(mode.runs(self.options.timesteps, self.options.timesteps, only_last=True))  # begin the run with T steps
         return Walk(self.graph, self.graph.tensors, inputs), Walk(self.graph, self.graph.tensors, inputs), mode
 
     def _calibrate(self, node: Node, values: list[tuple[Tensor, Any]]) -> None:

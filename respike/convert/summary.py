@@ -20,8 +20,10 @@ def describe(snn: SpikingNetwork) -> dict[str, Any]:
     return {
         "format": "respike network 1",
         "schedule": snn.schedule,
+        "delay": snn.delay if snn.schedule == "pipelined" else None,
         "timesteps": snn.timesteps,
         "latency": snn.latency,
+        "choice": None if snn.choice is None else snn.choice.as_dict(),
         "layers": _layers(snn),
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
         "head": [n.where for n in nodes if n.role == Role.HEAD],
@@ -44,7 +46,8 @@ def table(snn: SpikingNetwork) -> str:
         lines.append("kept analog: " + ", ".join(about["analog"]))
     if about["head"]:
         lines.append("head, on the decoded output: " + ", ".join(about["head"]))
-    lines.append(f"schedule {snn.schedule}, T = {snn.timesteps}, latency {snn.latency} steps")
+    delay = "" if about["delay"] is None else f", delay {about['delay']}"
+    lines.append(f"schedule {snn.schedule}{delay}, T = {snn.timesteps}, latency {snn.latency} steps")
     return "\n".join(lines)
 
 

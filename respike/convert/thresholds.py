@@ -11,6 +11,7 @@ from torch import Tensor
 from .errors import ConversionError, ConversionWarning
 from .neurons import SpikingReLU
 from .options import Options
+from .pipelined import move_ahead
 
 GRID = 24
 FINE = 6
@@ -91,5 +92,7 @@ def _count(currents: Tensor, theta: Tensor, neuron: SpikingReLU, options: Option
     trial = neuron.trial(theta)
     if options.schedule == "layerwise" or (len(currents) == 1 and options.neurons.neuron == "iaf"):
         return trial.count(currents[0], torch.tensor(float(options.timesteps), device=currents.device))
+    if options.schedule == "pipelined" and len(currents) > 1:
+        currents = move_ahead(currents, options.delay)
     spikes, _ = trial.run(currents.expand(options.timesteps, *currents.shape[1:]))
     return spikes.sum(0)

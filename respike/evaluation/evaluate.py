@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from ..convert.halves import decision
 from ..convert.network import SpikingNetwork
 from ..convert.trace import prepare
 from .activity import ActivityCounter
@@ -97,19 +98,20 @@ def evaluate(
         macs=work.once + work.every_step * clock.astype(np.float64),
         ann_macs=work.ann,
         neurons=sum(layer.neurons for layer in spiking),
-        latency=clock * (1 if snn.schedule == "synchronous" else snn.depth + 1),
+        latency=np.array([snn.latency_at(int(t)) for t in clock]),
         layers=layers,
         metric="accuracy" if metric is None else getattr(metric, "__name__", "metric"),
     )
 
 
 def _decision(output: Any) -> Tensor:
-    if not isinstance(output, Tensor) or (output.dim() < 2 and output.is_floating_point()):
+    found = decision(output)
+    if found is None:
         raise ValueError(
             "accuracy needs class scores (N, K) as the network's one output; for other outputs pass "
             "metric=f, a function of (output, target) that gives one score per sample"
         )
-    return output.argmax(1) if output.is_floating_point() else output
+    return found
 
 
 def _checked(score: Metric) -> Callable[[Any, Any], Tensor]:

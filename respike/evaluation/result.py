@@ -52,7 +52,7 @@ class Evaluation:
 
     Attributes:
         samples: How many samples were judged.
-        schedule: With ``"layerwise"`` t counts steps per layer; the latency is ``latency``.
+        schedule: With ``"layerwise"`` and ``"pipelined"`` t counts steps per layer; the latency is ``latency``.
         accuracy: Share of right answers, or the mean of the user's metric.
         ann_accuracy: The same of the ANN; None if no ANN was given.
         agreement: Share of samples on which SNN and ANN decide alike; None without ANN or with a metric.
@@ -146,7 +146,7 @@ def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
     lines += [_row(result, t) for result, t in rows]
     if first.ann_accuracy is not None:
         lines.append(["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", f"{first.ann_macs:,} MACs", "1"])
-    if first.schedule == "synchronous":  # T and latency are the same
+    if all(result.latency[t - 1] == t for result, t in rows):
         lines = [[cell for k, cell in enumerate(line) if k != 1] for line in lines]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]

@@ -36,7 +36,7 @@ def accuracy_figure(results: Evaluation | Mapping[str, Evaluation], title: str =
     _cost(right, named)
     for axes in (left, right):
         tidy(axes)
-        axes.set_xlabel("timesteps per layer" if first.schedule == "layerwise" else "timesteps")
+        axes.set_xlabel("timesteps" if first.schedule == "synchronous" else "timesteps per layer")
         axes.set_xlim(left=0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     if title:

@@ -156,7 +156,7 @@ def test_an_analog_name_that_fits_nothing_is_an_error(analog: list[str], message
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timesteps": 0}, "timesteps must be 1 or more"),
+        ({"timesteps": 0}, "timesteps must be a whole number, 1 or more"),
         ({"threshold": "best"}, "threshold must be one of"),
         ({"granularity": "pixel"}, "granularity must be one of"),
         ({"schedule": "async"}, "schedule must be one of"),

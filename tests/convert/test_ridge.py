@@ -25,6 +25,11 @@ MODULES = {
     "conv2d": (nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1)), (3, 7, 6)),
     "grouped": (nn.Conv2d(4, 6, 3, groups=2), (4, 6, 6)),
     "depthwise": (nn.Conv2d(4, 4, 3, padding=1, groups=4), (4, 6, 6)),
+    "transposed 1d": (nn.ConvTranspose1d(3, 4, 3, stride=2, padding=1), (3, 9)),
+    "transposed 2d": (
+        nn.ConvTranspose2d(4, 6, (3, 2), (2, 3), (1, 0), output_padding=(1, 2), groups=2, dilation=(1, 2)),
+        (4, 5, 4),
+    ),
 }
 
 
@@ -40,9 +45,9 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
         wanted = module(x)
         arrives = 0.8 * x  # so that W' = W / 0.8 is right
         given = module(arrives)
-    axis = 1 if "conv" in name or "wise" in name or "grouped" in name else wanted.dim() - 1
+    axis = wanted.dim() - 1 if "linear" in name else 1
     system = repair.System(node, weight, axis, 1.0, torch.Generator().manual_seed(0))
-    system.add(arrives, wanted, given)
+    system.add(arrives[None], wanted, given[None])
     change, bias = system.solve(rectified=False, cap=None)
     assert bias.abs().max() < 0.02
     assert change.shape == weight.shape
@@ -66,7 +71,7 @@ def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
         given = module(x)
     wanted = given + 0.3 * torch.randn_like(given)
     system = repair.System(node, weight, 1, 1.0, torch.Generator().manual_seed(0))
-    system.add(x, wanted, given)
+    system.add(x[None], wanted, given[None])
     change, bias = system.solve(rectified=True, cap=None)
     held = torch.arange(60) % repair.HELD_BACK == 0
     after = (given + x @ change.T + bias)[held].relu()

@@ -1,0 +1,126 @@
+"""What ``timesteps="auto"`` tried, what it chose, and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Preference = Literal["synops", "latency"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One code at one T, judged on samples that it was not calibrated on.
+
+    Attributes:
+        timesteps: T.
+        neuron: As in ``from_torch``.
+        max_spikes: As in ``from_torch``.
+        agreement: Share of samples on which SNN and ANN decide alike.
+        synops: Synaptic operations per sample.
+        reached: Whether the agreement is what was asked for.
+    """
+
+    timesteps: int
+    neuron: str
+    max_spikes: int
+    agreement: float
+    synops: float
+    reached: bool
+
+    @property
+    def code(self) -> str:
+        """The neuron and the length of its bursts: ``iaf x4``."""
+        return self.neuron if self.max_spikes == 1 else f"{self.neuron} x{self.max_spikes}"
+
+    def cost(self, prefer: Preference) -> tuple[float, float]:
+        """What is to be small, then what breaks ties."""
+        pair = (self.synops, float(self.timesteps))
+        return pair if prefer == "synops" else pair[::-1]
+
+    def __str__(self) -> str:
+        return f"{self.code} at T = {self.timesteps}: {100 * self.agreement:.2f} % for {self.synops:,.0f} SynOps"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cheapest T and code that were found, and what they were held against.
+
+    Attributes:
+        chosen: The trial of the T and code that the network was converted with.
+        within: Points of agreement with the ANN that were allowed to be missing.
+        prefer: What was to be small: ``"synops"`` or ``"latency"``.
+        samples: How many samples judged each trial.
+        trials: In the order tried.
+    """
+
+    chosen: Trial
+    within: float
+    prefer: Preference
+    samples: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return self.chosen.timesteps
+
+    @property
+    def neuron(self) -> str:
+        """As in ``from_torch``."""
+        return self.chosen.neuron
+
+    @property
+    def max_spikes(self) -> int:
+        """As in ``from_torch``."""
+        return self.chosen.max_spikes
+
+    @property
+    def agreement(self) -> float:
+        """Share of samples on which SNN and ANN decided alike."""
+        return self.chosen.agreement
+
+    @property
+    def synops(self) -> float:
+        """Synaptic operations per sample."""
+        return self.chosen.synops
+
+    @property
+    def reason(self) -> str:
+        """Why this one, in a sentence."""
+        least = "the fewest SynOps" if self.prefer == "synops" else "the smallest T"
+        said = (
+            f"{self.chosen.code} at T = {self.timesteps} has {least} of all that decide as the ANN on at least "
+            f"{100 - self.within:g} % of {self.samples:,} calibration samples"
+        )
+        others = [t for t in self.trials if t.reached and t.code != self.chosen.code]
+        if not others:
+            return said
+        second = min(others, key=lambda t: t.cost(self.prefer))
+        ratio = f", at {second.synops / self.synops:.2f} times the SynOps" if self.synops else ""
+        return f"{said}; next is {second.code} at T = {second.timesteps}{ratio}"
+
+    def __str__(self) -> str:
+        return f"{table(self.trials, self.chosen)}\n{textwrap.fill(self.reason, 110)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in what JSON can hold."""
+        asked = {"within": self.within, "prefer": self.prefer, "samples": self.samples, "reason": self.reason}
+        return {**asdict(self.chosen), **asked, "trials": [asdict(t) for t in self.trials]}
+
+
+def table(trials: Sequence[Trial], chosen: Trial | None = None) -> str:
+    """A line for each trial: the codes in the order tried, each by T; what reached the target is marked."""
+    codes = list(dict.fromkeys(t.code for t in trials))
+    rows = [("neuron", "T", "agreement", "SynOps", "")]
+    for t in sorted(trials, key=lambda t: (codes.index(t.code), t.timesteps)):
+        mark = "chosen" if t == chosen else "reached" if t.reached else ""
+        rows.append((t.code, str(t.timesteps), f"{100 * t.agreement:.2f} %", f"{t.synops:,.0f}", mark))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for name, *numbers, mark in rows:
+        cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *cells, mark]).rstrip())
+    return "\n".join(lines)

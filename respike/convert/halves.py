@@ -1,0 +1,122 @@
+"""How often a candidate decides as the ANN, and at what cost: judged on samples it was not calibrated on."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from .activity import EventCounter
+from .calibrate import calibrate
+from .choice import Trial
+from .data import rows, tensors_of
+from .errors import ConversionError, ConversionWarning
+from .fanout import FanOut
+from .graph import Graph, Ref
+from .modes import evaluate_graph
+from .network import SpikingNetwork
+from .neurons import NeuronOptions
+from .options import Options
+
+
+def decision(output: Any) -> Tensor | None:
+    """What a network decides: the class of the highest score ``(N, K, ...)``, or its whole numbers; else None."""
+    if not isinstance(output, Tensor) or (output.dim() < 2 and output.is_floating_point()):
+        return None
+    return output.argmax(1) if output.is_floating_point() else output
+
+
+class Halves:
+    """The calibration samples in two halves: a candidate is calibrated on each and judged on the other.
+
+    So every sample is judged, by a network that has not seen it.
+
+    Args:
+        graph: With roles set; not changed.
+        held: Batches of arguments; the first ``options.samples`` samples are used.
+        options: All that counts but T and the neuron.
+        device: The network's.
+
+    Attributes:
+        samples: How many samples there are in both.
+
+    Raises:
+        ConversionError: fewer than 2 samples, or outputs that are no class scores.
+    """
+
+    def __init__(self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, device: torch.device) -> None:
+        self.graph, self.options, self.device = graph, options, device
+        outputs = [i for i, output in enumerate(graph.outputs) if isinstance(output, Ref)]
+        if len(outputs) != 1:
+            raise _no_scores(f"this network has {len(outputs)}")
+        self.output = outputs[0]
+        self.work: FanOut | None = None
+        lengths = [rows(args) for args in held]
+        self.samples = min(options.samples, sum(lengths))
+        if self.samples < 2:
+            raise ConversionError(
+                "timesteps='auto' calibrates on one half of the samples and judges on the other; give 2"
+            )
+        half = torch.full((sum(lengths),), -1)
+        half[torch.randperm(self.samples, generator=torch.Generator().manual_seed(options.seed))] = (
+            torch.arange(self.samples) % 2
+        )
+        parts = list(zip(held, half.split(lengths), strict=True))
+        self.halves = [[_pick(args, of == k, device) for args, of in parts if (of == k).any()] for k in (0, 1)]
+        self.decided = [[self._ann(args) for args in half] for half in self.halves]
+
+    @torch.no_grad()
+    def _ann(self, args: tuple[Any, ...]) -> Tensor:
+        """What the ANN decides."""
+        (scores,) = evaluate_graph(self.graph, tensors_of(args, self.graph, self.device))
+        found = decision(scores)
+        single = scores.is_floating_point() and scores.dim() > 1 and scores.shape[1] < 2
+        if found is None or single or not found.dim() or len(found) != rows(args):
+            raise _no_scores(f"this network's has the shape {tuple(scores.shape)} for {rows(args)} samples")
+        return found
+
+    def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
+        """Try one code at one T."""
+        agreed = synops = 0.0
+        options = replace(self.options, timesteps=timesteps, neurons=neurons)
+        for own, other in ((0, 1), (1, 0)):
+            snn = self._calibrated(self.halves[own], options)
+            self.work = self.work or snn.fan_out  # the same for every T and code
+            counter = EventCounter(self.work, timesteps)
+            for args, wanted in zip(self.halves[other], self.decided[other], strict=True):
+                counter.begin_batch()
+                last = deque(snn.blocks(*args, only_last=True, recorder=counter), maxlen=1).pop()
+                found = decision(last[self.output][-1])
+                assert found is not None
+                agreed += float((found == wanted).double().mean()) * len(wanted)
+            synops += sum(float(steps.sum()) for steps in counter.synops.values())
+        share = agreed / self.samples
+        reached = 100 * share >= 100 - self.options.within - 1e-9
+        return Trial(timesteps, neurons.neuron, neurons.max_spikes, share, synops / self.samples, reached)
+
+    def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> SpikingNetwork:
+        graph = replace(self.graph, tensors=dict(self.graph.tensors))  # ridge repair puts other weights in their place
+        with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
+            warnings.simplefilter("ignore", ConversionWarning)
+            graph, neurons = calibrate(graph, data, options, self.device)
+        return SpikingNetwork(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
+
+
+def _pick(args: tuple[Any, ...], chosen: Tensor, device: torch.device) -> tuple[Any, ...]:
+    def pick(x: Any) -> Any:
+        return (x[chosen.to(x.device)] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
+
+    return pytree.tree_map(pick, args)  # type: ignore[no-any-return]
+
+
+def _no_scores(why: str) -> ConversionError:
+    return ConversionError(
+        f"timesteps='auto' compares decisions and needs one output, of class scores (N, K, ...) or of classes; {why}. "
+        "Give timesteps as a number"
+    )

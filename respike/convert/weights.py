@@ -1,0 +1,20 @@
+"""The tensors of a graph as a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class Weights(nn.Module):
+    """A network's tensors, as buffers: they move with ``to(device)`` and are in the ``state_dict``."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, value in tensors.items():
+            self.register_buffer(name, value.clone())  # one tensor under two names would count as one buffer
+
+    def extra_repr(self) -> str:
+        tensors = dict(self.named_buffers())
+        return f"{sum(t.numel() for t in tensors.values()):,} numbers in {len(tensors)} tensors"
