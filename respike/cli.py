@@ -4,137 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-NEURONS = ["auto", "iaf", "lif", "signed", "multi_threshold"]
+from .cli_options import CONVERSION, CONVERSION_NAMES, JSON, MODEL, ONNX, OUT, shape, steps
+
 FOUR_WAYS = "Models are named mnist_cnn, torchvision:resnet18, net.onnx, or package.module:callable."
-
-
-def _steps(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
-    """Comma-separated numbers of timesteps."""
-    try:
-        steps = [int(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of whole numbers such as 4,8,16") from None
-    if min(steps) < 1:
-        raise click.BadParameter("timesteps must be 1 or more")
-    return sorted(set(steps))
-
-
-def _steps_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
-    """One number of timesteps, or the word."""
-    if value == "auto":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a whole number nor auto") from None
-
-
-def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
-    """Lengths with an x between them."""
-    if value is None:
-        return None
-    try:
-        return [int(n) for n in value.split("x")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not of the form 3x64x64") from None
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    """Comma-separated names."""
-    return None if value is None else [name for name in value.split(",") if name]
-
-
-def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def apply(fn: Any) -> Any:
-        for decorator in reversed(decorators):
-            fn = decorator(fn)
-        return fn
-
-    return apply
-
-
-_onnx = _options(
-    click.option("--outputs", callback=_names, metavar="NAME,NAME,...", help="Of an ONNX file: values to return."),
-    click.option("--verify", is_flag=True, help="Hold an ONNX file's numbers against onnxruntime's."),
-)
-_out = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the figure here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-_model = _options(
-    click.argument("model"),
-    click.option("--weights", type=click.Path(path_type=Path), help="State dict, .safetensors or .pt."),
-    _onnx,
-    click.option("--calibration", default="mnist", show_default=True, help="Inputs to calibrate with."),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Where torchvision's data sets lie or go."),
-    click.option("--image-size", default=224, show_default=True, help="Of folder: data sets, in pixels."),
-)
-_conversion = _options(
-    click.option(
-        "-T",
-        "--timesteps",
-        callback=_steps_or_auto,
-        metavar="T|auto",
-        default="16",
-        show_default=True,
-        help="Timesteps to calibrate for; auto finds the cheapest that decide as the ANN, and the neuron.",
-    ),
-    click.option("--within", default=0.5, show_default=True, help="Points of agreement that -T auto may miss."),
-    click.option(
-        "--prefer",
-        type=click.Choice(["synops", "latency"]),
-        default="synops",
-        show_default=True,
-        help="What -T auto makes small.",
-    ),
-    click.option("--threshold", type=click.Choice(["mse", "max", "percentile"]), default="mse", show_default=True),
-    click.option("--percentile", default=99.9, show_default=True, help="For --threshold percentile."),
-    click.option("--granularity", type=click.Choice(["channel", "layer"]), default="channel", show_default=True),
-    click.option(
-        "--neuron",
-        type=click.Choice(NEURONS),
-        default="auto",
-        show_default=True,
-        help="auto is iaf, and with -T auto all but lif are tried.",
-    ),
-    click.option("--tau-mem", default=20.0, show_default=True, help="Time constant of lif, in timesteps."),
-    click.option("--levels", default=4, show_default=True, help="Weights of a spike of multi_threshold."),
-    click.option("--max-spikes", default=1, show_default=True, help="Most spikes of a neuron in one timestep."),
-    click.option(
-        "--schedule",
-        type=click.Choice(["synchronous", "layerwise", "pipelined"]),
-        default="synchronous",
-        show_default=True,
-    ),
-    click.option("--delay", default=1, show_default=True, help="Head start of each layer, for --schedule pipelined."),
-    click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="bias", show_default=True),
-    click.option("--analog", multiple=True, help="Module to keep analog; may be given several times."),
-    click.option("--samples", default=512, show_default=True, help="Most calibration samples used."),
-    click.option("--seed", default=0, show_default=True),
-)
-_CONVERSION = [
-    "timesteps",
-    "within",
-    "prefer",
-    "threshold",
-    "percentile",
-    "granularity",
-    "neuron",
-    "tau_mem",
-    "max_spikes",
-    "levels",
-    "schedule",
-    "delay",
-    "correction",
-    "analog",
-    "samples",
-    "seed",
-]
 
 
 def _guarded(fn: Any) -> Any:
@@ -170,9 +48,15 @@ def _convert(model: str, options: dict[str, Any]) -> tuple[Any, Any]:
 
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     calibration = sources.find_calibration(options["calibration"], options["data_dir"], options["image_size"])
-    snn = from_torch(ann, calibration, progress=_say, **{name: options[name] for name in _CONVERSION})
+    snn = from_torch(ann, calibration, progress=_say, **{name: options[name] for name in CONVERSION_NAMES})
     _said()
     return ann, snn
+
+
+def _found(snn: Any) -> dict[str, Any]:
+    """What conversion chose by itself, and why."""
+    found = {"choice": snn.choice, "allocation": snn.allocation}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -189,7 +73,7 @@ def main() -> None:
 @click.option(
     "-T",
     "--timesteps",
-    callback=_steps,
+    callback=steps,
     metavar="T,T,...",
     default="2,4,8,16",
     show_default=True,
@@ -199,7 +83,7 @@ def main() -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="respike-demo.png", show_default=True
 )
-@_json
+@JSON
 @_guarded
 def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> None:
     """Convert the MNIST CNN that ships with respike and judge it on the test images.
@@ -231,9 +115,9 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
 
 
 @main.command(epilog=FOUR_WAYS)
-@_model
-@_conversion
-@_json
+@MODEL
+@CONVERSION
+@JSON
 @_guarded
 def convert(model: str, as_json: bool, **options: Any) -> None:
     """Convert MODEL and show each spiking layer: neuron, size, thresholds, fan-out.
@@ -242,18 +126,19 @@ def convert(model: str, as_json: bool, **options: Any) -> None:
     --calibration random:3x64x64 is enough to see whether a network converts at all.
     """
     _, snn = _convert(model, options)
-    if snn.choice is not None and not as_json:
-        click.echo(f"{snn.choice}\n")
+    for told in _found(snn).values():
+        if not as_json:
+            click.echo(f"{told}\n")
     click.echo(json.dumps(snn.as_dict()) if as_json else snn.summary())
 
 
 @main.command(epilog=FOUR_WAYS)
-@_model
+@MODEL
 @click.option("--data", default="mnist", show_default=True, help="Labelled test data, named as for --calibration.")
 @click.option("--batch-size", default=100, show_default=True)
-@_conversion
-@_out
-@_json
+@CONVERSION
+@OUT
+@JSON
 @_guarded
 def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_json: bool, **options: Any) -> None:
     """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
@@ -270,12 +155,12 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
         result = judge(snn, test, ann=ann, batch_size=batch_size)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    choice = snn.choice
+    found = _found(snn)
     if as_json:
-        found = result.as_dict() if choice is None else {**result.as_dict(), "choice": choice.as_dict()}
-        click.echo(json.dumps(found, indent=1, allow_nan=False))
+        told = {name: value.as_dict() for name, value in found.items()}
+        click.echo(json.dumps({**result.as_dict(), **told}, indent=1, allow_nan=False))
     else:
-        click.echo(str(result) if choice is None else f"{choice}\n\n{result}")
+        click.echo("\n\n".join(str(x) for x in (*found.values(), result)))
     if output is not None:
         save(result.plot(), output)
         click.echo(f"figure: {output}", err=as_json)
@@ -283,11 +168,11 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_onnx
+@ONNX
 @click.option(
-    "--input", "shape", callback=_shape, metavar="CxHxW", help="Shape of a sample, if the file leaves it open."
+    "--input", "shape", callback=shape, metavar="CxHxW", help="Shape of a sample, if the file leaves it open."
 )
-@_json
+@JSON
 @_guarded
 def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int] | None, as_json: bool) -> None:
     """Look into an ONNX FILE: inputs, outputs, operators, and what each node would become.
@@ -309,7 +194,7 @@ def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int
 @click.option(
     "-T",
     "--timesteps",
-    callback=_steps,
+    callback=steps,
     metavar="T,T,...",
     default="4,16,64",
     show_default=True,

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,7 +112,15 @@ def main() -> None:
     accuracy.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
     accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, after every network")
+    cost = commands.add_parser("calibration", help="what calibration takes, in forward passes of the ANN")
+    cost.add_argument("names", nargs="*", default=["fashion_resnet"], help="reference networks")
+    cost.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
+    cost.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
     args = parser.parse_args()
+    if args.command == "calibration":
+        for name in args.names:
+            cost_of(name, args)
+        return
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
     found, missing = peers.installed()
@@ -122,6 +133,30 @@ def main() -> None:
         finally:
             if args.csv:
                 write(rows, args.csv)
+
+
+def cost_of(name: str, args: argparse.Namespace) -> None:
+    """Prints how long calibration takes, in forward passes of the ANN over the same images, timed in turns."""
+    ann = respike.models.load(name)
+    calibration, _ = data_of(name, args.data_dir)
+    table = Table("correction", "T", "ANN forward passes", title=f"{name}: calibration on {CALIBRATION} images")
+    for correction, t in product(CORRECTIONS, [int(t) for t in args.timesteps.split(",")]):
+        ratios = []
+        for _ in range(3):
+            passes = [_seconds(lambda: [ann(batch) for batch in calibration.split(64)]) for _ in range(5)]
+            options: dict[str, Any] = {"correction": correction}
+            run = partial(respike.from_torch, ann, calibration, t, **options)
+            ratios.append(_seconds(run) / statistics.median(passes))
+        spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
+        table.add_row(correction, str(t), spread)
+    Console(width=120).print(table)
+
+
+@torch.no_grad()
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def write(rows: list[Row], path: Path) -> None:

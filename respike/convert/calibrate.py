@@ -8,7 +8,8 @@ already, so its threshold and correction are chosen for the currents that really
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,14 +39,26 @@ def calibrate(
     options: Options,
     device: torch.device,
     progress: Callable[[str], None] | None = None,
+    spikes: Mapping[str, int] | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """One calibrated layer of neurons for each ReLU, by node name, and the graph with its readouts corrected.
+
+    Args:
+        graph: With roles set; its tensors are changed by ridge repair.
+        data: Batches of arguments.
+        options: How to convert.
+        device: The network's.
+        progress: Called with a line of text at each stage.
+        spikes: Most spikes a step of single layers, by node name, instead of what ``options.neurons`` says.
 
     Raises:
         ConversionError: no data, or activations that are not finite.
     """
     relus = [n for n in graph.nodes if n.role == Role.SPIKE]
-    neurons = {n.name: SpikingReLU(n, options.neurons, channel_axis(n, graph)).to(device) for n in relus}
+    kinds = {name: replace(options.neurons, max_spikes=most) for name, most in (spikes or {}).items()}
+    neurons = {
+        n.name: SpikingReLU(n, kinds.get(n.name, options.neurons), channel_axis(n, graph)).to(device) for n in relus
+    }
     plan = Plan(graph)
     streamed = options.threshold != "mse"
     statistics: dict[str, Statistic] = {}
@@ -58,7 +71,7 @@ def calibrate(
     room = min(options.samples, max(1, MEMORY // (4 * plan.peak * (options.timesteps + 1))))
     for number, args in enumerate(data, 1):
         if room:
-            chosen.append(_first_rows(args, room))
+            chosen.append(first_rows(args, room))
             room -= next((len(x) for x in tensors_of(chosen[-1], graph, device) if x.dim()), 1)
         if streamed:
             _observe(graph, plan, tensors_of(args, graph, device), neurons, statistics)
@@ -67,14 +80,16 @@ def calibrate(
         elif not room:
             break
     for node in relus if streamed else ():
-        set_thresholds(neurons[node.name], statistics[node.name].result() / options.neurons.max_spikes, options)
+        neuron = neurons[node.name]
+        set_thresholds(neuron, statistics[node.name].result() / neuron.options.max_spikes, options)
     if options.threshold == "mse" or options.correction != "none":
         missing = Sequential(graph, plan, neurons, options, device, progress).run(chosen)
         graph = correct_readouts(graph, missing)
     return graph, neurons
 
 
-def _first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+def first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """At most so many samples of a batch."""
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 

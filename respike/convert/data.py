@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from .errors import ConversionError
 from .graph import Graph
@@ -45,7 +45,7 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         ConversionError: something else, or not a single sample.
     """
     found = False
-    for batch in _raw_batches(calibration, seed):
+    for batch in _raw_batches(calibration, count, seed):
         args = _arguments(batch, count)
         if rows(args):
             found = True
@@ -54,7 +54,11 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
 
 
-def _raw_batches(calibration: Any, seed: int) -> Iterable[Any]:
+def _raw_batches(calibration: Any, count: int, seed: int) -> Iterable[Any]:
+    def inputs_alone(samples: list[Any]) -> Any:
+        """A batch of what stands before the labels: those are not even put into a tensor."""
+        return default_collate([_inputs(sample, count) if _several(sample) else sample for sample in samples])
+
     generator = torch.Generator().manual_seed(seed)
     if isinstance(calibration, Tensor):
         if not calibration.dim():
@@ -65,9 +69,9 @@ def _raw_batches(calibration: Any, seed: int) -> Iterable[Any]:
         if not len(calibration):
             return ()
         order = torch.randperm(len(calibration), generator=generator)
-        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE)
+        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE, collate_fn=inputs_alone)
     if isinstance(calibration, Dataset):
-        return DataLoader(calibration, batch_size=BATCH_SIZE)
+        return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=inputs_alone)
     if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
         return calibration
     raise ConversionError(
@@ -75,19 +79,26 @@ def _raw_batches(calibration: Any, seed: int) -> Iterable[Any]:
     )
 
 
+def _several(item: Any) -> bool:
+    return isinstance(item, (Mapping, Sequence)) and not isinstance(item, (str, bytes))
+
+
+def _inputs(item: Any, count: int) -> tuple[Any, ...]:
+    """The first ``count`` members, of the first member if that holds the inputs."""
+    members = tuple(item.values() if isinstance(item, Mapping) else item)
+    nested = count > 1 and len(members) and isinstance(members[0], (tuple, list))
+    return tuple(members[0] if nested else members[:count])
+
+
 def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
-    if isinstance(batch, Mapping):
-        batch = tuple(batch.values())
-    if not isinstance(batch, Sequence):
+    if not _several(batch):
         batch = (batch,)
-    first = batch[0] if len(batch) else None
-    nested = count > 1 and isinstance(first, (tuple, list))
-    args = tuple(batch[0] if nested else batch[:count])
+    args = _inputs(batch, count)
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     if len(args) < count or not tensors:
         raise ConversionError(
             f"the network takes {count} input{'s' if count > 1 else ''}; a calibration batch must be a tensor or begin "
-            f"with the inputs, got {type(batch[0]).__name__ if len(batch) else 'nothing'}"
+            f"with the inputs, got {type(args[0]).__name__ if args else 'nothing'}"
         )
     return pytree.tree_map(lambda x: x.float() if isinstance(x, Tensor) and x.is_floating_point() else x, args)  # type: ignore[no-any-return]
 

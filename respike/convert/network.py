@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from .allocation import Allocation
 from .choice import Choice
 from .execute import Timed, Walk
 from .fanout import FanOut, fan_out
@@ -43,6 +44,7 @@ class SpikingNetwork(nn.Module):
             slower only when they leave too little work for one step. A pipelined run is one block, whatever it takes:
             smaller batches take less.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
+        allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SpikingNetwork(nn.Module):
         self.schedule: Schedule = schedule
         self.delay = delay
         self.choice: Choice | None = None
+        self.allocation: Allocation | None = None
         self.memory_budget = 64 * 2**20
         self.plan = Plan(self.graph)
         self._stream: Synchronous | None = None

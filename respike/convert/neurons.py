@@ -63,7 +63,7 @@ class NeuronOptions:
 
 
 class SpikingReLU(nn.Module):
-    """A layer of soft-reset neurons that starts at θ/2 and whose spikes carry θ.
+    """A layer of soft-reset neurons whose spikes carry θ.
 
     Args:
         node: The ReLU in the graph.
@@ -73,12 +73,15 @@ class SpikingReLU(nn.Module):
     Attributes:
         threshold: θ, one per channel, ``(C, 1, ...)``, or one for the layer, ``(1, ...)``.
         bias: Constant current added in each step, of the threshold's shape: the calibration's correction.
+        start: V_0, the potential before the first step, in units of the smallest spike: ½, which makes a count the
+            rounded one, unless calibration finds a better one. Of the threshold's shape.
         where: The ReLU's place in the user's model.
         cap: Upper bound of the ReLU, None if there is none.
     """
 
     threshold: Tensor
     bias: Tensor
+    start: Tensor
 
     def __init__(self, node: Node, options: NeuronOptions, axis: int) -> None:
         super().__init__()
@@ -89,6 +92,7 @@ class SpikingReLU(nn.Module):
         rank = len(node.shape or ()) - 1
         self.register_buffer("threshold", torch.ones([1] * rank))
         self.register_buffer("bias", torch.zeros([1] * rank))
+        self.register_buffer("start", torch.full([1] * rank, 0.5))
 
     @property
     def layer(self) -> LIF:
@@ -100,24 +104,23 @@ class SpikingReLU(nn.Module):
         if self.options.takes_back:
             raise ConversionError(f"{self.options.neuron} neurons are no layer of respike.layers")
         fire = SingleSpike if self.options.max_spikes == 1 else MaxSpike(self.options.max_spikes)
-        start = self.threshold / 2
         if self.options.neuron == "iaf":
-            made: LIF = IAF(self.threshold, fire, v_init=start)
+            made: LIF = IAF(self.threshold, fire, v_init=self.v_init)
         else:
             made = LIF(
                 self.options.tau_mem,
                 spike_threshold=self.threshold,
                 spike_fn=fire,
                 norm_input=False,
-                v_init=start,
+                v_init=self.v_init,
                 leak_compensation=True,
             )
         return made.to(self.threshold.device)
 
     @property
-    def start(self) -> Tensor:
-        """The potential before the first step: half of the smallest spike, so that counts are rounded."""
-        return self.threshold * (self.options.finest / 2)
+    def v_init(self) -> Tensor:
+        """V_0 in the units of the current."""
+        return self.threshold * self.start * self.options.finest
 
     def run(self, currents: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Spikes ``(T, N, ...)`` in units of θ for currents of that shape, and the state that they leave behind.
@@ -126,7 +129,7 @@ class SpikingReLU(nn.Module):
         """
         kind = self.options
         if state is None:
-            v_mem = self.start.expand(currents.shape[1:])
+            v_mem = self.v_init.expand(currents.shape[1:])
             state = (v_mem, torch.zeros_like(v_mem)) if kind.takes_back else (v_mem,)
         if kind.takes_back:
             levels = kind.levels if kind.neuron == "multi_threshold" else 1
@@ -150,17 +153,17 @@ class SpikingReLU(nn.Module):
     def count(self, current: Tensor, steps: Tensor) -> Tensor:
         """Net spikes after ``steps`` of a constant current: in closed form for IAF and signed neurons, or simulated."""
         if self.options.neuron in ("iaf", "signed"):
-            return equations.iaf_count(current, self.threshold, steps, self.threshold / 2, self.options.max_spikes)
+            return equations.iaf_count(current, self.threshold, steps, self.v_init, self.options.max_spikes)
         longest = int(steps.max())
         shape = torch.broadcast_shapes(current.shape, steps.shape)
         spikes, _ = self.run(current.expand(longest, *shape))
         clock = torch.arange(1, longest + 1, device=current.device).reshape(-1, *[1] * len(shape))
         return (spikes * (clock <= steps)).sum(0)
 
-    def trial(self, threshold: Tensor) -> SpikingReLU:
-        """Neurons of this kind for currents ``(N, C)``, with other thresholds."""
+    def trial(self, threshold: Tensor, start: Tensor) -> SpikingReLU:
+        """Neurons of this kind for currents ``(N, C)``, with other thresholds and starts."""
         other = SpikingReLU(Node("", "", (), shape=(None, 1)), self.options, 1)
-        other.threshold = threshold
+        other.threshold, other.start = threshold, start
         return other
 
     def set_threshold(self, values: Tensor) -> None:

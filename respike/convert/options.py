@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -32,6 +33,7 @@ class Options:
     within: float = 0.5
     prefer: Preference = "synops"
     delay: int = 1
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         choices = {
@@ -54,5 +56,18 @@ class Options:
             raise ConversionError(f"percentile must be above 0 and at most 100, got {self.percentile}")
         if not 0 <= self.within < 100:
             raise ConversionError(f"within must be at least 0 and below 100 points of agreement, got {self.within}")
+        if self.budget is not None:
+            self._check_budget(self.budget)
         if self.samples < 1:
             raise ConversionError(f"samples must be 1 or more, got {self.samples}")
+
+    def _check_budget(self, budget: float) -> None:
+        if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 1 <= budget < math.inf:
+            raise ConversionError(
+                "budget must be a number, 1 or more: times the synaptic operations of the plain network; "
+                f"got {budget!r}"
+            )
+        if self.neurons.neuron == "multi_threshold":
+            raise ConversionError(
+                "a multi_threshold neuron sends one spike a step: with it there is no budget to spend"
+            )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from . import auto, data
+from .allocate import allocate
 from .calibrate import calibrate
 from .choice import Preference
 from .errors import ConversionError
@@ -42,6 +43,7 @@ def from_torch(
     granularity: Literal["channel", "layer"] = "channel",
     neuron: NeuronName | Literal["auto"] = "auto",
     max_spikes: int = 1,
+    budget: float | None = None,
     tau_mem: float = 20.0,
     levels: int = 4,
     schedule: Schedule = "synchronous",
@@ -74,6 +76,10 @@ def from_torch(
             ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``: negative spikes take back what was
             sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign.
         max_spikes: Most spikes a neuron may send in one timestep.
+        budget: At most so many times the synaptic operations of the plain network, the one with all other options
+            alike: within it, single layers get 2, 4 or 8 times ``max_spikes`` where that lessens the output's error
+            most for its price. Costs are measured on the calibration samples; ``snn.allocation`` says which layers
+            and what it brought. For a T that is given, and not for ``"multi_threshold"``.
         tau_mem: Membrane time constant of ``"lif"`` in timesteps.
         levels: How many weights spikes of ``"multi_threshold"`` have.
         schedule: ``"synchronous"``, or ``"layerwise"``: each layer waits for its whole input, which costs
@@ -85,7 +91,8 @@ def from_torch(
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
         analog: Names of modules to keep analog where they cannot become spiking.
-        samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``; fewer if memory is short.
+        samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
+            all; fewer if memory is short.
         seed: Of the order in which samples are read.
         progress: Called with a line of text at each stage.
 
@@ -100,10 +107,23 @@ def from_torch(
     if isinstance(analog, str):
         analog = (analog,)
     kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
-    steps = 1 if timesteps == "auto" else timesteps
     options = Options(
-        steps, threshold, percentile, granularity, schedule, correction, seed, samples, kinds[0], within, prefer, delay
+        timesteps=1 if timesteps == "auto" else timesteps,
+        threshold=threshold,
+        percentile=percentile,
+        granularity=granularity,
+        schedule=schedule,
+        correction=correction,
+        seed=seed,
+        samples=samples,
+        neurons=kinds[0],
+        within=within,
+        prefer=prefer,
+        delay=delay,
+        budget=budget,
     )
+    if timesteps == "auto" and budget is not None:
+        raise ConversionError("timesteps='auto' and a budget do not go together: find T first, then allocate for it")
     say = progress or (lambda line: None)
     twin = prepare(model)
     device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
@@ -112,15 +132,18 @@ def from_torch(
     stream = itertools.chain([first], stream)
     say("tracing")
     graph = judge(to_graph(twin, data.example(first, device)), analog)
-    choice = None
+    choice, allocation = None, None
     if timesteps == "auto":
         held = auto.take(stream, samples)
         choice, kind = auto.choose(Halves(graph, held, options, device), kinds, progress)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
         stream = itertools.chain(held, stream)
-    graph, neurons = calibrate(graph, stream, options, device, progress)
+    if budget is None:
+        graph, neurons = calibrate(graph, stream, options, device, progress)
+    else:
+        graph, neurons, allocation = allocate(graph, stream, options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
-    snn.choice = choice
+    snn.choice, snn.allocation = choice, allocation
     return snn
 
 

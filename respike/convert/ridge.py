@@ -12,19 +12,24 @@ for missing data).
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from .graph import Graph, Node, Ref, function
-from .patches import OPS, Patches
+from .patches import OPS, Patches, fan_in
 
 POSITIONS = 16384
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
 STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """λ in units of the inputs' mean square."""
 EVENNESS = 1.0
-"""Weight of all the early means together; that of the whole sum is 1."""
-SWEEPS = 4
+"""w_t for t < T in units of (t/T)²; w_T is 1."""
+LARGEST = 8192
+"""Most weights per output: above, the Gram matrix takes too much memory, and the layer is left as it is."""
+SWEEPS = 3
 HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
 
@@ -49,21 +54,37 @@ def _read_once(node: Node, graph: Graph) -> bool:
 def _repairs(node: Node, graph: Graph) -> bool:
     """Whether it is a linear layer or a convolution with weights of its own."""
     weight = node.args[1] if node.op in OPS else None
-    return isinstance(weight, Ref) and weight.name in graph.tensors and len(graph.users[weight.name]) == 1
+    if not isinstance(weight, Ref) or weight.name not in graph.tensors or len(graph.users[weight.name]) > 1:
+        return False
+    return fan_in(node, graph.tensors[weight.name]) <= LARGEST
 
 
-def early(values: Tensor) -> list[Tensor]:
-    """Means over the first t steps of ``(T, N, ...)``: t = T first, then the powers of two below it."""
-    total = len(values)
-    return [values[:t].mean(0) for t in (total, *_moments(total))]
+class Moment(NamedTuple):
+    """Rows of a least squares problem that hold the mean of the first t steps.
 
+    Attributes:
+        weight: w_t.
+        inputs: What arrives, with a column of ones, ``(G, rows, K + 1)``.
+        given: The SNN's current that it leads to, ``(G, rows, outputs)``.
+        wanted: The ANN's, of the same shape.
+    """
 
-def _moments(total: int) -> list[int]:
-    return [2**k for k in range(total.bit_length()) if 2**k < total]
+    weight: float
+    inputs: Tensor
+    given: Tensor
+    wanted: Tensor
+
+    def where(self, rows: Tensor) -> Moment:
+        """Some of the rows."""
+        index = rows.nonzero().flatten()
+        return Moment(self.weight, self.inputs[:, index], self.given[:, index], self.wanted[:, index])
 
 
 class System:
     """The rows of one layer's least squares problem, gathered batch by batch.
+
+    The means over all steps are taken from every sample, those over the first 1, 2, 4, ... steps from every sample
+    in turn, so that all of them together are as many.
 
     Args:
         node: The layer.
@@ -75,10 +96,8 @@ class System:
 
     def __init__(self, node: Node, weight: Tensor, axis: int, share: float, generator: torch.Generator) -> None:
         self.patches, self.axis, self.share, self.generator = Patches(node, weight), axis, share, generator
-        self.rows: list[list[Tensor]] = []  # of each moment: what arrives, and the current it gives in the SNN
-        self.wanted: list[Tensor] = []
-        self.held: list[Tensor] = []
-        self.total = 1
+        self.rows: dict[int, list[tuple[Tensor, ...]]] = {}
+        self.samples = 0
 
     def add(self, inputs: Tensor, wanted: Tensor, given: Tensor) -> None:
         """A batch.
@@ -88,20 +107,27 @@ class System:
             wanted: The ANN's current ``(N, ...)`` that it leads to.
             given: The SNN's, ``(T, N, ...)``.
         """
-        self.total = len(inputs)
-        groups, n = self.patches.groups, len(wanted)
-        z = wanted.movedim(self.axis, -1).reshape(n, -1, groups, wanted.shape[self.axis] // groups)
+        total, n = len(inputs), len(wanted)
+        number = self.samples + torch.arange(n, device=wanted.device)
+        self.samples += n
+        z = self._outputs(wanted)
         length = z.shape[1]
         keep = torch.rand(length, generator=self.generator) < self.share
         keep[torch.randint(length, (1,), generator=self.generator)] = True
         index = keep.nonzero().flatten().to(wanted.device)
-        rows = []
-        for x, s in zip(early(inputs), early(given), strict=True):
-            s = s.movedim(self.axis, -1).reshape(z.shape)
-            rows += [self.patches.of(x)[:, index].flatten(0, 1), s[:, index].flatten(0, 1)]
-        self.rows.append(rows)
-        self.wanted.append(z[:, index].flatten(0, 1))
-        self.held.append((torch.arange(n, device=index.device) % HELD_BACK == 0).repeat_interleave(len(index)))
+        early = [2**k for k in range(total.bit_length()) if 2**k < total]
+        for k, t in enumerate([total, *early]):
+            # A sample's turn does not depend on whether it is held back.
+            turn = slice(None) if t == total else number // HELD_BACK % len(early) == k - 1
+            x = self.patches.of(inputs[:t, turn].mean(0))[:, index].flatten(0, 1)
+            s = self._outputs(given[:t, turn].mean(0))[:, index].flatten(0, 1)
+            held = (number[turn] % HELD_BACK == 0).repeat_interleave(len(index))
+            self.rows.setdefault(t, []).append((x, s, z[turn][:, index].flatten(0, 1), held))
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """``(N, L, G, outputs of a group)``."""
+        groups = self.patches.groups
+        return x.movedim(self.axis, -1).reshape(len(x), -1, groups, x.shape[self.axis] // groups)
 
     def solve(self, rectified: bool, cap: float | None) -> tuple[Tensor, Tensor]:
         """The change of weight and bias with the least error on the samples held back; none where it only does harm.
@@ -110,71 +136,96 @@ class System:
             rectified: Whether a ReLU follows, so that only positive currents count.
             cap: Upper bound of the ReLU.
         """
-        held = torch.cat(self.held)
-        fit, judge = (~held).nonzero().flatten(), held.nonzero().flatten()
-        if not len(fit) or not len(judge):
-            fit = judge = torch.arange(len(held), device=held.device)
-        z = torch.cat(self.wanted).transpose(0, 1)  # (G, rows, outputs)
-        joined = [torch.cat(part).transpose(0, 1) for part in zip(*self.rows, strict=True)]
-        weights = [1.0] + [EVENNESS * (t / self.total) ** 2 / len(_moments(self.total)) for t in _moments(self.total)]
-        moments = []  # scaled so that plain sums of squares are the weighted ones
-        for w, x, s in zip(weights, joined[::2], joined[1::2], strict=True):
-            moments.append((w, torch.cat([x, torch.ones_like(x[..., :1])], -1), s))
-        problem = Problem([(w, a[:, fit], s[:, fit]) for w, a, s in moments], z[:, fit], rectified)
+        fit, judge = [], []
+        total = max(self.rows)
+        for t, parts in self.rows.items():
+            x, s, z, held = (torch.cat(part) for part in zip(*parts, strict=True))
+            rows = [part.transpose(0, 1) for part in (torch.cat([x, torch.ones_like(x[..., :1])], -1), s, z)]
+            moment = Moment(1.0 if t == total else EVENNESS * (t / total) ** 2, *rows)
+            alone = bool(held.all()) or not bool(held.any())  # too few samples to hold any back
+            fit.append(moment.where(~held | alone))
+            judge.append(moment.where(held | alone))
+        return self._best(Problem(fit, rectified, None), Problem(judge, rectified, cap))
 
-        def error(change: Tensor) -> Tensor:
-            """Of each output, ``(G, outputs)``."""
-            found = torch.zeros_like(z[:, 0])
-            for w, a, s in moments:
-                now, wanted = s[:, judge] + a[:, judge] @ change, z[:, judge]
-                if rectified:
-                    now, wanted = now.clamp(min=0, max=cap), wanted.clamp(min=0, max=cap)
-                found = found + w * (now - wanted).square().mean(1)
-            return found
+    def _best(self, fit: Problem, judge: Problem) -> tuple[Tensor, Tensor]:
+        best = fit.nothing()
+        least = judge.error(best)
 
-        best = z.new_zeros(z.shape[0], moments[0][1].shape[-1], z.shape[-1])
-        least = error(best)
-        for strength in (torch.inf, *STRENGTHS):
-            change = problem.solution(strength)
-            found = error(change)
+        def offer(change: Tensor) -> Tensor:
+            """Take the change for the outputs that it is the best for so far; the error of all."""
+            nonlocal best, least
+            found = judge.error(change)
             best = torch.where((found < least).unsqueeze(1), change, best)
             least = torch.minimum(found, least)
+            return found.sum()
+
+        missing = fit.missing(fit.nothing())
+        offer(fit.solution(missing, torch.inf))
+        changes = [fit.solution(missing, strength) for strength in STRENGTHS]
+        errors = [float(offer(change)) for change in changes]
+        strength = errors.index(min(errors))
+        change = changes[strength]
+        for _ in range(SWEEPS if fit.rectified else 0):  # what is missing depends on what there is
+            change = fit.solution(fit.missing(change), STRENGTHS[strength])
+            offer(change)
         return self.patches.as_weight(best[:, :-1]), best[:, -1].reshape(-1)
 
 
 class Problem:
-    """Least squares with some targets missing.
+    """Least squares over several moments.
 
     Args:
-        moments: Weight, inputs ``(G, rows, K + 1)`` with a column of ones, currents ``(G, rows, outputs)``.
-        wanted: ``(G, rows, outputs)``.
+        moments: The rows.
         rectified: Whether a target is missing where neither it nor the current is positive.
+        cap: Upper bound of what counts.
     """
 
-    def __init__(self, moments: list[tuple[float, Tensor, Tensor]], wanted: Tensor, rectified: bool) -> None:
-        self.moments, self.wanted, self.rectified = moments, wanted, rectified
-        self.gram = torch.stack([w * (a.transpose(1, 2) @ a).double() for w, a, _ in moments]).sum(0)
-        self.scale = self.gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
+    def __init__(self, moments: list[Moment], rectified: bool, cap: float | None) -> None:
+        self.moments, self.rectified, self.cap = moments, rectified, cap
 
-    def solution(self, strength: float) -> Tensor:
-        """The change ``(G, K + 1, outputs)`` for λ = ``strength`` times the inputs' mean square; infinite: the bias."""
-        k = self.gram.shape[-1]
-        free = 1 if strength == torch.inf else k
-        penalty = torch.full((k,), 0.0 if strength == torch.inf else strength, dtype=torch.double)
+    def nothing(self) -> Tensor:
+        """No change, ``(G, K + 1, outputs)``."""
+        first = self.moments[0]
+        return first.wanted.new_zeros(first.wanted.shape[0], first.inputs.shape[-1], first.wanted.shape[-1])
+
+    def error(self, change: Tensor) -> Tensor:
+        """Sum of squares of each output, ``(G, outputs)``."""
+        found = torch.zeros_like(change[:, 0])
+        for moment in self.moments:
+            pair = moment.given + moment.inputs @ change, moment.wanted
+            now, wanted = (x.clamp(min=0, max=self.cap) for x in pair) if self.rectified else pair
+            found = found + moment.weight * (now - wanted).square().sum(1)
+        return found
+
+    def missing(self, change: Tensor) -> Tensor:
+        """The right side of the normal equations: what inputs and missing currents have in common."""
+        right = torch.zeros((), dtype=torch.double, device=change.device)
+        for moment in self.moments:
+            missing = moment.wanted - moment.given
+            if self.rectified:
+                now = moment.inputs @ change
+                missing = torch.where((moment.wanted > 0) | (moment.given + now > 0), missing, now)
+            right = right + moment.weight * (moment.inputs.transpose(1, 2) @ missing).double()
+        return right
+
+    def solution(self, missing: Tensor, strength: float) -> Tensor:
+        """The change for λ = ``strength`` times the inputs' mean square; infinite: of the bias alone."""
+        free = 1 if strength == torch.inf else missing.shape[1]
+        penalty = torch.full((missing.shape[1],), strength, dtype=torch.double, device=missing.device)
         penalty[-1] = 0  # the bias is free
-        ridge = (penalty + 1e-9).to(self.gram.device) * self.scale[:, None]
-        factor = torch.linalg.cholesky((self.gram + torch.diag_embed(ridge))[:, -free:, -free:])
-        change = self.wanted.new_zeros(self.wanted.shape[0], k, self.wanted.shape[-1])
-        for _ in range(SWEEPS if self.rectified else 1):
-            right = torch.zeros((), dtype=torch.double, device=change.device)
-            for w, a, s in self.moments:
-                missing = self.wanted - s
-                if self.rectified:
-                    now = a @ change
-                    missing = torch.where((self.wanted > 0) | (s + now > 0), missing, now)
-                right = right + w * (a[..., -free:].transpose(1, 2) @ missing).double()
-            change[:, -free:] = torch.cholesky_solve(right, factor).float()
+        ridge = torch.diag_embed((penalty[-free:] + 1e-9) * self._scale[:, None])
+        factor = torch.linalg.cholesky(self._gram[:, -free:, -free:] + ridge)
+        change = self.nothing()
+        change[:, -free:] = torch.cholesky_solve(missing[:, -free:], factor).float()
         return change
+
+    @cached_property
+    def _gram(self) -> Tensor:
+        return torch.stack([m.weight * (m.inputs.transpose(1, 2) @ m.inputs).double() for m in self.moments]).sum(0)
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        return self._gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
 
 
 def response(node: Node, x: Tensor, change: Tensor) -> Tensor:

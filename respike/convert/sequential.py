@@ -13,10 +13,11 @@ from .execute import Timed, Walk
 from .graph import Graph, Node
 from .modes import Analog, Layerwise, Synchronous
 from .neurons import SpikingReLU, channel_axis
+from .offsets import choose_start, sweep_bias
 from .options import Options
 from .passes import readouts
 from .plan import Plan
-from .ridge import POSITIONS, System, menders, response
+from .ridge import HELD_BACK, POSITIONS, System, menders, response
 from .rules import Role
 from .schedules import mode_of
 from .statistics import per_channel
@@ -117,8 +118,12 @@ class Sequential:
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(values, neuron.axis)).to(neuron.bias)
         if self.options.threshold == "mse":
-            currents, target = self._sample(node, values, neuron)
+            currents, target, held = self._sample(values, neuron)
             set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
+            if self.options.correction != "none":
+                if len(currents) > 1:  # else only V_0 + T·b counts, and half a spike is right
+                    choose_start(currents, target, neuron, self.options)
+                sweep_bias(currents, target, held, neuron, self.options)
 
     def _offset(self, values: list[tuple[Tensor, Any]], axis: int) -> Tensor:
         """The current that is missing on average, per channel, over the positions where it matters.
@@ -134,19 +139,26 @@ class Sequential:
             count = count + matters.sum(0, dtype=torch.float64)
         return (total / count.clamp(min=1)).float()
 
-    def _sample(self, node: Node, values: list[tuple[Tensor, Any]], neuron: SpikingReLU) -> tuple[Tensor, Tensor]:
-        """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel."""
-        currents, targets = [], []
+    def _sample(self, values: list[tuple[Tensor, Any]], neuron: SpikingReLU) -> tuple[Tensor, Tensor, Tensor]:
+        """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel.
+
+        And ``(S,)``, which of them belong to samples held back.
+        """
+        currents, targets, held = [], [], []
         available = sum(len(per_channel(z, neuron.axis)) for z, _ in values)
+        seen = 0
         for z, current in values:
             target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
             steps = current.values if isinstance(current, Timed) else current.unsqueeze(0)
             flat = torch.stack([per_channel(step, neuron.axis) for step in steps.unbind(0)])
             keep = torch.rand(len(target), generator=self.generator) < SAMPLED / max(available, 1)
             index = keep.nonzero().flatten().to(z.device) if available > SAMPLED else slice(None)
+            sample = seen + torch.arange(len(target), device=z.device) // (len(target) // len(z))
+            seen += len(z)
             targets.append(target[index])
             currents.append(flat[:, index])
-        return torch.cat(currents, 1), torch.cat(targets)
+            held.append((sample % HELD_BACK == 0)[index])
+        return torch.cat(currents, 1), torch.cat(targets), torch.cat(held)
 
 
 def _mean(value: Any) -> Tensor:

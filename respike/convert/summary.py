@@ -24,6 +24,7 @@ def describe(snn: SpikingNetwork) -> dict[str, Any]:
         "timesteps": snn.timesteps,
         "latency": snn.latency,
         "choice": None if snn.choice is None else snn.choice.as_dict(),
+        "allocation": None if snn.allocation is None else snn.allocation.as_dict(),
         "layers": _layers(snn),
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
         "head": [n.where for n in nodes if n.role == Role.HEAD],

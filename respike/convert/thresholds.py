@@ -58,16 +58,15 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
     Returns:
         ``(C,)`` or ``(1,)``; zero for channels that are never active.
     """
-    highest = target.amax(0) / options.neurons.max_spikes
+    highest = target.amax(0) / neuron.options.max_spikes
     if options.granularity == "layer":
         highest = highest.max().reshape(1)
-    steps = options.timesteps
+    start = neuron.start.flatten()
     currents = currents + neuron.bias.flatten()
 
     def error(theta: Tensor) -> Tensor:
         safe = torch.where(theta > 0, theta, torch.ones_like(theta))
-        count = _count(currents, safe, neuron, options)
-        squares = (count * safe / steps - target).square().mean(0)
+        squares = (decoded(currents, safe, start, neuron, options) - target).square().mean(0)
         return squares.mean().reshape(1) if options.granularity == "layer" else squares
 
     best, least = highest.clone(), error(highest)
@@ -87,12 +86,13 @@ def _better(theta: Tensor, error: Callable[[Tensor], Tensor], best: Tensor, leas
     return torch.where(lower, theta, best), torch.where(lower, value, least)
 
 
-def _count(currents: Tensor, theta: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
-    """Spikes after T steps, ``(S, C)``, of neurons like ``neuron`` with these thresholds."""
-    trial = neuron.trial(theta)
-    if options.schedule == "layerwise" or (len(currents) == 1 and options.neurons.neuron == "iaf"):
-        return trial.count(currents[0], torch.tensor(float(options.timesteps), device=currents.device))
+def decoded(currents: Tensor, theta: Tensor, start: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
+    """Output after T steps, ``(S, C)``, of neurons like ``neuron`` with these thresholds and starts."""
+    trial = neuron.trial(theta, start)
+    if options.schedule == "layerwise" or (len(currents) == 1 and neuron.options.neuron == "iaf"):
+        count = trial.count(currents[0], torch.tensor(float(options.timesteps), device=currents.device))
+        return count * theta / options.timesteps
     if options.schedule == "pipelined" and len(currents) > 1:
         currents = move_ahead(currents, options.delay)
     spikes, _ = trial.run(currents.expand(options.timesteps, *currents.shape[1:]))
-    return spikes.sum(0)
+    return spikes.sum(0) * theta / options.timesteps

@@ -124,14 +124,24 @@ class Label:
         raise AssertionError("calibration looked at a label")
 
 
-def keep(batch: list[tuple[Tensor, Any]]) -> tuple[Tensor, Any]:
-    return torch.stack([x for x, _ in batch]), [label for _, label in batch]
+@pytest.mark.parametrize("correction", ["none", "bias", "ridge"])
+@pytest.mark.parametrize("threshold", ["mse", "max", "percentile"])
+def test_labels_are_never_looked_at(threshold: Any, correction: Any) -> None:
+    """Not even to put them into a batch."""
+    respike.from_torch(two_layers(), LabelsExplode(), 4, threshold=threshold, correction=correction)
 
 
-def test_labels_are_never_looked_at() -> None:
-    loader = DataLoader(LabelsExplode(), batch_size=32, collate_fn=keep)
-    for threshold in ("mse", "max", "percentile"):
-        respike.from_torch(two_layers(), loader, 4, threshold=threshold)
+def test_no_other_images_than_those_given_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in a conversion reads a data set by itself, test images least of all."""
+
+    def touched(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("calibration read a data set")
+
+    model, images = respike.models.load("mnist_cnn"), respike.models.datasets.calibration()[:64]
+    for name in ("load", "calibration"):
+        monkeypatch.setattr(respike.models.datasets, name, touched)
+    monkeypatch.setattr("builtins.open", touched)
+    respike.from_torch(model, images, 2, correction="ridge")
 
 
 class Stream(IterableDataset[Tensor]):

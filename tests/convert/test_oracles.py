@@ -70,7 +70,7 @@ def test_charge_is_conserved_in_every_neuron(neuron: str, max_spikes: int) -> No
         currents = torch.randn(12, 6, *shape, dtype=torch.float64) * float(layer.threshold.mean())
         layer = layer.double()
         spikes, (last, *_) = layer.run(currents)
-        charge = layer.threshold * spikes.sum(0) + last - layer.start
+        charge = layer.threshold * spikes.sum(0) + last - layer.v_init
         torch.testing.assert_close(currents.sum(0), charge)
         assert spikes.max() == max_spikes
         seen += 1

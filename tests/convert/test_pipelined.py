@@ -135,7 +135,7 @@ def test_charge_is_conserved_in_every_neuron(options: dict[str, object]) -> None
         current, out = walk.env[node.refs[0]], walk.env[name]
         arrived = current.values.sum(0) if isinstance(current, Timed) else 6 * current
         last = mode.state[name][0]
-        torch.testing.assert_close(arrived + 6 * layer.bias, out.values.sum(0) + last - layer.start)
+        torch.testing.assert_close(arrived + 6 * layer.bias, out.values.sum(0) + last - layer.v_init)
 
 
 def test_entry_t_of_simulate_is_the_run_with_t_steps_and_a_call_is_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
