@@ -6,15 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from respike.layers import equations
-from respike.layers.kernels import signed_scan
+from respike.layers import equations, kernels
+from respike.layers.kernels import Drive, Rule, Send
 
 THETA = torch.tensor(0.5)
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def run(currents: Tensor, most: int = 1, levels: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    start = torch.full(currents.shape[1:], float(THETA) * 0.5**levels)
-    return signed_scan(currents, start, torch.zeros_like(start), THETA, most, levels)
+    """Spikes, potential and net count for currents ``(T, neurons)``, from half the smallest spike on."""
+    rule = Rule(most, signed=True, levels=levels)
+    start = torch.full(currents.shape[1:], float(THETA) * rule.finest / 2)
+    drive = Drive(currents.unsqueeze(1), len(currents))
+    spikes, (v_mem, net) = kernels.scan(rule, drive, THETA, (start, torch.zeros_like(start)), Send())
+    return spikes[:, 0], v_mem[0], net[0]
 
 
 def uneven(steps: int, samples: int = 500, seed: int = 0) -> Tensor:

@@ -1,0 +1,115 @@
+"""Which kernel runs: by device and by what is installed, unless the user says otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .eager import State
+from .rule import Drive, Rule, Send
+
+BACKENDS = {"eager": "torch, every device", "numba": "compiled for the CPU", "triton": "compiled for CUDA"}
+VARIABLE = "RESPIKE_KERNELS"
+
+_chosen: str | None = None
+
+
+def use(backend: str | None) -> None:
+    """Take one backend wherever it can run; None: choose again.
+
+    Raises:
+        ValueError: no such backend, or its package is not installed.
+    """
+    global _chosen
+    if backend not in (None, *BACKENDS):
+        raise ValueError(f"unknown kernels {backend!r}; there are {', '.join(BACKENDS)}")
+    if backend is not None and backend not in available():
+        raise ValueError(f"the kernels {backend!r} need the package {backend}: pip install {backend}")
+    _chosen = backend
+
+
+def available() -> list[str]:
+    """The backends whose packages are installed."""
+    return [name for name in BACKENDS if name == "eager" or _installed(name)]
+
+
+@cache
+def _installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def backend_for(device: torch.device) -> str:
+    """The backend that runs on a device.
+
+    Raises:
+        ValueError: the environment variable ``RESPIKE_KERNELS`` names none.
+    """
+    wanted = _chosen or os.environ.get(VARIABLE) or None
+    if wanted is not None and wanted not in BACKENDS:
+        raise ValueError(f"{VARIABLE}={wanted!r}: there are {', '.join(BACKENDS)}")
+    natural = {"cpu": "numba", "cuda": "triton"}.get(device.type, "eager")
+    if wanted not in (None, natural) or not _installed(natural):
+        return "eager"
+    return natural
+
+
+_MODULES = {"eager": "eager", "numba": "cpu", "triton": "gpu"}
+
+
+def _kernels(device: torch.device) -> ModuleType:
+    return import_module(f".{_MODULES[backend_for(device)]}", __package__)  # the compilers load slowly: when needed
+
+
+@torch.no_grad()
+def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) -> tuple[Tensor, State]:
+    """A layer of neurons over all timesteps, without gradient: charge, fire, soft reset.
+
+    Args:
+        rule: Which neuron.
+        drive: What drives it; not changed.
+        threshold: θ, broadcasting over ``(N, ...)``.
+        state: Potential before the first step and, for neurons that can take spikes back, net count; each
+            broadcasting over ``(N, ...)``, not changed.
+        send: The form of what is sent.
+
+    Returns:
+        What is sent, ``(T, N, ...)``, and the state after the last step.
+
+    Raises:
+        ValueError: currents of another number of steps than T or 1, or two of different shapes.
+    """
+    values, extra = drive.values, drive.extra
+    if len(values) not in (1, drive.steps) or (extra is not None and extra.shape != values.shape):
+        shapes = f"{tuple(values.shape)}" + ("" if extra is None else f" and {tuple(extra.shape)}")
+        raise ValueError(f"currents of shape {shapes} do not fit {drive.steps} timesteps")
+    return _kernels(values.device).scan(rule, drive, threshold, state, send)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def pooled_increments(
+    values: Tensor,
+    pool: Callable[[Tensor], Tensor],
+    sums: tuple[Tensor, Tensor] | None = None,
+    geometry: Any = None,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """out_t = pool(x_1 + ... + x_t) − pool(x_1 + ... + x_(t−1)): a max-pool of sums, differenced.
+
+    Args:
+        values: x, ``(T, N, C, H, W)``; sums are taken in float32.
+        pool: The max-pool, ``(N, C, H, W)`` to ``(N, C, H', W')``.
+        sums: Of the steps before, and their pool, as returned before.
+        geometry: ``(kernel, stride, padding, dilation)``, pairs, if it is a plain one, for kernels that do without
+            ``pool``.
+
+    Returns:
+        Increments ``(T, N, C, H', W')`` of the type of ``values``, and the sums.
+    """
+    return _kernels(values.device).pooled_increments(values, pool, sums, geometry)  # type: ignore[no-any-return]

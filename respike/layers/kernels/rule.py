@@ -1,0 +1,70 @@
+"""What a kernel is told: which neuron, what drives it, and in which form its spikes are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A neuron with soft reset.
+
+    Attributes:
+        most: Most spikes a step; None for no limit.
+        signed: Whether spikes can be taken back, never below a net count of zero.
+        levels: Weights 1, 1/2, ... of a spike; with more than one there is one spike a step, of either sign.
+        alpha: The share of the potential that a step leaves over, with leak compensation; None without leak.
+    """
+
+    most: int | None = 1
+    signed: bool = False
+    levels: int = 1
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.signed and self.most is None:
+            raise ValueError("a signed neuron needs a number of spikes that it may send in a step")
+        if self.levels > 1 and not self.signed:
+            raise ValueError("spikes of several weights are of either sign; give signed=True")
+
+    @property
+    def finest(self) -> float:
+        """The smallest weight of a spike."""
+        return 0.5 ** (self.levels - 1)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The current I_t of a layer of neurons, in parts that a kernel adds up on its way.
+
+    Attributes:
+        values: ``(T, N, ...)``, or ``(1, N, ...)`` if it is the same in every step.
+        steps: T.
+        scale: What ``values`` are multiplied by, broadcasting over ``(N, ...)``; None for 1.
+        extra: A second current of the shape of ``values``; None for none.
+        extra_scale: What ``extra`` is multiplied by, likewise.
+        bias: Constant current, added last, broadcasting over ``(N, ...)``; None for none.
+    """
+
+    values: Tensor
+    steps: int
+    scale: Tensor | None = None
+    extra: Tensor | None = None
+    extra_scale: Tensor | None = None
+    bias: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Send:
+    """The form of what is sent: s·``scale`` as ``dtype``.
+
+    Attributes:
+        scale: Broadcasting over ``(N, ...)``, or a number.
+        dtype: float32, bfloat16, or int8 for whole numbers; None for what the currents are computed in.
+    """
+
+    scale: Tensor | float = 1.0
+    dtype: torch.dtype | None = None
