@@ -224,3 +224,21 @@ def curve(timesteps: list[int], taus: tuple[float, ...], output: Path, as_json: 
         rates = {title: {name: rate.tolist() for name, rate in lines.items()} for title, lines in panels.items()}
         click.echo(json.dumps({"current": current.tolist(), "rates": rates}))
     click.echo(f"figure: {output}", err=as_json)
+
+
+@main.command()
+@JSON
+@_guarded
+def info(as_json: bool) -> None:
+    """Say which versions, kernels and number formats run on this machine.
+
+    RESPIKE_KERNELS=eager|numba|triton in the environment chooses other kernels.
+    """
+    from .about import about
+
+    found = about()
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        width = max(map(len, found))
+        click.echo("\n".join(f"{name:{width}}  {value}" for name, value in found.items()))

@@ -30,11 +30,22 @@ def tiny() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Linear(20, 10))
 
 
+def test_info_says_which_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "kernels on cpu" in run("info").output
+    monkeypatch.setenv("RESPIKE_KERNELS", "eager")
+    told = json.loads(run("info", "--json").output)
+    assert told["kernels on cpu"].startswith("eager") and told["torch"] == torch.__version__.partition("+")[0]
+    monkeypatch.setenv("RESPIKE_KERNELS", "fast")
+    result = run("info")
+    assert result.exit_code == 1
+    assert "RESPIKE_KERNELS='fast': there are eager, numba, triton" in result.output
+
+
 def test_help_says_where_to_begin() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert "Start with `respike demo`" in result.output
-    for command in ("demo", "convert", "evaluate", "inspect", "curve"):
+    for command in ("demo", "convert", "evaluate", "inspect", "curve", "info"):
         assert run(command, "--help").exit_code == 0
         assert command in result.output
 

@@ -45,7 +45,9 @@ def test_each_part_imports_only_what_it_may(part: str) -> None:
 def test_all_is_what_is_imported() -> None:
     names = [n for n in vars(respike) if not n.startswith("_")]
     assert set(respike.__all__) == {
-        n for n in names if n not in ("convert", "evaluation", "report", "files", "sources", "cli", "cli_options")
+        n
+        for n in names
+        if n not in ("convert", "evaluation", "report", "files", "sources", "about", "cli", "cli_options")
     }
 
 
@@ -56,10 +58,10 @@ def run(code: str) -> str:
 
 
 def test_importing_needs_no_optional_library() -> None:
-    """Nor does conversion: with all four missing, a network converts and runs."""
+    """Nor does conversion: with all of them missing, a network converts and runs."""
     run(
         "import sys\n"
-        "for name in ('torchvision', 'matplotlib', 'onnx', 'click'):\n"
+        "for name in ('torchvision', 'matplotlib', 'onnx', 'click', 'numba', 'triton'):\n"
         "    sys.modules[name] = None\n"
         "import torch, respike\n"
         "net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))\n"
@@ -72,5 +74,5 @@ def test_importing_needs_no_optional_library() -> None:
 
 def test_importing_loads_no_optional_library() -> None:
     """What makes ``import respike`` quick; how quick, is for a stopwatch and not for a test."""
-    names = "{'torchvision', 'matplotlib', 'onnx', 'click'}"
+    names = "{'torchvision', 'matplotlib', 'onnx', 'click', 'numba', 'triton'}"
     assert run(f"import sys, respike; print(sorted({names} & set(sys.modules)))") == "[]"

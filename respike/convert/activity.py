@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,10 +35,24 @@ class EventCounter:
         """The next events belong to the first timestep again."""
         self._filled = dict.fromkeys(self._filled, 0)
 
+    def another(self) -> EventCounter:
+        """One that has counted nothing yet, for other samples of the same run."""
+        other = copy.copy(self)
+        other.spikes, other.synops = ({k: np.zeros_like(v) for k, v in c.items()} for c in (self.spikes, self.synops))
+        other.begin_batch()
+        return other
+
+    def add(self, other: EventCounter) -> None:
+        """Count as well what another has counted."""
+        for own, more in ((self.spikes, other.spikes), (self.synops, other.synops)):
+            for name, steps in more.items():
+                own[name] += steps
+
     def __call__(self, node: Node, events: Tensor, values: Tensor) -> None:
         start = self._filled[node.name]
         self._filled[node.name] = stop = start + len(events)
-        per_neuron = _over_batch(events.double(), self.work.events[node.name].shape)
+        # Whole numbers, and few samples at a time: float32 is exact.
+        per_neuron = _over_batch(events.float(), self.work.events[node.name].shape).double()
         self.spikes[node.name][start:stop] += per_neuron.sum(1).cpu().numpy()
         synapses = self._synapses[node.name].to(per_neuron.device)
         self.synops[node.name][start:stop] += (per_neuron @ synapses).cpu().numpy()

@@ -1,30 +1,23 @@
 """The one executor: walks a graph, with time where there is time.
 
-A value is a tensor ``(N, ...)`` if it is the same in every step, else ``Timed``: ``(T, N, ...)``, time
-first. Because the graph has no cycles, running node after node over all steps of a block equals running
-step after step; so what is linear sees time folded into its batch axis, and what depends on the constant
-input alone is computed once.
+A value is a tensor ``(N, ...)`` if it is the same in every step, else ``Timed``: ``(T, N, ...)``, time first, in the
+form in which neurons or synapses gave it; what needs the numbers themselves asks for them. Because the graph has no
+cycles, running node after node over all steps of a block equals running step after step; so what is linear sees time
+folded into its batch axis, and what depends on the constant input alone is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from .graph import BATCH, DERIVED, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
-from .rules import LINEAR, RESHAPES, Role
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A value that varies in time, ``(T, N, ...)``."""
-
-    values: Tensor
-
+from .precision import Arithmetic
+from .rules import LINEAR, MOVES, RESHAPES, Role
+from .timed import Pair, Timed, real
 
 Value = Any
 """A tensor, a ``Timed``, a number from shapes, or a list of them (what ``split`` gives)."""
@@ -54,10 +47,21 @@ class Walk:
         graph: With roles set.
         weights: The graph's tensors, by name.
         inputs: One tensor ``(N, ...)`` per input of the graph.
+        late: Names of nodes that are applied to what their arguments decode to, as the head is.
+        paired: Names of sums that are left to the neurons that read them.
+        arithmetic: In what spikes are sent and synapses compute; None: float32.
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Tensor], inputs: list[Tensor]) -> None:
-        self.graph = graph
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, Tensor],
+        inputs: list[Tensor],
+        late: Set[str] = frozenset(),
+        paired: Set[str] = frozenset(),
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        self.graph, self.late, self.paired, self.arithmetic = graph, late, paired, arithmetic
         self.device = inputs[0].device
         self.env: dict[str, Value] = {**weights, **dict(zip(graph.inputs, inputs, strict=True))}
         self._estimates: dict[str, Value] = {}
@@ -78,18 +82,23 @@ class Walk:
         """The value of one node, whose arguments are there."""
         if node.role == Role.SHAPE:
             return self._shape_number(node)
-        fetch = self._decoder(mode) if node.role == Role.HEAD else self._fetch
+        fetch = self._decoder(mode) if self._is_late(node) else self._fetch
         args, kwargs = map_leaves(fetch, list(node.args)), map_leaves(fetch, node.kwargs)
         if "device" in kwargs:
             kwargs["device"] = self.device
         if node.role == Role.SPIKE:
             return mode.spike(node, args[0])
+        if node.name in self.paired and isinstance(args[0], Timed) and isinstance(args[1], Timed):
+            return Pair(args[0], args[1])
         fn = function(node.op)
         if node.role in (Role.MAX, Role.ANALOG):
             return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k, mode), args, kwargs)
         if node.op in FILL_OPS and isinstance(args[0], Timed):
-            args[0] = args[0].values[0]
+            args[0] = args[0].real[0]
         return self._apply(node, fn, args, kwargs, mode)
+
+    def _is_late(self, node: Node) -> bool:
+        return node.role == Role.HEAD or node.name in self.late
 
     def _fetch(self, arg: Any) -> Any:
         return self.env[arg.name] if isinstance(arg, Ref) else arg
@@ -99,7 +108,7 @@ class Walk:
 
     def _decoded(self, ref: Ref, mode: Mode) -> Value:
         node, value = self.graph.node(ref.name), self.env[ref.name]
-        if node is None or node.role == Role.HEAD or not isinstance(value, Timed):
+        if node is None or self._is_late(node) or not isinstance(value, Timed):
             return value
         if ref.name not in self._estimates:  # decoding sums up: once in each block, however many read it
             self._estimates[ref.name] = mode.decode(ref.name, value)
@@ -117,12 +126,18 @@ class Walk:
             if isinstance(source, Timed):  # the first result of an operation that gives several, already taken
                 return source
             return source[index] if isinstance(source, (list, tuple)) else source
-        steps = next((len(a.values) for a in leaves((args, kwargs)) if isinstance(a, Timed)), None)
+        values = list(leaves((args, kwargs)))
+        steps = next((len(a.values) for a in values if isinstance(a, Timed)), None)
         if steps is None:
             return fn(*args, **kwargs)
-        given = zip(leaves((node.args, node.kwargs)), leaves((args, kwargs)), strict=True)
-        together = all(_is_batched(self.graph, a) for a, value in given if isinstance(value, Timed))
-        if together and foldable(node, self.graph):
+        fold, batched = _folding(node, self.graph)
+        together = fold and all(first for first, a in zip(batched, values, strict=True) if isinstance(a, Timed))
+        if together and self.arithmetic is not None and isinstance(args[0], Timed) and not args[0].plain:
+            found = self._in_units(node, fn, args, kwargs)
+            if found is not None:
+                return found
+        args, kwargs = map_leaves(_real, args), map_leaves(_real, kwargs)
+        if together:
             return self._folded(node, fn, args, kwargs, steps)
 
         def at(t: int) -> Callable[[Any], Any]:
@@ -133,10 +148,24 @@ class Walk:
             return [Timed(torch.stack(parts)) for parts in zip(*results, strict=True)]
         return Timed(torch.stack(results))
 
+    def _in_units(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Timed | None:
+        """The value from spikes in whole numbers, if the operation can do with them: as synapses, or moved."""
+        arithmetic, x = self.arithmetic, args[0]
+        assert arithmetic is not None
+        found = arithmetic.synapses(node, x)
+        if found is not None or node.op not in MOVES or x.scale is None or x.offset is not None:
+            return found
+
+        def moved(values: Tensor) -> Tensor:
+            rest = [[-1, *(node.shape or ())[1:]]] if node.op in RESHAPES else args[1:]
+            result: Tensor = fn(values, *rest, **kwargs)
+            return result
+
+        scale = arithmetic.moved(node, x.scale, lambda scale: moved(scale.expand(x.values.shape[1:])[:1])[0])
+        return Timed(moved(x.values.flatten(0, 1)).unflatten(0, x.values.shape[:2]), scale)
+
     def _folded(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], steps: int) -> Value:
-        batched = iter(
-            [_is_batched(self.graph, a) if isinstance(a, Ref) else False for a in leaves((node.args, node.kwargs))]
-        )
+        batched = iter(_folding(node, self.graph)[1])
 
         def fold(a: Any) -> Any:
             has_batch = next(batched)
@@ -157,9 +186,17 @@ class Walk:
         return Timed(result.unflatten(0, (steps, -1)))
 
 
-def _is_batched(graph: Graph, ref: Ref) -> bool:
-    shape = graph.shape(ref.name)
-    return shape is not None and len(shape) > 0 and shape[0] is BATCH
+def _real(value: Any) -> Any:
+    return real(value) if isinstance(value, (Timed, Pair)) else value
+
+
+def _folding(node: Node, graph: Graph) -> tuple[bool, list[bool]]:
+    """Whether it is foldable, and which leaves of its arguments begin with the batch; found out once."""
+    if node.name not in graph.folding:
+        arguments = leaves((node.args, node.kwargs))
+        batched = [isinstance(a, Ref) and (graph.shape(a.name) or [0])[0] is BATCH for a in arguments]
+        graph.folding[node.name] = foldable(node, graph), batched
+    return graph.folding[node.name]
 
 
 def foldable(node: Node, graph: Graph) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import torch
@@ -31,7 +31,7 @@ FILL_OPS: Final = frozenset(
     f"aten.{name}"
     for name in (
         "zeros_like.default ones_like.default full_like.default empty_like.default fill.Scalar "
-        "new_zeros.default new_ones.default new_full.default new_empty.default"
+        "fill.Tensor new_zeros.default new_ones.default new_full.default new_empty.default"
     ).split()
 )
 
@@ -73,7 +73,7 @@ class Node:
         number = self.op.startswith("operator.") and self.op != "operator.getitem"
         return number or self.op in SHAPE_OPS
 
-    @property
+    @cached_property
     def refs(self) -> list[str]:
         """Names of the values this node reads, in order."""
         return [a.name for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
@@ -123,6 +123,11 @@ class Graph:
         if name in self.tensors:
             return tuple(self.tensors[name].shape)
         return self._by_name[name].shape
+
+    @cached_property
+    def folding(self) -> dict[str, tuple[bool, list[bool]]]:
+        """What the executor has found out of each node."""
+        return {}
 
     def flatten(self, args: tuple[Any, ...]) -> list[Tensor]:
         """The input tensors among the arguments, in order; dicts by key.
@@ -271,6 +276,7 @@ def relu(x: Tensor, cap: float | None = None) -> Tensor:
     return torch.clamp(x, min=0, max=cap)
 
 
+@cache
 def function(op: str) -> Callable[..., Any]:
     """The function that an operation's name stands for: ``aten.*`` or ``operator.*``."""
     if op == RELU:

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from .activity import EventCounter
 from .data import BATCH_SIZE, rows, tensors_of
-from .execute import Timed, Walk
+from .execute import Walk
 from .fanout import fan_out
 from .graph import Graph
 from .modes import Analog
@@ -21,6 +21,7 @@ from .options import Options
 from .plan import Plan
 from .rules import Role
 from .schedules import mode_of
+from .timed import Timed
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .execute import Timed, Value, Walk
+from ..layers import kernels
+from ..layers.kernels import Drive, Send
+from .execute import Value, Walk
 from .graph import Graph, Node, function, leaves, map_leaves
 from .neurons import SpikingReLU
-from .rules import Role
+from .precision import Arithmetic
+from .rules import POOLS, Role
+from .timed import Pair, Timed, channels_last, offsets, real
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
 """Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
@@ -53,11 +57,17 @@ class Synchronous:
     Args:
         neurons: By node name.
         recorder: Told of every event.
+        arithmetic: In what spikes are sent; None: float32.
     """
 
-    def __init__(self, neurons: Mapping[str, SpikingReLU], recorder: Recorder | None = None) -> None:
-        self.neurons = neurons
-        self.recorder = recorder
+    def __init__(
+        self,
+        neurons: Mapping[str, SpikingReLU],
+        recorder: Recorder | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        self.neurons, self.recorder, self.arithmetic = neurons, recorder, arithmetic
+        self.only_last = False
         self.steps = 0
         self.elapsed = 0
         self.state: dict[str, Any] = {}
@@ -71,19 +81,22 @@ class Synchronous:
         """Begin what gives the estimates after 1 to ``total`` steps, part by part, about ``length`` steps at once.
 
         Yields:
-            How many estimates each part gives. ``only_last``: the last estimate of the last part is enough.
+            How many estimates each part gives. ``only_last``: the last estimate alone, so 0 or 1.
         """
+        self.only_last = only_last
         for start in range(0, total, length):
             self.begin(min(length, total - start))
-            yield self.steps
+            yield self.steps if not only_last else int(start + length >= total)
 
     def spike(self, node: Node, x: Value) -> Value:
         neuron = self.neurons[node.name]
-        spikes, self.state[node.name] = neuron.run(self._currents(neuron, x), self.state.get(node.name))
-        values = spikes * neuron.threshold
+        send, carried = (Send(neuron.threshold), None) if self.arithmetic is None else self.arithmetic.send(neuron)
+        sent, self.state[node.name] = neuron.run(self._drive(neuron, x), self.state.get(node.name), send)
+        found = Timed(sent, carried)
         if self.recorder is not None:
-            self._tell(node, neuron.events(spikes), values)
-        return Timed(values)
+            spikes = sent / neuron.threshold if carried is None else sent * neuron.options.finest
+            self._tell(node, neuron.events(spikes.round() if neuron.options.finest == 1 else spikes), found)
+        return found
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
         """out_t = F_t − F_{t−1} for F_t = t·f(mean of the first t inputs): the sum over time is T·f(mean).
@@ -93,8 +106,27 @@ class Synchronous:
         timed = [a for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         if not timed:
             return _first(apply(*args, **kwargs))
-        sums = iter([self._sum(f"{node.name}:{i}", a.values) for i, a in enumerate(timed)])
-        clock = self._clock(timed[0].values)
+        found = self._pooled(node, args, kwargs) if node.op in POOLS else self._differenced(node, apply, args, kwargs)
+        if self.recorder is not None and node.role == Role.MAX:
+            self._tell(node, _events(found.real, self.neurons.get(node.refs[0])), found)
+        return found
+
+    def _pooled(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        """A max-pool, in the form in which the spikes come: what a channel's spikes carry is positive."""
+        x: Timed = args[0]
+        if x.offset is not None or (x.scale is not None and any(n != 1 for n in x.scale.shape[1:])):
+            x = real(x)
+        fn = function(node.op)
+        values, self.state[node.name] = kernels.pooled_increments(
+            x.values, lambda v: fn(v, *args[1:], **kwargs), self.state.get(node.name), _geometry(node)
+        )
+        return x.like(values)
+
+    def _differenced(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        args, kwargs = (map_leaves(lambda a: real(a) if isinstance(a, Timed) else a, tree) for tree in (args, kwargs))
+        timed = [a.values for a in leaves((args, kwargs)) if isinstance(a, Timed)]
+        sums = iter([self._sum(f"{node.name}:{i}", values) for i, values in enumerate(timed)])
+        clock = self._clock(timed[0])
         exact = node.role == Role.MAX and len(node.refs) == 1
 
         def mean(a: Any) -> Any:
@@ -109,26 +141,44 @@ class Synchronous:
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
         self.state[node.name] = total[-1].clone()
-        if self.recorder is not None and node.role == Role.MAX:
-            self._tell(node, _events(values, self.neurons.get(node.refs[0])), values)
         return Timed(values)
 
     def decode(self, name: str, x: Value) -> Value:
         """Mean over the steps so far."""
-        total = self._sum(f"{name}:decoded", x.values)
-        return Timed(total / _column(self._clock(total), total))
+        key = f"{name}:decoded"
+        clock = self._clock(x.values)
+        if self.only_last:
+            total, clock = self._total(key, x.values).unsqueeze(0), clock[-1:]
+        else:
+            total = self._sum(key, x.values)
+        return Timed(x.like(total / _column(clock, total)).real)
 
-    def _currents(self, neuron: SpikingReLU, x: Value) -> Tensor:
-        # A constant current gets its bias once, before it is repeated.
-        return x.values + neuron.bias if isinstance(x, Timed) else (x + neuron.bias).expand(self.steps, *x.shape)
+    def _drive(self, neuron: SpikingReLU, x: Value) -> Drive:
+        """What the neurons get in each step."""
+        if isinstance(x, Tensor):
+            return Drive(channels_last(x).unsqueeze(0), self.steps, bias=neuron.bias)
+        bias = neuron.bias if self.arithmetic is None else self.arithmetic.bias(neuron, offsets(x))
+        if isinstance(x, Pair):
+            first, second = x.first, x.second
+            return Drive(first.values, self.steps, first.scale, second.values, second.scale, bias)
+        return Drive(x.values, self.steps, x.scale, bias=bias)
 
-    def _tell(self, node: Node, events: Tensor, values: Tensor) -> None:
+    def _tell(self, node: Node, events: Tensor, sent: Timed) -> None:
         assert self.recorder is not None
-        self.recorder(node, events, values)
+        self.recorder(node, events, sent.real)
+
+    def _total(self, key: str, values: Tensor) -> Tensor:
+        """What ``_sum`` ends with."""
+        total = self.state.get(key)
+        for value in values.unbind(0):
+            total = value.float() if total is None else total + value
+        assert isinstance(total, Tensor)
+        self.state[key] = total
+        return total
 
     def _sum(self, key: str, values: Tensor) -> Tensor:
         # In order of time and from the carry on: equal spikes give bitwise equal sums, in blocks of any size.
-        total = torch.empty_like(values)
+        total = torch.empty_like(values, dtype=torch.float32 if values.dtype.itemsize < 4 else values.dtype)
         before = self.state.get(key)
         for value, out in zip(values.unbind(0), total.unbind(0), strict=True):
             if before is None:
@@ -169,7 +219,7 @@ class Layerwise:
             yield self.steps
 
     def spike(self, node: Node, x: Value) -> Value:
-        current = x.values if isinstance(x, Timed) else x.unsqueeze(0)
+        current = x.unsqueeze(0) if isinstance(x, Tensor) else x.real
         neuron = self.neurons[node.name]
         clock = _column(self.clock.to(current.device), current)
         count = neuron.count(current + neuron.bias, clock)
@@ -187,6 +237,21 @@ class Layerwise:
 
     def decode(self, name: str, x: Value) -> Value:
         return x
+
+
+def _geometry(node: Node) -> Any:
+    """Kernel, stride, padding and dilation of a plain 2d max-pool, else None."""
+    if node.op != "aten.max_pool2d.default":
+        return None
+    given = [node.args[i] if len(node.args) > i else None for i in range(1, 6)]
+    kernel, stride, padding, dilation, ceil = given
+    pairs = [_two(kernel), _two(stride or kernel), _two(padding or 0), _two(dilation or 1)]
+    return None if ceil else tuple(pairs)
+
+
+def _two(value: Any) -> tuple[int, int]:
+    numbers = [value] if isinstance(value, int) else list(value)
+    return (numbers[0], numbers[-1])
 
 
 def _events(values: Tensor, source: SpikingReLU | None) -> Tensor:

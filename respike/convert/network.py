@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,16 +13,22 @@ from torch.utils import _pytree as pytree
 
 from .allocation import Allocation
 from .choice import Choice
-from .execute import Timed, Walk
+from .execute import Walk
 from .fanout import FanOut, fan_out
 from .graph import BATCH, Graph, Ref
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
 from .options import Schedule
+from .parallel import cut, each
 from .plan import Plan
+from .precision import Arithmetic, Precision
 from .schedules import latency, mode_of
 from .summary import describe, table
-from .weights import Weights
+from .timed import Pair, Timed, channels_last
+from .weights import Weights, versions
+
+STEPS = 16
+"""Timesteps for which a piece of a batch is sized."""
 
 
 class SpikingNetwork(nn.Module):
@@ -40,9 +46,12 @@ class SpikingNetwork(nn.Module):
 
     Attributes:
         timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``.
-        memory_budget: Bytes that the values of one block of timesteps may take, about; smaller blocks are
-            slower only when they leave too little work for one step. A pipelined run is one block, whatever it takes:
-            smaller batches take less.
+        precision: In what synapses compute: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
+            ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
+            machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
+            always float32.
+        memory_budget: Bytes that the values of one piece of a batch in one block of timesteps may take, about; as
+            many pieces are under way as torch has threads. A pipelined run is one block, whatever it takes.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
         allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
     """
@@ -66,9 +75,15 @@ class SpikingNetwork(nn.Module):
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
         self.memory_budget = 64 * 2**20
+        self.precision: Precision = "float32"
         self.plan = Plan(self.graph)
+        self._arithmetic: tuple[Any, Arithmetic] | None = None
         self._stream: Synchronous | None = None
-        self._stream_batch = 0
+        self._stream_of: tuple[int, Precision] = 0, self.precision
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: all but a stream under way and what is made when needed."""
+        return {**self.__dict__, "_stream": None, "_arithmetic": None}
 
     @property
     def depth(self) -> int:
@@ -99,8 +114,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: inputs of another number, structure or shape than the ANN's.
         """
-        last = deque(self.blocks(*args, only_last=True), maxlen=1).pop()
-        return self.output_at(last, -1)
+        return self.output_at(self._joined(args, self.timesteps, only_last=True), -1)
 
     def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
         """The decoded estimate after each step.
@@ -121,8 +135,10 @@ class SpikingNetwork(nn.Module):
             ValueError: inputs of another shape than the ANN's, ``timesteps`` below 1, or a stream
                 whose batch size changes or whose schedule is not ``synchronous``.
         """
-        blocks = list(self.blocks(*args, timesteps=timesteps, stream=stream))
-        joined = [_join([b[i] for b in blocks]) for i in range(len(self.graph.outputs))]
+        if stream:
+            joined = _in_time(list(self.blocks(*args, timesteps=timesteps, stream=True)))
+        else:
+            joined = self._joined(args, self.timesteps if timesteps is None else timesteps)
         for i, output in enumerate(self.graph.outputs):
             shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
             if shape and shape[0] is BATCH:
@@ -132,6 +148,42 @@ class SpikingNetwork(nn.Module):
     def reset(self) -> None:
         """Forget the state of ``simulate(..., stream=True)``."""
         self._stream = None
+
+    @torch.no_grad()
+    def _joined(self, args: tuple[Any, ...], timesteps: int, only_last: bool = False) -> list[Any]:
+        """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
+
+        def run(piece: slice) -> list[Any]:
+            return _in_time(list(self.blocks(*cut(args, piece), timesteps=timesteps, only_last=only_last)))
+
+        pieces, workers = self.pieces(args, timesteps)
+        found = list(each(run, pieces, workers))
+        return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
+
+    def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
+        output = self.graph.outputs[i]
+        whole = isinstance(output, Ref) and isinstance(parts[0][i], Tensor) and self.graph.shape(output.name)
+        return torch.cat([part[i] for part in parts], 1) if whole else parts[0][i]
+
+    def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
+        """The pieces of a batch to run by themselves, of ``memory_budget`` each, and how many at once.
+
+        One piece where samples could meet (an operation that may mix along the batch), and on a GPU.
+
+        Raises:
+            ValueError: as for ``simulate``.
+        """
+        if not isinstance(timesteps, int) or timesteps < 1:
+            raise ValueError(f"timesteps must be a whole number, 1 or more, got {timesteps!r}")
+        inputs = self.graph.flatten(args)
+        batch = len(inputs[0]) if inputs[0].dim() else 1
+        apart = self.plan.apart and inputs[0].device.type == "cpu" and all(len(x) == batch for x in inputs)
+        if not apart or batch < 2:
+            return [slice(None)], 1
+        workers = torch.get_num_threads()
+        size = self.plan.piece(batch, min(timesteps, STEPS), self.memory_budget, workers)
+        pieces = [slice(start, start + size) for start in range(0, batch, size)]
+        return pieces, min(workers, len(pieces))
 
     @torch.no_grad()
     def blocks(
@@ -152,40 +204,59 @@ class SpikingNetwork(nn.Module):
             recorder: Told of every layer's events, see ``modes.Recorder``.
 
         Yields:
-            For each output of the graph the estimates ``(steps of the block, N, ...)``.
+            For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
+            last.
         """
         total = self.timesteps if timesteps is None else timesteps
         if not isinstance(total, int) or total < 1:
             raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
-        inputs = self._inputs(args)
-        walk = Walk(self.graph, dict(self.weights.named_buffers()), inputs)
+        inputs, plan = self._inputs(args), self.plan
+        arithmetic = self._ready()
+        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, arithmetic)
         batch = next((len(x) for x in inputs if x.dim()), 1)
-        mode = self._mode(stream, batch, recorder)
-        length = self.plan.block(max(batch, 1), total, self.memory_budget)
-        walk.run(self.plan.static, mode)
-        for estimates in mode.runs(total, length, only_last):
-            walk.run(self.plan.timed, mode, self.plan.last_use)
-            yield [_in_time(value, estimates) for value in walk.outputs(mode)]
+        mode = self._mode(stream, batch, recorder, arithmetic)
+        walk.run(plan.static, mode)
+        for estimates in mode.runs(total, plan.block(max(batch, 1), total, self.memory_budget), only_last):
+            walk.run(plan.body, mode, plan.last_use)
+            if not estimates:  # what the last block decodes is the sum of all
+                for name in plan.estimated:
+                    mode.decode(name, walk.env[name])
+                continue
+            walk.run(plan.late, mode, plan.last_use)
+            yield [_repeated(value, estimates) for value in walk.outputs(mode)]
 
-    def _mode(self, stream: bool, batch: int, recorder: Recorder | None) -> Synchronous | Layerwise:
+    def _ready(self) -> Arithmetic:
+        """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""
+        tensors = dict(self.weights.named_buffers())
+        now = versions(chain(tensors.values(), self.neurons.buffers()))
+        if self._arithmetic is None or self._arithmetic[0] != (self.precision, now):
+            laid_out = {name: channels_last(t) for name, t in tensors.items()}
+            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out)
+        return self._arithmetic[1]
+
+    def _mode(
+        self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
+    ) -> Synchronous | Layerwise:
         neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
         if not stream:
-            return mode_of(self.schedule, self.delay, neurons, recorder)
+            return mode_of(self.schedule, self.delay, neurons, recorder, arithmetic)
         if self.schedule != "synchronous":
             raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
         if self._stream is None:
-            self._stream, self._stream_batch = Synchronous(neurons), batch
-        if self._stream_batch != batch:
+            self._stream, self._stream_of = Synchronous(neurons), (batch, self.precision)
+        if self._stream_of != (batch, self.precision):
+            held, precision = self._stream_of
             raise ValueError(
-                f"the stream holds {self._stream_batch} samples and got {batch}; call reset() between streams"
+                f"the stream holds {held} samples in {precision} and got {batch} in {self.precision}; call reset() "
+                "between streams"
             )
-        self._stream.recorder = recorder
+        self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
         return self._stream
 
     def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
         tensors = self.graph.flatten(args)
         kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
-        return [x.to(kind) if x.is_floating_point() else x for x in tensors]
+        return [channels_last(x.to(kind)) if x.is_floating_point() else x for x in tensors]
 
     def output_at(self, block: list[Any], index: int) -> Any:
         """The network's output, in its own structure, at one step of what ``blocks`` yields."""
@@ -205,13 +276,13 @@ class SpikingNetwork(nn.Module):
         return f"schedule={self.schedule}{delay}, timesteps={self.timesteps}, latency={self.latency}"
 
 
-def _in_time(value: Any, steps: int) -> Any:
-    if isinstance(value, Timed):
-        return value.values
+def _repeated(value: Any, steps: int) -> Any:
+    if isinstance(value, (Timed, Pair)):
+        return value.real
     return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
 
 
-def _join(parts: list[Any]) -> Any:
-    if not isinstance(parts[0], Tensor):
-        return parts[0]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def _in_time(blocks: list[list[Any]]) -> list[Any]:
+    """The blocks of each output as one, laid out as the user knows it."""
+    parts = zip(*blocks, strict=True)
+    return [torch.cat(part).contiguous() if isinstance(part[0], Tensor) else part[0] for part in parts]

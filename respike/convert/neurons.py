@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
+from ..layers.kernels import Drive, Rule, Send
 from .errors import ConversionError
 from .graph import Graph, Node
+from .weights import versions
 
 NeuronName = Literal["iaf", "lif", "signed", "multi_threshold"]
 
@@ -55,6 +57,13 @@ class NeuronOptions:
         return 0.5 ** (self.levels - 1) if self.neuron == "multi_threshold" else 1.0
 
     @property
+    def rule(self) -> Rule:
+        """The neuron, for kernels."""
+        alpha = float(equations.decay(torch.tensor(self.tau_mem))) if self.neuron == "lif" else None
+        levels = self.levels if self.neuron == "multi_threshold" else 1
+        return Rule(self.max_spikes, self.takes_back, levels, alpha)
+
+    @property
     def values_per_step(self) -> int:
         """How many values one step can send."""
         if self.neuron == "multi_threshold":
@@ -86,6 +95,7 @@ class SpikingReLU(nn.Module):
     def __init__(self, node: Node, options: NeuronOptions, axis: int) -> None:
         super().__init__()
         self.options = options
+        self._v_init: tuple[list[tuple[int, int]], Tensor] | None = None
         self.where = node.where
         self.cap: float | None = node.kwargs.get("cap")
         self.axis = axis
@@ -119,26 +129,28 @@ class SpikingReLU(nn.Module):
 
     @property
     def v_init(self) -> Tensor:
-        """V_0 in the units of the current."""
-        return self.threshold * self.start * self.options.finest
+        """V_0 in the units of the current; the same tensor until threshold or start change."""
+        now = versions((self.threshold, self.start))
+        if self._v_init is None or self._v_init[0] != now:
+            self._v_init = now, self.threshold * self.start * self.options.finest
+        return self._v_init[1]
 
-    def run(self, currents: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Spikes ``(T, N, ...)`` in units of θ for currents of that shape, and the state that they leave behind.
+    def run(
+        self, currents: Tensor | Drive, state: tuple[Tensor, ...] | None = None, send: Send | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Spikes ``(T, N, ...)`` in units of θ, or as ``send`` says, and the state that they leave behind.
 
-        The state is the potential ``(N, ...)`` and, for neurons that take spikes back, the net count.
+        Args:
+            currents: ``(T, N, ...)``, to which no bias is added, or the parts of the current.
+            state: As returned: the potential ``(N, ...)`` and, for neurons that take spikes back, the net count;
+                None: before the first step.
+            send: The form of the spikes.
         """
-        kind = self.options
+        drive = currents if isinstance(currents, Drive) else Drive(currents, len(currents))
+        rule = self.options.rule
         if state is None:
-            v_mem = self.v_init.expand(currents.shape[1:])
-            state = (v_mem, torch.zeros_like(v_mem)) if kind.takes_back else (v_mem,)
-        if kind.takes_back:
-            levels = kind.levels if kind.neuron == "multi_threshold" else 1
-            v_mem, net = state
-            spikes, v_mem, net = kernels.signed_scan(currents, v_mem, net, self.threshold, kind.max_spikes, levels)
-            return spikes, (v_mem, net)
-        alpha = None if kind.neuron == "iaf" else self._alpha
-        spikes, v_mem = kernels.soft_reset_scan(currents, state[0], self.threshold, alpha, kind.max_spikes)
-        return spikes, (v_mem,)
+            state = (self.v_init, torch.zeros_like(self.v_init)) if rule.signed else (self.v_init,)
+        return kernels.scan(rule, drive, self.threshold, state, send or Send())
 
     def events(self, spikes: Tensor) -> Tensor:
         """How many spikes these are, each of either sign and any weight being one."""
@@ -146,17 +158,13 @@ class SpikingReLU(nn.Module):
             return (spikes != 0).to(spikes.dtype)
         return spikes.abs() if self.options.takes_back else spikes
 
-    @property
-    def _alpha(self) -> Tensor:
-        return equations.decay(torch.tensor(self.options.tau_mem, device=self.threshold.device))
-
     def count(self, current: Tensor, steps: Tensor) -> Tensor:
         """Net spikes after ``steps`` of a constant current: in closed form for IAF and signed neurons, or simulated."""
         if self.options.neuron in ("iaf", "signed"):
             return equations.iaf_count(current, self.threshold, steps, self.v_init, self.options.max_spikes)
         longest = int(steps.max())
         shape = torch.broadcast_shapes(current.shape, steps.shape)
-        spikes, _ = self.run(current.expand(longest, *shape))
+        spikes, _ = self.run(Drive(current.expand(shape).unsqueeze(0), longest))
         clock = torch.arange(1, longest + 1, device=current.device).reshape(-1, *[1] * len(shape))
         return (spikes * (clock <= steps)).sum(0)
 

@@ -18,6 +18,8 @@ STARTS = (0.2, 0.35, 0.65)
 """V_0 in units of the smallest spike that are tried beside ½."""
 FACTORS = (0.85, 0.93, 1.0, 1.07, 1.15)
 """θ that are tried with each, in units of the best one for ½."""
+EARLY = 0.85
+"""V_0 of neurons whose current is constant, in units of a spike."""
 SWEEPS = 8
 
 
@@ -55,6 +57,20 @@ def choose_start(currents: Tensor, target: Tensor, neuron: SpikingReLU, options:
         neuron.set_threshold(best)
     neuron.start = neuron.spread(starts)
     neuron.bias = neuron.bias + neuron.spread(_rest(starts, neuron.threshold.flatten(), neuron, options))
+
+
+def start_early(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> None:
+    """Set V_0 of neurons whose current is constant near a whole spike.
+
+    For a constant current V_0 and what the bias gives back round the count of T steps as half a spike does. But the
+    spikes come earlier, and the layers behind, which cannot take back what they send, know more when they begin.
+    """
+    del currents, target
+    if options.schedule == "layerwise" or neuron.options.neuron in ("lif", "multi_threshold"):
+        return
+    start = torch.full_like(neuron.start, EARLY)
+    neuron.bias = neuron.bias + neuron.spread(_rest(start.flatten(), neuron.threshold.flatten(), neuron, options))
+    neuron.start = start
 
 
 def _rest(start: Tensor, threshold: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:

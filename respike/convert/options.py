@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from .choice import Preference
 from .errors import ConversionError
 from .neurons import NeuronOptions
+from .precision import PRECISIONS, Precision
 
 Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
@@ -34,6 +35,7 @@ class Options:
     prefer: Preference = "synops"
     delay: int = 1
     budget: float | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         choices = {
@@ -42,6 +44,7 @@ class Options:
             "schedule": get_args(Schedule),
             "correction": ("none", "bias", "ridge"),
             "prefer": get_args(Preference),
+            "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

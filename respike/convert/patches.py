@@ -27,7 +27,7 @@ class Patches:
         self.weight = weight
         self.rank = {**_CONVOLUTIONS, **_TRANSPOSED}.get(node.op, 0)
         self.transposed = node.op in _TRANSPOSED
-        self.groups: int = _argument(node, 6, 1) if self.rank else 1
+        self.groups = layer_groups(node)
         if self.rank:
             # stride, padding, dilation, groups; transposed: stride, padding, output_padding, groups, dilation
             self.stride, self.padding = (self._pair(_argument(node, i, d), d) for i, d in ((3, 1), (4, 0)))
@@ -75,6 +75,12 @@ class Patches:
 def fan_in(node: Node, weight: Tensor) -> int:
     """Weights of one output of such a layer, K."""
     return weight.numel() // weight.shape[0] if node.op not in _TRANSPOSED else weight.numel() // weight.shape[1]
+
+
+def layer_groups(node: Node) -> int:
+    """Groups of channels of such a layer."""
+    groups: int = _argument(node, 6, 1) if node.op != "aten.linear.default" else 1
+    return groups
 
 
 def _argument(node: Node, index: int, default: Any) -> Any:

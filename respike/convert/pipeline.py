@@ -25,6 +25,7 @@ from .neurons import NeuronName
 from .onnx_import import load_onnx
 from .options import Options, Schedule
 from .passes import judge, normalise
+from .precision import Precision
 from .trace import prepare, trace, without_hooks
 
 TOLERANCE = 1e-4
@@ -49,6 +50,7 @@ def from_torch(
     schedule: Schedule = "synchronous",
     delay: int = 1,
     correction: Literal["none", "bias", "ridge"] = "bias",
+    precision: Precision = "float32",
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
@@ -90,6 +92,7 @@ def from_torch(
             integrate-and-fire neurons send is that of ``"layerwise"``; leaky ones lose more the longer they wait.
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
+        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
             all; fewer if memory is short.
@@ -121,6 +124,7 @@ def from_torch(
         prefer=prefer,
         delay=delay,
         budget=budget,
+        precision=precision,
     )
     if timesteps == "auto" and budget is not None:
         raise ConversionError("timesteps='auto' and a budget do not go together: find T first, then allocate for it")
@@ -143,6 +147,7 @@ def from_torch(
     else:
         graph, neurons, allocation = allocate(graph, stream, options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
+    snn.precision = precision
     snn.choice, snn.allocation = choice, allocation
     return snn
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from .execute import Timed, Value
+from ..layers.kernels import Drive
+from .execute import Value
 from .graph import Node
 from .modes import Recorder, Synchronous
 from .neurons import SpikingReLU
+from .precision import Arithmetic
+from .timed import Timed
 
 
 def move_ahead(currents: Tensor, delay: int) -> Tensor:
@@ -51,8 +54,14 @@ class Pipelined(Synchronous):
         recorder: Told of every layer's events, once for each run.
     """
 
-    def __init__(self, neurons: Mapping[str, SpikingReLU], delay: int, recorder: Recorder | None = None) -> None:
-        super().__init__(neurons, recorder)
+    def __init__(
+        self,
+        neurons: Mapping[str, SpikingReLU],
+        delay: int,
+        recorder: Recorder | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        super().__init__(neurons, recorder, arithmetic)
         self.delay = delay
 
     def begin(self, steps: int) -> None:
@@ -69,9 +78,10 @@ class Pipelined(Synchronous):
         """Mean over the whole run."""
         return Timed(super().decode(name, x).values[-1:])
 
-    def _currents(self, neuron: SpikingReLU, x: Value) -> Tensor:
-        currents = super()._currents(neuron, x)
-        return move_ahead(currents, self.delay) if isinstance(x, Timed) else currents
+    def _drive(self, neuron: SpikingReLU, x: Value) -> Drive:
+        if isinstance(x, Tensor):
+            return super()._drive(neuron, x)
+        return Drive(move_ahead(x.real + neuron.bias, self.delay), self.steps)
 
-    def _tell(self, node: Node, events: Tensor, values: Tensor) -> None:
-        super()._tell(node, events.sum(0, keepdim=True), values.mean(0, keepdim=True))
+    def _tell(self, node: Node, events: Tensor, sent: Timed) -> None:
+        super()._tell(node, events.sum(0, keepdim=True), Timed(sent.real.mean(0, keepdim=True)))

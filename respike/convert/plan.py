@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from .graph import Graph, Node
+from .execute import foldable
+from .graph import BATCH, DERIVED, Graph, Node
 from .passes import readouts
 from .rules import Role
 
@@ -15,7 +16,9 @@ class Plan:
 
     Attributes:
         static: Nodes that are the same in every step, computed once for each batch.
-        timed: Nodes that vary in time.
+        body: Nodes that vary in time, up to the last neurons and maxima.
+        late: The linear ones behind those, and the head: applied to the estimate of what they read.
+        timed: Both, in the order in which they run.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -25,7 +28,42 @@ class Plan:
             if node.role == Role.SPIKE or not timed.isdisjoint(node.refs):
                 timed.add(node.name)
         self.static = [n for n in graph.nodes if n.name not in timed]
-        self.timed = [n for n in graph.nodes if n.name in timed]
+        varying = [n for n in graph.nodes if n.name in timed]
+        leads: set[str] = set()  # to neurons or maxima, or is one
+        for node in reversed(varying):
+            if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
+                leads.add(node.name)
+            if node.name in leads:
+                leads.update(node.refs)
+        self.body = [n for n in varying if n.name in leads]
+        self.late = [n for n in varying if n.name not in leads]
+        self.timed = [*self.body, *self.late]
+
+    @cached_property
+    def late_names(self) -> frozenset[str]:
+        """Names of the late nodes."""
+        return frozenset(n.name for n in self.late)
+
+    @cached_property
+    def estimated(self) -> list[str]:
+        """The values whose estimates the late nodes and the outputs read."""
+        body = {n.name for n in self.body}
+        read = [name for n in self.late for name in n.refs] + self.graph.output_names()
+        return [name for name in dict.fromkeys(read) if name in body]
+
+    @cached_property
+    def paired(self) -> frozenset[str]:
+        """Plain sums of two values of one shape, varying in time, that neurons alone read."""
+        body = {n.name for n in self.body}
+        found = set()
+        for node in self.body:
+            users = self.graph.users.get(node.name, [])
+            alone = len(users) == 1 and users[0].role == Role.SPIKE and node.name not in self.graph.output_names()
+            if node.op != "aten.add.Tensor" or not alone or node.kwargs or len(node.refs) != 2:
+                continue
+            if len(node.args) == 2 and all(n in body and self.graph.shape(n) == node.shape for n in node.refs):
+                found.add(node.name)
+        return frozenset(found)
 
     @cached_property
     def last_use(self) -> dict[str, list[str]]:
@@ -76,6 +114,19 @@ class Plan:
         for node in self.graph.nodes:
             depth[node.name] = max((depth.get(name, 0) for name in node.refs), default=0) + (node.name in layers)
         return max(depth.values())
+
+    @cached_property
+    def apart(self) -> bool:
+        """Whether samples never meet: the batch is the first axis of every value, and no operation mixes along it."""
+        nodes = [n for n in self.graph.nodes if n.role not in (Role.SHAPE, Role.CONSTANT)]
+        shapes = [*self.graph.inputs.values(), *(n.shape for n in nodes if n.shape is not None)]
+        first = all(s and s[0] is BATCH and BATCH not in s[1:] and DERIVED not in s for s in shapes)
+        return first and all(n.role in (Role.SPIKE, Role.HEAD) or foldable(n, self.graph) for n in nodes)
+
+    def piece(self, batch: int, timesteps: int, budget: int, workers: int) -> int:
+        """How many samples to take through the network at once, of a batch that several cores work on."""
+        room = budget // (4 * timesteps * self.peak)
+        return max(1, min(room, -(-batch // workers)))
 
     def block(self, batch: int, timesteps: int, budget: int) -> int:
         """How many of the timesteps to run at once so that a batch takes about ``budget`` bytes."""

@@ -19,13 +19,15 @@ import torch
 from torch import Tensor
 
 from .graph import Graph, Node, Ref, function
+from .passes import readouts
 from .patches import OPS, Patches, fan_in
+from .rules import Role
 
-POSITIONS = 16384
+POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
 STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """λ in units of the inputs' mean square."""
-EVENNESS = 1.0
+EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""
 LARGEST = 8192
 """Most weights per output: above, the Gram matrix takes too much memory, and the layer is left as it is."""
@@ -36,19 +38,55 @@ HELD_BACK = 4
 _SUMS = ("aten.add.Tensor",)
 
 
-def menders(graph: Graph, current: str) -> list[Node]:
-    """The layers whose weights can mend a current: each is a summand of it, or it, and nobody else reads them."""
-    node = graph.node(current)
-    if node is None or not _read_once(node, graph):
-        return []
-    if _repairs(node, graph):
-        return [node]
-    summands = [a.name for a in node.args if isinstance(a, Ref)] if node.op in _SUMS else []
-    return [found for name in summands for found in menders(graph, name)]
+class End(NamedTuple):
+    """A current that layers give together, and at which they can be mended.
+
+    Attributes:
+        rectified: Whether neurons alone read it; else it is to be right as it is.
+        layers: Its summands, or itself; nobody else reads them.
+    """
+
+    rectified: bool
+    layers: list[Node]
 
 
-def _read_once(node: Node, graph: Graph) -> bool:
-    return len(graph.users.get(node.name, [])) + graph.output_names().count(node.name) == 1
+def ends(graph: Graph) -> dict[str, End]:
+    """Where each layer with weights of its own can be mended, by the name of the current.
+
+    That is behind the last sum that its output goes into alone: at neurons, at a readout, or where a linear stream is
+    read by several, as between residual blocks that end without a ReLU.
+    """
+    outputs = {*graph.output_names(), *readouts(graph)}
+    found: dict[str, End] = {}
+    for layer in graph.nodes:
+        if not _repairs(layer, graph):
+            continue
+        end = layer
+        while end.name not in outputs:
+            users = graph.users.get(end.name, [])
+            if len(users) != 1 or users[0].op not in _SUMS:
+                break
+            end = users[0]
+        users = graph.users.get(end.name, [])
+        rectified = end.name not in outputs and len(users) == 1 and users[0].role == Role.SPIKE
+        if rectified or end.name in outputs or _own_bias(layer, graph) is not None:
+            found.setdefault(end.name, End(rectified, [])).layers.append(layer)
+    return found
+
+
+def _own_bias(layer: Node, graph: Graph) -> str | None:
+    """The name of a layer's bias, if it is nobody else's."""
+    bias = layer.args[2] if len(layer.args) > 2 else None
+    alone = isinstance(bias, Ref) and bias.name in graph.tensors and len(graph.users[bias.name]) == 1
+    return bias.name if alone and isinstance(bias, Ref) else None
+
+
+def mend(layer: Node, graph: Graph, weight: Tensor, bias: Tensor | None) -> None:
+    """Add to a layer's weights, and to its bias."""
+    name, own = layer.args[1].name, _own_bias(layer, graph)
+    graph.tensors[name] = graph.tensors[name] + weight
+    if bias is not None and own is not None:
+        graph.tensors[own] = graph.tensors[own] + bias
 
 
 def _repairs(node: Node, graph: Graph) -> bool:
@@ -228,8 +266,8 @@ class Problem:
         return self._gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
 
 
-def response(node: Node, x: Tensor, change: Tensor) -> Tensor:
-    """What a change of weight adds to the layer's output ``(T, N, ...)``."""
+def response(node: Node, x: Tensor, change: Tensor, bias: Tensor | None) -> Tensor:
+    """What a change of weight and bias adds to the layer's output ``(T, N, ...)``."""
     flat = x.flatten(0, 1)
-    added: Tensor = function(node.op)(flat, change.to(x), None, *node.args[3:], **node.kwargs)
+    added: Tensor = function(node.op)(flat, change.to(x), bias, *node.args[3:], **node.kwargs)
     return added.reshape(*x.shape[:2], *added.shape[1:])

@@ -86,6 +86,19 @@ LINEAR: dict[str, Rule] = {
 RESHAPES = frozenset({"aten.reshape.default", "aten.expand.default"})
 """Operations whose second argument is the shape of the result, possibly with the batch size in it."""
 
+MOVES = frozenset(
+    _table(
+        Rule(),
+        "reshape expand permute transpose.int squeeze squeeze.dim squeeze.dims unsqueeze flatten.using_ints "
+        "unflatten.int select.int slice.Tensor narrow movedim.int movedim.intlist pixel_shuffle pixel_unshuffle "
+        "channel_shuffle",
+    )
+)
+"""Operations that give the values of their first argument in other places, and nothing else."""
+
+POOLS = frozenset({"aten.max_pool1d.default", "aten.max_pool2d.default", "aten.max_pool3d.default"})
+"""Maxima of each channel by itself."""
+
 MAXIMA = frozenset(
     _table(
         Rule(),

@@ -9,15 +9,22 @@ from .neurons import SpikingReLU
 from .options import Schedule
 from .pipelined import Pipelined
 from .plan import Plan
+from .precision import Arithmetic
 
 
 def mode_of(
-    schedule: Schedule, delay: int, neurons: Mapping[str, SpikingReLU], recorder: Recorder | None = None
+    schedule: Schedule,
+    delay: int,
+    neurons: Mapping[str, SpikingReLU],
+    recorder: Recorder | None = None,
+    arithmetic: Arithmetic | None = None,
 ) -> Synchronous | Layerwise:
     """The mode that runs a network with this schedule; ``delay`` counts with ``"pipelined"`` alone."""
     if schedule == "layerwise":
         return Layerwise(neurons, recorder)
-    return Synchronous(neurons, recorder) if schedule == "synchronous" else Pipelined(neurons, delay, recorder)
+    if schedule == "synchronous":
+        return Synchronous(neurons, recorder, arithmetic)
+    return Pipelined(neurons, delay, recorder, arithmetic)
 
 
 def latency(schedule: Schedule, delay: int, plan: Plan, timesteps: int) -> int:

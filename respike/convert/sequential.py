@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 
 from .data import tensors_of
-from .execute import Timed, Walk
+from .execute import Walk
 from .graph import Graph, Node
 from .modes import Analog, Layerwise, Synchronous
 from .neurons import SpikingReLU, channel_axis
-from .offsets import choose_start, sweep_bias
+from .offsets import choose_start, start_early, sweep_bias
 from .options import Options
 from .passes import readouts
 from .plan import Plan
-from .ridge import HELD_BACK, POSITIONS, System, menders, response
+from .ridge import HELD_BACK, POSITIONS, System, ends, mend, response
 from .rules import Role
 from .schedules import mode_of
 from .statistics import per_channel
 from .thresholds import best_threshold, require_finite, set_thresholds
+from .timed import Timed
 
 SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about."""
@@ -42,10 +43,9 @@ class Sequential:
         self.graph, self.plan, self.neurons = graph, plan, neurons
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
-        ends = [n.refs[0] for n in graph.nodes if n.role == Role.SPIKE] + readouts(graph)
         # The layers that can mend each current, and what the SNN feeds them until that current is there.
-        self.menders = {name: menders(graph, name) for name in ends} if options.correction == "ridge" else {}
-        self.mending = {layer.name for layers in self.menders.values() for layer in layers}
+        self.ends = ends(graph) if options.correction == "ridge" else {}
+        self.mending = {layer.name for end in self.ends.values() for layer in end.layers}
         self.fed: dict[str, list[Any]] = {}
 
     @torch.no_grad()
@@ -59,8 +59,7 @@ class Sequential:
                 continue
             if node.role == Role.SPIKE:
                 done += 1
-                if self.options.correction == "ridge":
-                    self._repair(node.refs[0], pairs, self.neurons[node.name])
+                self._repair(node.refs[0], pairs, self.neurons[node.name])
                 self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
                 if self.progress is not None:
                     self.progress(f"calibrating layer {done} of {total}")
@@ -69,33 +68,34 @@ class Sequential:
             for ann, snn, mode in pairs:
                 ann.run([node], Analog(), self.plan.last_use_of_all)
                 snn.run([node], mode, self.plan.last_use_of_all)
+            if node.name in self.ends and not self.ends[node.name].rectified:
+                self._repair(node.name, pairs, None)
         if self.options.correction == "none":
             return {}
-        if self.options.correction == "ridge":
-            for name in readouts(self.graph):
-                self._repair(name, pairs, None)
         return {name: self._missing(name, pairs) for name in readouts(self.graph)}
 
     def _repair(self, current: str, pairs: list[tuple[Walk, Walk, Any]], neuron: SpikingReLU | None) -> None:
         """Mend a current by the weights of the layers that give it, in the graph and in what is under way."""
+        if current not in self.ends:
+            return
         end = self.graph.node(current)
         assert end is not None
         axis = channel_axis(end, self.graph)
         total = sum(a.env[current].numel() // a.env[current].shape[axis] for a, _, _ in pairs)
-        for layer in self.menders.get(current, ()):
+        for layer in self.ends[current].layers:
             fed = self.fed.pop(layer.name)
             if not all(isinstance(x, Timed) for x in fed):
                 continue  # what feeds it is exact
-            name = layer.args[1].name
-            weight = self.graph.tensors[name]
+            weight = self.graph.tensors[layer.args[1].name]
             system = System(layer, weight, axis, min(1.0, POSITIONS / total), self.generator)
             for x, (a, s, _) in zip(fed, pairs, strict=True):
                 system.add(x.values, a.env[current], s.env[current].values)
-            # The bias is chosen anew afterwards, on the currents that the new weights give.
-            change, _ = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
-            self.graph.tensors[name] = weight + change
+            change, bias = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+            # That of neurons and readouts is chosen anew afterwards, on the currents that the new weights give.
+            constant = None if neuron is not None or current in readouts(self.graph) else bias
+            mend(layer, self.graph, change, constant)
             for x, (_, s, _) in zip(fed, pairs, strict=True):
-                s.env[current] = Timed(s.env[current].values + response(layer, x.values, change))
+                s.env[current] = Timed(s.env[current].values + response(layer, x.values, change, constant))
 
     def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
         node = self.graph.node(name)
@@ -121,8 +121,7 @@ class Sequential:
             currents, target, held = self._sample(values, neuron)
             set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
             if self.options.correction != "none":
-                if len(currents) > 1:  # else only V_0 + T·b counts, and half a spike is right
-                    choose_start(currents, target, neuron, self.options)
+                (choose_start if len(currents) > 1 else start_early)(currents, target, neuron, self.options)
                 sweep_bias(currents, target, held, neuron, self.options)
 
     def _offset(self, values: list[tuple[Tensor, Any]], axis: int) -> Tensor:

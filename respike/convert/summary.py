@@ -22,6 +22,7 @@ def describe(snn: SpikingNetwork) -> dict[str, Any]:
         "schedule": snn.schedule,
         "delay": snn.delay if snn.schedule == "pipelined" else None,
         "timesteps": snn.timesteps,
+        "precision": snn.precision,
         "latency": snn.latency,
         "choice": None if snn.choice is None else snn.choice.as_dict(),
         "allocation": None if snn.allocation is None else snn.allocation.as_dict(),

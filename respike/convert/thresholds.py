@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..layers.kernels import Drive
 from .errors import ConversionError, ConversionWarning
 from .neurons import SpikingReLU
 from .options import Options
@@ -94,5 +95,5 @@ def decoded(currents: Tensor, theta: Tensor, start: Tensor, neuron: SpikingReLU,
         return count * theta / options.timesteps
     if options.schedule == "pipelined" and len(currents) > 1:
         currents = move_ahead(currents, options.delay)
-    spikes, _ = trial.run(currents.expand(options.timesteps, *currents.shape[1:]))
+    spikes, _ = trial.run(Drive(currents, options.timesteps))
     return spikes.sum(0) * theta / options.timesteps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -18,3 +18,8 @@ class Weights(nn.Module):
     def extra_repr(self) -> str:
         tensors = dict(self.named_buffers())
         return f"{sum(t.numel() for t in tensors.values()):,} numbers in {len(tensors)} tensors"
+
+
+def versions(tensors: Iterable[Tensor]) -> list[tuple[int, int]]:
+    """Which tensors these are, and how often each was changed in place, as far as that is counted."""
+    return [(id(t), 0 if t.is_inference() else t._version) for t in tensors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from ..convert.activity import EventCounter
 from ..convert.halves import decision
 from ..convert.network import SpikingNetwork
+from ..convert.parallel import cut, each
 from ..convert.trace import prepare
 from .activity import ActivityCounter
 from .result import Evaluation
@@ -71,15 +74,13 @@ def evaluate(
             expected = None if reference is None else reference(*copies)
             if expected is not None:
                 ann_sum += float(score(expected, target).sum())
-            counter.begin_batch()
-            step = 0
-            for block in snn.blocks(*args, timesteps=total, recorder=counter):
-                for t in range(_length(block)):
-                    output = snn.output_at(block, t)
-                    sums[step] += float(score(output, target).sum())
-                    if expected is not None and metric is None:
-                        agreed[step] += float((_decision(output) == _decision(expected)).double().mean()) * n
-                    step += 1
+            judge = partial(_judged, snn, (args, target, expected), total, counter, score, metric is None)
+            pieces, workers = snn.pieces(args, total)
+            answers = [x for x in pytree.tree_leaves((target, expected)) if isinstance(x, Tensor) and x.dim()]
+            apart = all(len(x) == n for x in answers)
+            for right, same, counted in each(judge, pieces if apart else [slice(None)], workers):
+                sums, agreed = sums + right, agreed + same
+                counter.add(counted)
             seen += n
             bar.advance(task, n)
     if not seen:
@@ -102,6 +103,30 @@ def evaluate(
         layers=layers,
         metric="accuracy" if metric is None else getattr(metric, "__name__", "metric"),
     )
+
+
+def _judged(
+    snn: SpikingNetwork,
+    batch: Any,
+    total: int,
+    counter: EventCounter,
+    score: Callable[[Any, Any], Tensor],
+    classifies: bool,
+    piece: slice,
+) -> tuple[Any, Any, EventCounter]:
+    """A piece of a batch: at each step the sum of scores and how often it decided as the ANN; and what it did."""
+    args, target, expected = cut(batch, piece)
+    counter = counter.another()
+    n = len(pytree.tree_leaves(args)[0])
+    sums, agreed, step = np.zeros(total), np.zeros(total), 0
+    for block in snn.blocks(*args, timesteps=total, recorder=counter):
+        for t in range(_length(block)):
+            output = snn.output_at(block, t)
+            sums[step] += float(score(output, target).sum())
+            if expected is not None and classifies:
+                agreed[step] += float((_decision(output) == _decision(expected)).double().mean()) * n
+            step += 1
+    return sums, agreed, counter
 
 
 def _decision(output: Any) -> Tensor:

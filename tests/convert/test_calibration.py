@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import respike
+from respike.convert.graph import Node
+from respike.convert.neurons import NeuronOptions, SpikingReLU
+from respike.convert.offsets import EARLY, start_early
+from respike.convert.options import Options
 from respike.convert.statistics import BINS, Maximum, Percentile
+from respike.layers.kernels import Drive
 
 
 def two_layers(features: int = 6) -> nn.Sequential:
@@ -140,6 +146,7 @@ def test_no_other_images_than_those_given_are_looked_at(monkeypatch: pytest.Monk
     model, images = respike.models.load("mnist_cnn"), respike.models.datasets.calibration()[:64]
     for name in ("load", "calibration"):
         monkeypatch.setattr(respike.models.datasets, name, touched)
+    monkeypatch.setenv("RESPIKE_KERNELS", "eager")  # compiled ones are read from disk
     monkeypatch.setattr("builtins.open", touched)
     respike.from_torch(model, images, 2, correction="ridge")
 
@@ -231,3 +238,17 @@ def test_the_seed_decides() -> None:
     first, again, other = (respike.from_torch(model, x, 4, samples=32, seed=s) for s in (0, 0, 1))
     assert torch.equal(theta(first), theta(again))
     assert not torch.equal(theta(first), theta(other))
+
+
+def test_neurons_with_a_constant_current_start_early_and_send_as_many() -> None:
+    """V_0 = 0.85·θ, given back by the bias: the rounded count of T steps, and none later than before."""
+    steps, current = 8, torch.linspace(-0.5, 1.5, 401).unsqueeze(1)
+    half = SpikingReLU(Node("", "", (), shape=(None, 1)), NeuronOptions(), 1)
+    half.set_threshold(torch.tensor([1.0]))
+    early = copy.deepcopy(half)
+    start_early(current, current, early, Options(timesteps=steps))
+    assert float(early.start) == pytest.approx(EARLY)
+    sent = [n.run(Drive(current.unsqueeze(0), steps, bias=n.bias))[0].cumsum(0) for n in (half, early)]
+    assert torch.equal(sent[0][-1][1::2], sent[1][-1][1::2])  # every second is no tie
+    assert (sent[1] >= sent[0]).all()
+    assert sent[1][0].sum() > 1.2 * sent[0][0].sum()

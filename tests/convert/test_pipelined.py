@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from zoo import Net
 
 import respike
-from respike.convert.execute import Timed, Walk
+from respike.convert.execute import Walk
 from respike.convert.graph import Node
 from respike.convert.pipelined import Pipelined, move_ahead
+from respike.convert.timed import Timed
 
 
 def pooled() -> tuple[nn.Module, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import respike
-from respike.convert import normal_form
+from respike.convert import normal_form, sequential
 from respike.convert import ridge as repair
 from respike.convert.graph import Graph, Node
 
@@ -53,7 +53,7 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
     assert change.shape == weight.shape
     # The weakest λ leaves a thousandth of the way to go.
     torch.testing.assert_close(weight + change, weight / 0.8, atol=2e-3, rtol=0.05)
-    added = repair.response(node, arrives.expand(3, *arrives.shape), change)
+    added = repair.response(node, arrives.expand(3, *arrives.shape), change, None)
     with torch.no_grad():
         twin = type(module).forward
         module.weight += change
@@ -101,3 +101,39 @@ def test_a_shared_weight_is_left_alone() -> None:
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     tensors = [t for t in snn.weights.buffers() if t.shape == (5, 5)]
     assert any(torch.equal(t, shared.weight) for t in tensors)
+
+
+class LinearStream(nn.Module):
+    """Two residual blocks whose sums no ReLU follows, as in MobileNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.into, self.out = nn.Linear(8, 12), nn.Linear(12, 5)
+        self.up, self.down = (nn.ModuleList(nn.Linear(*sizes) for _ in range(2)) for sizes in ((12, 40), (40, 12)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.into(x).relu()
+        for up, down in zip(self.up, self.down, strict=True):
+            x = x + down(up(x).relu())
+        return self.out(x)
+
+
+def test_a_linear_stream_is_mended_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = LinearStream().eval(), torch.randn(512, 8)
+    found = [(end.rectified, [n.path for n in end.layers]) for end in repair.ends(normal_form(model, (x,))).values()]
+    assert (False, ["down.0"]) in found  # read by the next block and by the next sum
+    assert (True, ["up.0"]) in found and (True, ["up.1"]) in found
+
+    def error() -> float:
+        snn = respike.from_torch(model, x, 4, correction="ridge")
+        with torch.no_grad():
+            return float((snn(x) - model(x)).square().mean())
+
+    mended = error()
+
+    def others(graph: Graph) -> dict[str, repair.End]:
+        return {name: end for name, end in repair.ends(graph).items() if end.layers[0].path != "down.0"}
+
+    monkeypatch.setattr(sequential, "ends", others)
+    assert mended < error()

@@ -1,0 +1,40 @@
+"""Work on several parts of a batch at once, one core each.
+
+Samples do not meet on their way through a network, so each thread takes some of them through all layers and all
+timesteps, and what it works on stays in its own core's cache. Splitting each operation over all cores instead would
+send everything through memory, once for each operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="respike")
+    before = torch.get_num_threads()
+    # Torch keeps the number of threads for each thread that asks, so the caller's own stays.
+    list(pool.map(lambda _: torch.set_num_threads(1), range(8 * workers)))
+    torch.set_num_threads(before)
+    return pool
+
+
+def cut(tree: Any, piece: slice) -> Any:
+    """The same tree with a piece of every tensor that has a batch axis."""
+    return pytree.tree_map(lambda x: x[piece] if isinstance(x, Tensor) and x.dim() else x, tree)
+
+
+def each(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """``work`` of each item, in their order."""
+    return map(work, items) if workers < 2 else _pool(workers).map(torch.no_grad()(work), items)

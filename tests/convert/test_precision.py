@@ -1,0 +1,181 @@
+"""Other number formats than float32: what they round, and what they must not."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import respike
+from respike.convert import integers
+from respike.convert.graph import Node
+from respike.convert.precision import PRECISIONS, Arithmetic, carried
+from respike.convert.timed import Timed
+
+CONVOLUTIONS: dict[str, tuple[nn.Module, list[Any]]] = {
+    "plain": (nn.Conv2d(6, 4, 3, padding=1, bias=False), [[1, 1], [1, 1], [1, 1], 1]),
+    "strided": (nn.Conv2d(6, 4, 3, 2, (1, 0), bias=False), [[2, 2], [1, 0], [1, 1], 1]),
+    "dilated": (nn.Conv2d(6, 4, 3, dilation=2, bias=False), [[1, 1], [0, 0], [2, 2], 1]),
+    "grouped": (nn.Conv2d(6, 4, 1, groups=2, bias=False), [[1, 1], [0, 0], [1, 1], 2]),
+    "depthwise": (nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False), [[1, 1], [1, 1], [1, 1], 6]),
+}
+
+
+def node_of(rest: list[Any], shape: tuple[int | None, ...] = (None, 4, 1, 1)) -> Node:
+    return Node("layer", "aten.conv2d.default", (None, None, None, *rest), shape=shape)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@torch.no_grad()
+def test_eight_bits_add_up_whole_numbers_exactly(name: str) -> None:
+    """Against the same sums in 64-bit whole numbers, for spikes of either sign."""
+    torch.manual_seed(0)
+    module, rest = CONVOLUTIONS[name]
+    synapses = integers.WholeSynapses(node_of(rest), module.weight.detach())
+    assert synapses.weight.abs().amax((1, 2, 3)).tolist() == [127] * len(module.weight)
+    back = synapses.weight * synapses.step.reshape(-1, 1, 1, 1)
+    assert (back - module.weight).abs().max() <= 0.5001 * synapses.step.max()
+    spikes = torch.randint(-8, 9, (3, 2, 6, 9, 8), dtype=torch.int8)
+    wanted = F.conv2d(spikes.flatten(0, 1).double(), synapses.weight.double(), None, *rest).long()
+    assert torch.equal(synapses(spikes).flatten(0, 1).long(), wanted)
+    assert torch.equal(synapses._plain(spikes.flatten(0, 1)).long(), wanted)
+
+
+@torch.no_grad()
+def test_what_a_spike_carries_is_in_the_weights() -> None:
+    for name, (module, rest) in CONVOLUTIONS.items():
+        theta, spikes = torch.rand(6, 1, 1) + 0.5, (torch.rand(2, 6, 9, 8) < 0.5).float()
+        weight = carried(node_of(rest), module.weight, theta)
+        assert weight is not None
+        torch.testing.assert_close(F.conv2d(spikes, weight, None, *rest), module(spikes * theta), msg=name)
+    assert carried(node_of(CONVOLUTIONS["plain"][1]), module.weight, torch.rand(6, 9, 8)) is None  # not one a channel
+
+
+@torch.no_grad()
+def test_bfloat16_rounds_weights_and_sums_to_eight_bits() -> None:
+    torch.manual_seed(0)
+    weight, theta = torch.randn(5, 30), torch.rand(30) + 0.5
+    node = Node("layer", "aten.linear.default", (None, respike.convert.graph.Ref("w"), None), shape=(None, 5))
+    spikes = (torch.rand(4, 3, 30) < 0.4).bfloat16()
+    found = Arithmetic("bfloat16", {"w": weight}).synapses(node, Timed(spikes, theta))
+    assert found is not None
+    exact = spikes.double() @ (weight * theta).double().T
+    rounded = spikes.double() @ (weight * theta).bfloat16().double().T
+    assert (found.real - rounded).abs().max() <= 2**-8 * rounded.abs().max()
+    assert (found.real - exact).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("options", [{}, {"neuron": "signed"}, {"max_spikes": 3}, {"neuron": "multi_threshold"}])
+def test_networks_decide_alike(options: dict[str, Any]) -> None:
+    model, images = respike.models.load("mnist_cnn"), respike.models.datasets.load("mnist").tensors[0][:100]
+    snn = respike.from_torch(model, respike.models.datasets.calibration()[:64], 4, **options)
+    with torch.no_grad():
+        wanted = model(images).argmax(1)
+    outputs: dict[str, Tensor] = {}
+    for precision in PRECISIONS:
+        snn.precision = precision
+        events: list[Tensor] = []
+        blocks = snn.blocks(images, only_last=True, recorder=lambda node, found, sent, to=events: to.append(found))
+        outputs[precision] = next(blocks)[0][-1]
+        next(blocks, None)
+        assert all(torch.equal(e, e.round()) for e in events)
+        torch.testing.assert_close(outputs[precision], snn(images), rtol=1e-4, atol=1e-4)
+        assert (outputs[precision].argmax(1) == wanted).double().mean() >= 0.97
+    for rounded in PRECISIONS[1:]:
+        assert not torch.equal(outputs[rounded], outputs["float32"])
+        assert (outputs[rounded].argmax(1) == outputs["float32"].argmax(1)).double().mean() >= 0.98
+
+
+def test_changed_neurons_and_weights_are_noticed() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    snn = respike.from_torch(model, x, 4, precision="int8")
+    before = snn(x)
+    for change in (*(n.threshold for n in snn.neurons.values()), next(iter(snn.weights.buffers()))):
+        change.mul_(1.5)
+        after = snn(x)
+        assert not torch.equal(after, before)
+        before = after
+
+
+def test_copies_do_the_same() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    snn = respike.from_torch(model, x, 4, precision="bfloat16")
+    found = snn(x)
+    snn.simulate(x, stream=True)
+    assert torch.equal(copy.deepcopy(snn)(x), found)
+    assert torch.equal(pickle.loads(pickle.dumps(snn))(x), found)
+
+
+def test_a_stream_keeps_its_precision() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    snn = respike.from_torch(model, x, 6, precision="int8")
+    whole = snn.simulate(x)
+    parts = [snn.simulate(x, timesteps=t, stream=True) for t in (2, 4)]
+    torch.testing.assert_close(torch.cat(parts, 1), whole)
+    snn.precision = "float32"
+    with pytest.raises(ValueError, match=r"holds 8 samples in int8 and got 8 in float32; call reset\(\)"):
+        snn.simulate(x, stream=True)
+
+
+def test_inference_mode_is_no_obstacle() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    wanted = respike.from_torch(model, x, 4)(x)
+    with torch.inference_mode():
+        assert torch.equal(respike.from_torch(model, x, 4)(x), wanted)
+
+
+def test_wrong_precisions_are_named() -> None:
+    model, x = small_cnn(), torch.rand(8, 1, 12, 12)
+    with pytest.raises(respike.ConversionError, match="precision must be one of float32, bfloat16, int8; got 'int4'"):
+        respike.from_torch(model, x, 4, precision="int4")
+    snn = respike.from_torch(model, x, 4, max_spikes=200, precision="int8")
+    with pytest.raises(ValueError, match=r"sends up to 200 smallest spikes .* more than int8 holds exactly"):
+        snn(x)
+
+
+def small_cnn() -> nn.Sequential:
+    torch.manual_seed(0)
+    body = [nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*body, nn.Linear(72, 10), nn.ReLU(), nn.Linear(10, 4))
+
+
+class Meets(nn.Module):
+    """Samples see each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(F.relu(x)).flip(0)
+
+
+def test_pieces_of_a_batch_give_what_the_whole_gives() -> None:
+    model, x = small_cnn(), torch.rand(9, 1, 12, 12)
+    snn = respike.from_torch(model, x, 6).double()
+    whole, steps = snn(x.double()), snn.simulate(x.double())
+    snn.memory_budget = 1
+    pieces, _ = snn.pieces((x,), 6)
+    assert len(pieces) == 9
+    torch.testing.assert_close(snn(x.double()), whole, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(snn.simulate(x.double()), steps, rtol=1e-12, atol=1e-12)
+    labels = torch.arange(9) % 4
+    small = respike.evaluate(snn, (x, labels), ann=model)
+    snn.memory_budget = 2**30
+    large = respike.evaluate(snn, (x, labels), ann=model)
+    for name in ("accuracy", "agreement", "spikes", "synops"):
+        assert (getattr(small, name) == getattr(large, name)).all(), name
+
+
+def test_samples_that_meet_stay_together() -> None:
+    model, x = Meets().eval(), torch.randn(6, 5)
+    snn = respike.from_torch(model, x, 400, threshold="max", correction="none")
+    snn.memory_budget = 1
+    assert snn.pieces((x,), 400)[0] == [slice(None)]
+    with torch.no_grad():
+        torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
