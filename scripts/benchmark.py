@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py accuracy mnist_cnn
     python scripts/benchmark.py accuracy fashion_resnet --data-dir data -T 2,4,8,16 --csv losses.csv
+    python scripts/benchmark.py speed    (see speed.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -15,14 +16,14 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import peers
+import speed
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -116,6 +117,7 @@ def main() -> None:
     cost.add_argument("names", nargs="*", default=["fashion_resnet"], help="reference networks")
     cost.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
     cost.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
+    speed.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -126,6 +128,13 @@ def main() -> None:
     found, missing = peers.installed()
     if args.peers and missing:
         print(f"not compared, as not installed: {', '.join(missing)}; pip install -e '.[peers]' brings them")
+    if args.command == "speed":
+        measured: list[speed.Row] = []
+        for some in speed.run(args, partial(judged, args)):
+            measured += some
+            if args.csv:
+                write(measured, args.csv, speed.Row._fields)
+        return
     rows: list[Row] = []
     for name in args.names:
         try:
@@ -143,27 +152,26 @@ def cost_of(name: str, args: argparse.Namespace) -> None:
     for correction, t in product(CORRECTIONS, [int(t) for t in args.timesteps.split(",")]):
         ratios = []
         for _ in range(3):
-            passes = [_seconds(lambda: [ann(batch) for batch in calibration.split(64)]) for _ in range(5)]
+            passes = [speed.seconds(lambda: [ann(batch) for batch in calibration.split(64)]) for _ in range(5)]
             options: dict[str, Any] = {"correction": correction}
             run = partial(respike.from_torch, ann, calibration, t, **options)
-            ratios.append(_seconds(run) / statistics.median(passes))
+            ratios.append(speed.seconds(run) / statistics.median(passes))
         spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
         table.add_row(correction, str(t), spread)
     Console(width=120).print(table)
 
 
-@torch.no_grad()
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
+    """Calibration images, and the judge of a reference network."""
+    calibration, test = data_of(name, args.data_dir)
+    return calibration, Judge(respike.models.load(name), test, args.samples)
 
 
-def write(rows: list[Row], path: Path) -> None:
+def write(rows: Sequence[Row | speed.Row], path: Path, fields: tuple[str, ...] = Row._fields) -> None:
     """The rows as CSV."""
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
+        writer.writerow(fields)
         writer.writerows([round(x, 4) if isinstance(x, float) else x for x in row] for row in rows)
 
 

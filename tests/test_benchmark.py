@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def test_speed_compares_the_ann_and_ours_in_every_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    file = tmp_path / "speed.csv"
+    tiny = "--networks mnist_cnn -T 2 --batch 4 --repeats 1 --no-peers --parts steps profile"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "speed", *tiny.split(), "--csv", str(file)])
+    benchmark.main()
+    shown = capsys.readouterr().out
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    ratios = {row["what"]: float(row["value"]) for row in rows if row["measure"] == "÷ ANN"}
+    ours = [f"ours, {precision}" for precision in ("float32", "bfloat16", "int8")]
+    ann = ["ANN float32, as given", "ANN float32, channels-last", "ANN bfloat16, channels-last"]
+    assert list(ratios) == [*ann, *ours, "plain copy of our scans' bytes"]
+    assert all(0 < ratio < math.inf for ratio in ratios.values())
+    assert all(name in shown for name in ratios)
+    for name in ours:  # in percent, written with four digits
+        shares = [float(row["value"]) for row in rows if row["part"] == "profile" and row["what"] == name]
+        assert len(shares) == 4
+        assert sum(shares) == pytest.approx(100, abs=0.01)
