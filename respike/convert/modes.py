@@ -171,7 +171,8 @@ class Synchronous:
         """What ``_sum`` ends with."""
         total = self.state.get(key)
         for value in values.unbind(0):
-            total = value.float() if total is None else total + value
+            value = value if value.dtype.itemsize >= 4 else value.float()
+            total = value if total is None else total + value
         assert isinstance(total, Tensor)
         self.state[key] = total
         return total

@@ -159,6 +159,7 @@ def test_pieces_of_a_batch_give_what_the_whole_gives() -> None:
     model, x = small_cnn(), torch.rand(9, 1, 12, 12)
     snn = respike.from_torch(model, x, 6).double()
     whole, steps = snn(x.double()), snn.simulate(x.double())
+    torch.testing.assert_close(steps[:, -1], whole, rtol=1e-12, atol=1e-12)
     snn.memory_budget = 1
     pieces, _ = snn.pieces((x,), 6)
     assert len(pieces) == 9
