@@ -79,7 +79,7 @@ class SpikingNetwork(nn.Module):
         self.plan = Plan(self.graph)
         self._arithmetic: tuple[Any, Arithmetic] | None = None
         self._stream: Synchronous | None = None
-        self._stream_of: tuple[int, Precision] = 0, self.precision
+        self._stream_of: tuple[str, str] = "", ""
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy gets: all but a stream under way and what is made when needed."""
@@ -243,13 +243,10 @@ class SpikingNetwork(nn.Module):
         if self.schedule != "synchronous":
             raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
         if self._stream is None:
-            self._stream, self._stream_of = Synchronous(neurons), (batch, self.precision)
-        if self._stream_of != (batch, self.precision):
-            held, precision = self._stream_of
-            raise ValueError(
-                f"the stream holds {held} samples in {precision} and got {batch} in {self.precision}; call reset() "
-                "between streams"
-            )
+            self._stream, self._stream_of = Synchronous(neurons), (f"{batch} samples", self.precision)
+        for held, given in zip(self._stream_of, (f"{batch} samples", self.precision), strict=True):
+            if held != given:
+                raise ValueError(f"the stream holds {held} and got {given}; call reset() between streams")
         self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
         return self._stream
 

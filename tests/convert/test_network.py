@@ -49,7 +49,7 @@ def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:
     parts = [snn.simulate(x, timesteps=t, stream=True) for t in (5, 1, 6)]
     torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-5, atol=1e-6)
     assert torch.equal(snn.simulate(x, timesteps=12), whole)  # others are not touched by it
-    with pytest.raises(ValueError, match="holds 10 samples and got 4"):
+    with pytest.raises(ValueError, match="holds 10 samples and got 4 samples"):
         snn.simulate(x[:4], stream=True)
     snn.reset()
     torch.testing.assert_close(snn.simulate(x, timesteps=5, stream=True), whole[:, :5])
