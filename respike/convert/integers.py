@@ -1,8 +1,8 @@
 """Synapses of 8 bits: whole-number spikes times whole-number weights, added up without rounding.
 
-A weight is a whole number from −127 to 127 times a step, one step for each output channel, as on an 8-bit chip. Sums of
-such products stay below 2^24, where float32 counts without gaps; so a processor with 8-bit units and one without give
-the same sums, bit for bit.
+A weight is a whole number from −127 to 127 times a step, one step for each output channel, as on an 8-bit chip. Up to
+2^24 float32 counts without gaps, enough for binary spikes behind 130,000 synapses of a neuron; so far a processor with
+8-bit units and one without give the same sums, bit for bit.
 """
 
 from __future__ import annotations
@@ -47,9 +47,6 @@ class WholeSynapses:
         found = self._plain(flat) if self._fast is None else self._fast(flat)
         sums: Tensor = found.unflatten(0, spikes.shape[:2])
         return sums
-
-
-whole_synapses = WholeSynapses
 
 
 def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:

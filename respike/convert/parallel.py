@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import Any, TypeVar
 
 import torch
@@ -24,8 +25,13 @@ Result = TypeVar("Result")
 def _pool(workers: int) -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="respike")
     before = torch.get_num_threads()
-    # Torch keeps the number of threads for each thread that asks, so the caller's own stays.
-    list(pool.map(lambda _: torch.set_num_threads(1), range(8 * workers)))
+    together = Barrier(workers)
+
+    def settle(_: int) -> None:
+        torch.set_num_threads(1)  # of this thread: torch keeps a number for each
+        together.wait()  # so that each thread does it, not one of them for all
+
+    list(pool.map(settle, range(workers)))
     torch.set_num_threads(before)
     return pool
 

@@ -10,6 +10,12 @@ from .graph import BATCH, DERIVED, Graph, Node
 from .passes import readouts
 from .rules import Role
 
+HEAD_BY_SAMPLE = frozenset(
+    {"aten.sigmoid.default", "aten.tanh.default", "aten.log_sigmoid.default", "aten.exp.default"}
+)
+HEAD_ALONG = frozenset({"aten.softmax.int", "aten.log_softmax.int", "aten.argmax.default"})
+"""With an axis, which must not be the batch; what else a head may do is taken to look at all samples."""
+
 
 class Plan:
     """The order of work for a graph with roles.
@@ -121,7 +127,7 @@ class Plan:
         nodes = [n for n in self.graph.nodes if n.role not in (Role.SHAPE, Role.CONSTANT)]
         shapes = [*self.graph.inputs.values(), *(n.shape for n in nodes if n.shape is not None)]
         first = all(s and s[0] is BATCH and BATCH not in s[1:] and DERIVED not in s for s in shapes)
-        return first and all(n.role in (Role.SPIKE, Role.HEAD) or foldable(n, self.graph) for n in nodes)
+        return first and all(n.role == Role.SPIKE or _alone(n) or foldable(n, self.graph) for n in nodes)
 
     def piece(self, batch: int, timesteps: int, budget: int, workers: int) -> int:
         """How many samples to take through the network at once, of a batch that several cores work on."""
@@ -131,6 +137,14 @@ class Plan:
     def block(self, batch: int, timesteps: int, budget: int) -> int:
         """How many of the timesteps to run at once so that a batch takes about ``budget`` bytes."""
         return max(1, min(timesteps, budget // (4 * batch * self.peak)))
+
+
+def _alone(node: Node) -> bool:
+    """Whether an operation of the head looks at each sample by itself."""
+    if node.op in HEAD_BY_SAMPLE:
+        return True
+    axis = node.args[1] if len(node.args) > 1 else None
+    return node.op in HEAD_ALONG and isinstance(axis, int) and axis % len(node.shape or (0,)) != 0 and axis >= -1
 
 
 def _size(node: Node) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..layers.kernels import Send
 from .graph import Node, Ref, function
-from .integers import whole_synapses
+from .integers import WholeSynapses
 from .neurons import SpikingReLU
 from .patches import layer_groups
 from .timed import Timed
@@ -113,7 +113,7 @@ class Arithmetic:
             return None
         offset = None if bias is None else _row(node, self.weights[bias.name])
         if self.kind == torch.int8:
-            integers = whole_synapses(node, weight)
+            integers = WholeSynapses(node, weight)
             step = _row(node, integers.step)
             return lambda spikes: Timed(integers(spikes), step, offset)
         rounded = weight.bfloat16()

@@ -53,10 +53,11 @@ class End(NamedTuple):
 def ends(graph: Graph) -> dict[str, End]:
     """Where each layer with weights of its own can be mended, by the name of the current.
 
-    That is behind the last sum that its output goes into alone: at neurons, at a readout, or where a linear stream is
-    read by several, as between residual blocks that end without a ReLU.
+    That is behind the last sum that its output goes into alone: at neurons, at a readout, or where others go on with
+    it, as between residual blocks that end without a ReLU.
     """
-    outputs = {*graph.output_names(), *readouts(graph)}
+    corrected = set(readouts(graph))  # by a constant of their own
+    outputs = {*graph.output_names(), *corrected}
     found: dict[str, End] = {}
     for layer in graph.nodes:
         if not _repairs(layer, graph):
@@ -69,7 +70,7 @@ def ends(graph: Graph) -> dict[str, End]:
             end = users[0]
         users = graph.users.get(end.name, [])
         rectified = end.name not in outputs and len(users) == 1 and users[0].role == Role.SPIKE
-        if rectified or end.name in outputs or _own_bias(layer, graph) is not None:
+        if rectified or end.name in corrected or _own_bias(layer, graph) is not None:
             found.setdefault(end.name, End(rectified, [])).layers.append(layer)
     return found
 

@@ -173,8 +173,14 @@ def test_pieces_of_a_batch_give_what_the_whole_gives() -> None:
         assert (getattr(small, name) == getattr(large, name)).all(), name
 
 
-def test_samples_that_meet_stay_together() -> None:
-    model, x = Meets().eval(), torch.randn(6, 5)
+class MeetsInTheHead(Meets):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(F.relu(x)).softmax(0)
+
+
+@pytest.mark.parametrize("kind", [Meets, MeetsInTheHead])
+def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
+    model, x = kind().eval(), torch.randn(6, 5)
     snn = respike.from_torch(model, x, 400, threshold="max", correction="none")
     snn.memory_budget = 1
     assert snn.pieces((x,), 400)[0] == [slice(None)]
