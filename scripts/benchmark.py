@@ -47,10 +47,10 @@ CORRECTIONS = ("none", "bias", "ridge")
 
 
 def data_of(name: str, data_dir: Path | None) -> tuple[Tensor, Dataset[Any]]:
-    """Calibration images, drawn from the training images with seed 0, and the test images."""
+    """Calibration images, those that ship or drawn from the training images with seed 0, and the test images."""
     source = REGISTRY[name].dataset
-    test = datasets.load(source, data_dir=data_dir)
-    if source == "mnist" and data_dir is None:
+    test = datasets.load(source, data_dir=None if source == "mnist" else data_dir)
+    if source == "mnist":
         return datasets.calibration(), test
     train = datasets.load(source, train=True, data_dir=data_dir)
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:CALIBRATION]

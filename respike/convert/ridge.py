@@ -34,6 +34,8 @@ LARGEST = 8192
 SWEEPS = 3
 HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
+FEW = 16
+"""Rows for each weight of an output, below which those that judged are fitted too, once λ is chosen."""
 
 _SUMS = ("aten.add.Tensor",)
 
@@ -175,7 +177,7 @@ class System:
             rectified: Whether a ReLU follows, so that only positive currents count.
             cap: Upper bound of the ReLU.
         """
-        fit, judge = [], []
+        fit, judge, whole = [], [], []
         total = max(self.rows)
         for t, parts in self.rows.items():
             x, s, z, held = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -184,30 +186,33 @@ class System:
             alone = bool(held.all()) or not bool(held.any())  # too few samples to hold any back
             fit.append(moment.where(~held | alone))
             judge.append(moment.where(held | alone))
-        return self._best(Problem(fit, rectified, None), Problem(judge, rectified, cap))
+            whole.append(moment)
+        fitted, judged = Problem(fit, rectified, None), Problem(judge, rectified, cap)
+        changes, strength = candidates(fitted, judged)
+        best = torch.stack([judged.error(change) for change in changes]).argmin(0)
+        if sum(moment.inputs.shape[1] for moment in fit) < FEW * changes[0].shape[1]:
+            changes, _ = candidates(Problem(whole, rectified, None), judged, strength)
+        chosen = torch.stack(changes).gather(0, best[None, :, None].expand(1, *changes[0].shape))[0]
+        return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)
 
-    def _best(self, fit: Problem, judge: Problem) -> tuple[Tensor, Tensor]:
-        best = fit.nothing()
-        least = judge.error(best)
 
-        def offer(change: Tensor) -> Tensor:
-            """Take the change for the outputs that it is the best for so far; the error of all."""
-            nonlocal best, least
-            found = judge.error(change)
-            best = torch.where((found < least).unsqueeze(1), change, best)
-            least = torch.minimum(found, least)
-            return found.sum()
+def candidates(problem: Problem, judge: Problem, strength: float | None = None) -> tuple[list[Tensor], float]:
+    """Changes to choose from, and the λ with the least error; λ is chosen unless it is given.
 
-        missing = fit.missing(fit.nothing())
-        offer(fit.solution(missing, torch.inf))
-        changes = [fit.solution(missing, strength) for strength in STRENGTHS]
-        errors = [float(offer(change)) for change in changes]
-        strength = errors.index(min(errors))
-        change = changes[strength]
-        for _ in range(SWEEPS if fit.rectified else 0):  # what is missing depends on what there is
-            change = fit.solution(fit.missing(change), STRENGTHS[strength])
-            offer(change)
-        return self.patches.as_weight(best[:, :-1]), best[:, -1].reshape(-1)
+    No change, one of the bias alone, one for each λ, and those of the best λ in turns with what is then missing.
+    """
+    nothing = problem.nothing()
+    missing = problem.missing(nothing)
+    changes = [problem.solution(missing, number) for number in STRENGTHS]
+    if strength is None:
+        errors = [float(judge.error(change).sum()) for change in changes]
+        strength = STRENGTHS[errors.index(min(errors))]
+    change = changes[STRENGTHS.index(strength)]
+    changes = [nothing, problem.solution(missing, torch.inf), *changes]
+    for _ in range(SWEEPS if problem.rectified else 0):  # what is missing depends on what there is
+        change = problem.solution(problem.missing(change), strength)
+        changes.append(change)
+    return changes, strength
 
 
 class Problem:
