@@ -159,7 +159,9 @@ class System:
         early = [2**k for k in range(total.bit_length()) if 2**k < total]
         for k, t in enumerate([total, *early]):
             # A sample's turn does not depend on whether it is held back.
-            turn = slice(None) if t == total else number // HELD_BACK % len(early) == k - 1
+            turn = number >= 0 if t == total else number // HELD_BACK % len(early) == k - 1
+            if not bool(turn.any()):
+                continue
             x = self.patches.of(inputs[:t, turn].mean(0))[:, index].flatten(0, 1)
             s = self._outputs(given[:t, turn].mean(0))[:, index].flatten(0, 1)
             held = (number[turn] % HELD_BACK == 0).repeat_interleave(len(index))

@@ -60,6 +60,21 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
         torch.testing.assert_close(added[1], twin(module, arrives) - given, atol=1e-5, rtol=1e-4)
 
 
+def test_samples_one_by_one_give_what_they_give_together() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(8, 40, 3, 6, 6)
+    node, graph = layer(nn.Conv2d(3, 4, 3), x[0])
+    weight = graph.tensors[node.args[1].name]
+    wanted, given = torch.rand(40, 4, 4, 4), torch.rand(8, 40, 4, 4, 4)
+    found = []
+    for size in (40, 1):
+        system = repair.System(node, weight, 1, 1.0, torch.Generator().manual_seed(0))
+        for parts in zip(x.split(size, 1), wanted.split(size), given.split(size, 1), strict=True):
+            system.add(*parts)
+        found.append(system.solve(rectified=True, cap=None))
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
     """What is chosen on samples held back is never worse there than what was."""
     torch.manual_seed(0)
