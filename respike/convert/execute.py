@@ -17,7 +17,7 @@ from torch import Tensor
 from .graph import BATCH, DERIVED, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
 from .precision import Arithmetic
 from .rules import LINEAR, MOVES, RESHAPES, Role
-from .timed import Pair, Timed, real
+from .timed import Charge, Pair, Timed, real
 
 Value = Any
 """A tensor, a ``Timed``, a number from shapes, or a list of them (what ``split`` gives)."""
@@ -49,6 +49,7 @@ class Walk:
         inputs: One tensor ``(N, ...)`` per input of the graph.
         late: Names of nodes that are applied to what their arguments decode to, as the head is.
         paired: Names of sums that are left to the neurons that read them.
+        pooled: Names of neurons that are left to the max-pool that reads them.
         arithmetic: In what spikes are sent and synapses compute; None: float32.
     """
 
@@ -59,9 +60,10 @@ class Walk:
         inputs: list[Tensor],
         late: Set[str] = frozenset(),
         paired: Set[str] = frozenset(),
+        pooled: Set[str] = frozenset(),
         arithmetic: Arithmetic | None = None,
     ) -> None:
-        self.graph, self.late, self.paired, self.arithmetic = graph, late, paired, arithmetic
+        self.graph, self.late, self.paired, self.pooled, self.arithmetic = graph, late, paired, pooled, arithmetic
         self.device = inputs[0].device
         self.env: dict[str, Value] = {**weights, **dict(zip(graph.inputs, inputs, strict=True))}
         self._estimates: dict[str, Value] = {}
@@ -87,7 +89,7 @@ class Walk:
         if "device" in kwargs:
             kwargs["device"] = self.device
         if node.role == Role.SPIKE:
-            return mode.spike(node, args[0])
+            return Charge(node, args[0]) if node.name in self.pooled else mode.spike(node, args[0])
         if node.name in self.paired and isinstance(args[0], Timed) and isinstance(args[1], Timed):
             return Pair(args[0], args[1])
         fn = function(node.op)

@@ -15,7 +15,7 @@ from .graph import Graph, Node, function, leaves, map_leaves
 from .neurons import SpikingReLU
 from .precision import Arithmetic
 from .rules import POOLS, Role
-from .timed import Pair, Timed, channels_last, offsets, real
+from .timed import Charge, Pair, Timed, channels_last, offsets, real
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
 """Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
@@ -90,7 +90,7 @@ class Synchronous:
 
     def spike(self, node: Node, x: Value) -> Value:
         neuron = self.neurons[node.name]
-        send, carried = (Send(neuron.threshold), None) if self.arithmetic is None else self.arithmetic.send(neuron)
+        send, carried = self._send(neuron)
         sent, self.state[node.name] = neuron.run(self._drive(neuron, x), self.state.get(node.name), send)
         found = Timed(sent, carried)
         if self.recorder is not None:
@@ -103,6 +103,8 @@ class Synchronous:
 
         A maximum over one signal has f(c·x) = c·f(x), so there F_t = f(sum), exact in whole spikes.
         """
+        if isinstance(args[0], Charge):
+            return self._fired(node, args, kwargs)
         timed = [a for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         if not timed:
             return _first(apply(*args, **kwargs))
@@ -110,6 +112,23 @@ class Synchronous:
         if self.recorder is not None and node.role == Role.MAX:
             self._tell(node, _events(found.real, self.neurons.get(node.refs[0])), found)
         return found
+
+    def _fired(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        """Neurons and the max-pool behind them at once."""
+        charge, fn = args[0], function(node.op)
+        neuron = self.neurons[charge.node.name]
+        send, carried = self._send(neuron)
+        increments, self.state[charge.node.name], self.state[node.name] = kernels.pooled_scan(
+            neuron.options.rule,
+            self._drive(neuron, charge.current),
+            neuron.threshold,
+            self.state.get(charge.node.name, neuron.rest),
+            send,
+            lambda v: fn(v, *args[1:], **kwargs),
+            self.state.get(node.name),
+            _geometry(node),
+        )
+        return Timed(increments, carried)
 
     def _pooled(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
         """A max-pool, in the form in which the spikes come: what a channel's spikes carry is positive."""
@@ -152,6 +171,10 @@ class Synchronous:
         else:
             total = self._sum(key, x.values)
         return Timed(x.like(total / _column(clock, total)).real)
+
+    def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
+        """The form of spikes, and what one of them then carries."""
+        return (Send(neuron.threshold), None) if self.arithmetic is None else self.arithmetic.send(neuron)
 
     def _drive(self, neuron: SpikingReLU, x: Value) -> Drive:
         """What the neurons get in each step."""

@@ -212,9 +212,11 @@ class SpikingNetwork(nn.Module):
             raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
         inputs, plan = self._inputs(args), self.plan
         arithmetic = self._ready()
-        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, arithmetic)
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
+        # Who records wants every spike.
+        pooled = plan.pooled if recorder is None and self.schedule != "layerwise" else frozenset()
+        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
         for estimates in mode.runs(total, plan.block(max(batch, 1), total, self.memory_budget), only_last):
             walk.run(plan.body, mode, plan.last_use)

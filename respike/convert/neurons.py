@@ -135,6 +135,11 @@ class SpikingReLU(nn.Module):
             self._v_init = now, self.threshold * self.start * self.options.finest
         return self._v_init[1]
 
+    @property
+    def rest(self) -> tuple[Tensor, ...]:
+        """The state before the first step."""
+        return (self.v_init, torch.zeros_like(self.v_init)) if self.options.takes_back else (self.v_init,)
+
     def run(
         self, currents: Tensor | Drive, state: tuple[Tensor, ...] | None = None, send: Send | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -147,10 +152,7 @@ class SpikingReLU(nn.Module):
             send: The form of the spikes.
         """
         drive = currents if isinstance(currents, Drive) else Drive(currents, len(currents))
-        rule = self.options.rule
-        if state is None:
-            state = (self.v_init, torch.zeros_like(self.v_init)) if rule.signed else (self.v_init,)
-        return kernels.scan(rule, drive, self.threshold, state, send or Send())
+        return kernels.scan(self.options.rule, drive, self.threshold, state or self.rest, send or Send())
 
     def events(self, spikes: Tensor) -> Tensor:
         """How many spikes these are, each of either sign and any weight being one."""

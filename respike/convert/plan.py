@@ -8,7 +8,7 @@ from functools import cached_property
 from .execute import foldable
 from .graph import BATCH, DERIVED, Graph, Node
 from .passes import readouts
-from .rules import Role
+from .rules import POOLS, Role
 
 HEAD_BY_SAMPLE = frozenset(
     {"aten.sigmoid.default", "aten.tanh.default", "aten.log_sigmoid.default", "aten.exp.default"}
@@ -70,6 +70,13 @@ class Plan:
             if len(node.args) == 2 and all(n in body and self.graph.shape(n) == node.shape for n in node.refs):
                 found.add(node.name)
         return frozenset(found)
+
+    @cached_property
+    def pooled(self) -> frozenset[str]:
+        """Neurons whose spikes only a max-pool reads."""
+        users = {n.name: self.graph.users.get(n.name, []) for n in self.body if n.role == Role.SPIKE}
+        alone = {name for name, found in users.items() if len(found) == 1 and found[0].op in POOLS}
+        return frozenset(alone.difference(self.graph.output_names()))
 
     @cached_property
     def last_use(self) -> dict[str, list[str]]:

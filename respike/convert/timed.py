@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .graph import Node
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -50,6 +52,19 @@ class Pair:
     def real(self) -> Tensor:
         """The sum itself."""
         return self.first.real + self.second.real
+
+
+@dataclass(frozen=True)
+class Charge:
+    """The current of neurons whose spikes only a max-pool reads: it fires them on its way.
+
+    Attributes:
+        node: The neurons.
+        current: What they get: a tensor if it is constant.
+    """
+
+    node: Node
+    current: Tensor | Timed | Pair
 
 
 def real(value: Timed | Pair) -> Timed:

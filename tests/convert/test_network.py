@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import respike
+from respike.layers import kernels
 
 
 def make(timesteps: int = 8, scale: float = 1.0, **options: object) -> tuple[respike.SpikingNetwork, torch.Tensor]:
@@ -32,6 +33,23 @@ def test_simulate_ends_where_a_call_ends() -> None:
     steps = snn.simulate(x, timesteps=20)
     assert steps.shape == (10, 20, 3)
     torch.testing.assert_close(steps[:, 7], snn(x))
+
+
+def test_neurons_and_the_max_pool_behind_them_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    snn, x = make()
+    found = snn.simulate(x, timesteps=20)
+    calls: list[int] = []
+    apart = kernels.pooled_increments
+    monkeypatch.setattr(kernels, "pooled_increments", lambda *args: calls.append(1) or apart(*args))
+    assert torch.equal(snn.simulate(x, timesteps=20), found)
+    assert not calls
+    list(snn.blocks(x, recorder=lambda *told: None))  # who counts spikes wants to see them all
+    assert calls
+    kernels.use("eager")
+    try:
+        torch.testing.assert_close(snn.simulate(x, timesteps=20), found, rtol=1e-5, atol=1e-6)
+    finally:
+        kernels.use(None)
 
 
 @pytest.mark.parametrize("schedule", ["synchronous", "layerwise"])

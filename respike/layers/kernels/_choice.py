@@ -113,3 +113,32 @@ def pooled_increments(
         Increments ``(T, N, C, H', W')`` of the type of ``values``, and the sums.
     """
     return _kernels(values.device).pooled_increments(values, pool, sums, geometry)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def pooled_scan(
+    rule: Rule,
+    drive: Drive,
+    threshold: Tensor,
+    state: State,
+    send: Send,
+    pool: Callable[[Tensor], Tensor],
+    sums: tuple[Tensor, Tensor] | None = None,
+    geometry: Any = None,
+) -> tuple[Tensor, State, tuple[Tensor, Tensor]]:
+    """``pooled_increments`` of what ``scan`` sends, in one pass where there is a kernel for it.
+
+    Args:
+        rule, drive, threshold, state, send: As for ``scan``.
+        pool, sums, geometry: As for ``pooled_increments``.
+
+    Returns:
+        Increments, the neurons' state and the sums.
+    """
+    fused = getattr(_kernels(drive.values.device), "pooled_scan", None)
+    found = None if fused is None else fused(rule, drive, threshold, state, send, sums, geometry)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+    sent, state = scan(rule, drive, threshold, state, send)
+    increments, sums = pooled_increments(sent, pool, sums, geometry)
+    return increments, state, sums

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import eager
-from .cpu_scan import BITS, FORM, WHOLE, as_numpy, compiled, of_bits, to_bits
+from .cpu_parts import FORM, as_numpy, compiled, read, written
 
 
 @cache
@@ -27,7 +27,7 @@ def _any_kernel(form: int) -> Any:
                 for p in range(places):
                     given, total = values[t, a, p], sums[a, p]
                     for c in range(channels):
-                        total[c] = total[c] + (of_bits(given[c]) if form == BITS else np.float32(given[c]))
+                        total[c] = total[c] + read(form, given[c])
                 for p in range(len(seen)):
                     highest[:] = -np.inf
                     for i in seen[p]:
@@ -37,14 +37,8 @@ def _any_kernel(form: int) -> Any:
                                 highest[c] = total[c] if total[c] > highest[c] else highest[c]
                     before, o = pooled[a, p], out[t, a, p]
                     for c in range(channels):
-                        y = highest[c] - before[c]
+                        o[c] = written(form, highest[c] - before[c])
                         before[c] = highest[c]
-                        if form == BITS:
-                            o[c] = to_bits(y)
-                        elif form == WHOLE:
-                            o[c] = np.int8(y)
-                        else:
-                            o[c] = y
 
     return compiled(kernel)
 
@@ -66,23 +60,13 @@ def _quarter_kernel(form: int) -> Any:
                 for t in range(steps):
                     x0, x1, x2, x3, o = values[t, a, i], values[t, a, j], values[t, a, k], values[t, a, m], out[t, a, p]
                     for c in range(channels):
-                        if form == BITS:
-                            y0, y1, y2, y3 = of_bits(x0[c]), of_bits(x1[c]), of_bits(x2[c]), of_bits(x3[c])
-                        else:
-                            y0, y1 = np.float32(x0[c]), np.float32(x1[c])
-                            y2, y3 = np.float32(x2[c]), np.float32(x3[c])
-                        t0, t1, t2, t3 = s0[c] + y0, s1[c] + y1, s2[c] + y2, s3[c] + y3
+                        t0, t1 = s0[c] + read(form, x0[c]), s1[c] + read(form, x1[c])
+                        t2, t3 = s2[c] + read(form, x2[c]), s3[c] + read(form, x3[c])
                         s0[c], s1[c], s2[c], s3[c] = t0, t1, t2, t3
                         one, other = t0 if t0 > t1 else t1, t2 if t2 > t3 else t3
                         highest = one if one > other else other
-                        y = highest - before[c]
+                        o[c] = written(form, highest - before[c])
                         before[c] = highest
-                        if form == BITS:
-                            o[c] = to_bits(y)
-                        elif form == WHOLE:
-                            o[c] = np.int8(y)
-                        else:
-                            o[c] = y
                 for k in range(4):
                     sums[a, seen[p, k]] = window[k]
                 pooled[a, p] = before

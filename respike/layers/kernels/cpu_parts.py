@@ -1,0 +1,98 @@
+"""What the kernels for the CPU have in common: forms of numbers in memory, and when a neuron fires."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from .rule import Rule
+
+TILE = 1024
+"""Neurons at a time: their potentials, thresholds and biases fit the first-level cache."""
+
+BINARY, BURST, SIGNED, GRADED = range(4)
+PLAIN, BITS, WHOLE = range(3)
+"""How a number lies in memory: as it is, as the bits of a bfloat16, as an 8-bit whole number."""
+FORM = {torch.float32: PLAIN, torch.bfloat16: BITS, torch.int8: WHOLE}
+
+
+@njit(inline="always")
+def of_bits(x: Any) -> Any:
+    """The bits of a bfloat16, as a float32."""
+    return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+
+
+@njit(inline="always")
+def to_bits(x: Any) -> Any:
+    """The bits of the bfloat16 nearest to a float32, of two the even one."""
+    bits = np.float32(x).view(np.uint32)
+    return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+@njit(inline="always")
+def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: Any) -> Any:
+    """The spikes of a potential, in units of θ, see ``eager.fire``; all but the last three are known when compiled."""
+    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    if kind == BINARY:
+        s = one if x >= theta else zero
+    elif kind == BURST:
+        s = min(np.trunc(x / theta), most) if x > zero else zero
+    elif kind == SIGNED:
+        s = max(min(max(np.floor(x / theta), -most), most), -net)
+    else:
+        wanted, back = np.floor(x / theta * finest), net * finest
+        size, s, half, power = abs(wanted), one, np.float32(1.5), two
+        for _ in range(top):  # nearest power of two, halfway is up; no more back than there is
+            s = power if size >= half and (wanted > zero or back >= power) else s
+            half, power = half * two, power * two
+        s = s / finest
+        s = s if wanted > zero else -s if wanted < zero and net > zero else zero
+    return s
+
+
+@njit(inline="always")
+def read(form: Any, x: Any) -> Any:
+    """A number in memory, as a float32."""
+    return of_bits(x) if form == BITS else np.float32(x)
+
+
+@njit(inline="always")
+def written(form: Any, x: Any) -> Any:
+    """A float32 as a number in memory."""
+    if form == BITS:
+        found = to_bits(x)
+    elif form == WHOLE:
+        found = np.int8(x)
+    else:
+        found = x
+    return found
+
+
+@cache
+def _keeps() -> bool:
+    """Whether compiled code can be kept on disk, so that the next process need not compile it again."""
+    try:
+        njit(cache=True)(_keeps.__wrapped__)
+    except RuntimeError:  # no folder can be written to
+        return False
+    return True
+
+
+def compiled(function: Any) -> Any:
+    """The function as machine code that runs without the interpreter's lock."""
+    # What a kernel encloses are plain numbers: only then does numba find it again on disk.
+    return njit(nogil=True, error_model="numpy", cache=_keeps())(function)
+
+
+def kind_of(rule: Rule) -> int:
+    """Which of the four ways to fire a neuron has."""
+    return GRADED if rule.levels > 1 else SIGNED if rule.signed else BINARY if rule.most == 1 else BURST
+
+
+def as_numpy(values: Tensor) -> Any:
+    return (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()
