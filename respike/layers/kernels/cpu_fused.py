@@ -56,7 +56,9 @@ def _kernel(rule: Rule, given: int, sent: int) -> Any:
         each, below = unsigned(channels), unsigned(2 * width)
         for a in range(samples):
             for r in range(rows):
-                v_, sum_, before, b_, th_, sc_ = v[a, r], sums[a, r], pooled[a, r], bias[r], theta[r], scale[r]
+                v_, sum_, before, b_, th_ = v[a, r], sums[a, r], pooled[a, r], bias[r], theta[r]
+                if scale is not None:
+                    sc_ = scale[r]
                 if first is not None:
                     v_[:] = first[r]
                 if value_scale is not None:
@@ -77,7 +79,7 @@ def _kernel(rule: Rule, given: int, sent: int) -> Any:
                         v_[k] = x - s * th_[k]
                         if signed:
                             net_[k] = net_[k] + s
-                        sum_[k] = sum_[k] + s * sc_[k]
+                        sum_[k] = sum_[k] + (s * sc_[k] if scale is not None else s)
                     for q in range(unsigned(0), unsigned(width), each):
                         for k in range(q, q + each):
                             left, right = q + k, q + k + each
@@ -132,7 +134,7 @@ def pooled_scan(
         row(0.0 if drive.bias is None else drive.bias),
         row(threshold),
         None if lost is None else row(lost),
-        row(send.scale),
+        None if send.unit else row(send.scale),
         row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else None,
         v.numpy().reshape(samples, *pairs),
         counts[0].numpy().reshape(samples, *pairs) if counts else None,

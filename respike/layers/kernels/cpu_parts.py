@@ -73,6 +73,12 @@ def written(form: Any, x: Any) -> Any:
     return found
 
 
+@njit(inline="always")
+def whole(form: Any, x: Any) -> Any:
+    """A small whole number, a float32, as a number in memory: a bfloat16 holds it exactly."""
+    return np.uint16(np.float32(x).view(np.uint32) >> np.uint32(16)) if form == BITS else written(form, x)
+
+
 @cache
 def _keeps() -> bool:
     """Whether compiled code can be kept on disk, so that the next process need not compile it again."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .. import equations
 from . import eager
-from .cpu_parts import FORM, GRADED, SIGNED, TILE, as_numpy, compiled, fired, kind_of, read, written
+from .cpu_parts import FORM, GRADED, SIGNED, TILE, as_numpy, compiled, fired, kind_of, read, whole, written
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
@@ -31,7 +31,7 @@ def _kernel(rule: Rule, given: int, more: int, sent: int) -> Any:
 def _scan_kernel(kind: int, limit: int, levels: int, leak: float | None, given: int, more: int, sent: int) -> Any:
     most, top, finest = np.float32(limit or np.inf), levels - 1, np.float32(2 ** (levels - 1))
     signed, leaky, alpha = kind in (SIGNED, GRADED), leak is not None, np.float32(leak or 1.0)
-    zero = np.float32(0.0)
+    zero, small = np.float32(0.0), 0 < limit <= 256
 
     def kernel(  # every array ends with the neurons of a sample
         values: Any,
@@ -52,7 +52,9 @@ def _scan_kernel(kind: int, limit: int, levels: int, leak: float | None, given: 
         for a in range(samples):
             for start in range(0, neurons, TILE):
                 cut = slice(start, min(start + TILE, neurons))
-                v_, b_, th_, sc_ = v[a, cut], bias[cut], theta[cut], scale[cut]
+                v_, b_, th_ = v[a, cut], bias[cut], theta[cut]
+                if scale is not None:
+                    sc_ = scale[cut]
                 if first is not None:
                     v_[:] = first[cut]
                 if value_scale is not None:
@@ -78,7 +80,9 @@ def _scan_kernel(kind: int, limit: int, levels: int, leak: float | None, given: 
                         v_[k] = x - s * th_[k]
                         if signed:
                             net_[k] = net_[k] + s
-                        o_[k] = written(sent, s * sc_[k])
+                        if scale is not None:
+                            s = s * sc_[k]
+                        o_[k] = whole(sent, s) if small and scale is None else written(sent, s)
 
     return compiled(kernel)
 
@@ -110,7 +114,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
             row(0.0 if drive.bias is None else drive.bias),
             row(threshold),
             lost,
-            row(send.scale),
+            None if send.unit else row(send.scale),
             row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else None,
             v.numpy(),
             counts[0].numpy() if counts else None,

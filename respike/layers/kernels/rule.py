@@ -68,3 +68,8 @@ class Send:
 
     scale: Tensor | float = 1.0
     dtype: torch.dtype | None = None
+
+    @property
+    def unit(self) -> bool:
+        """Whether spikes are sent as the numbers that they are."""
+        return isinstance(self.scale, float) and self.scale == 1
