@@ -198,31 +198,48 @@ def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int
     metavar="T,T,...",
     default="4,16,64",
     show_default=True,
-    help="For IAF; LIF takes the largest.",
+    help="For IAF; all others take the largest.",
 )
 @click.option(
-    "--tau", "taus", type=float, multiple=True, default=(5.0, 20.0), show_default=True, help="Of LIF, in timesteps."
+    "--tau",
+    "taus",
+    type=float,
+    multiple=True,
+    default=(5.0, 20.0),
+    show_default=True,
+    help="Of LIF, in timesteps; with --neuron the first.",
+)
+@click.option(
+    "--neuron", metavar="NAME|all", help="A neuron by its class, say Leaky, or all, beside closed form and rheobase."
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="curves.png", show_default=True
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the curves as JSON too.")
 @_guarded
-def curve(timesteps: list[int], taus: tuple[float, ...], output: Path, as_json: bool) -> None:
-    """Draw the transfer curves of IAF and LIF neurons beside the ReLU they stand in for.
+def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, output: Path, as_json: bool) -> None:
+    """Draw the transfer curves of neurons beside the ReLU they stand in for.
 
     The firing rate of each neuron against a constant current; below, what is left between it and the
-    clipped ReLU.
+    clipped ReLU. With --neuron, any or all of the models, each beside its closed form.
     """
-    from .report import curve_figure, curves, save
+    from .report import NEURONS, curve_figure, curves, neuron_curves, neuron_figure, save
 
     if min(taus) <= 0:
         raise click.BadParameter("time constants must be positive", param_hint="--tau")
-    current, panels = curves(timesteps, taus)
-    save(curve_figure(current, panels), output)
-    if as_json:
+    found: dict[str, Any]
+    if neuron is None:
+        current, panels = curves(timesteps, taus)
+        figure = curve_figure(current, panels)
         rates = {title: {name: rate.tolist() for name, rate in lines.items()} for title, lines in panels.items()}
-        click.echo(json.dumps({"current": current.tolist(), "rates": rates}))
+        found = {"current": current.tolist(), "rates": rates}
+    else:
+        drawn = neuron_curves(list(NEURONS) if neuron == "all" else [neuron], max(timesteps), taus[0])
+        figure = neuron_figure(drawn, max(timesteps), taus[0])
+        found = {name: one.as_dict() for name, one in drawn.items()}
+    save(figure, output)
+    if as_json:
+        click.echo(json.dumps(found))
     click.echo(f"figure: {output}", err=as_json)
 
 

@@ -156,6 +156,21 @@ def test_curve_draws_a_figure(tmp_path: Path) -> None:
     assert np.abs(rates - np.clip(found["current"], 0, 1)).max() <= 1 / 8 + 1e-6
 
 
+def test_curve_draws_every_neuron_beside_its_closed_form(tmp_path: Path) -> None:
+    figure = tmp_path / "c.png"
+    found = json.loads(run("curve", "--neuron", "all", "-T", "16", "-o", str(figure), "--json").stdout)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert {"IAF", "Lapicque", "Leaky", "RSynaptic", "SRM0", "TextbookLIF", "ALIF"} <= set(found)
+    for curve in found.values():
+        drive, measured, form = (np.array(curve[key]) for key in ("drive", "measured", "closed_form"))
+        assert measured[drive < curve["rheobase"] - 1e-3].max() == 0 < measured[-1]
+        assert curve["closed_form"] is None or np.abs(measured - form).mean() < 1e-3
+    assert sum(curve["closed_form"] is not None for curve in found.values()) == 8
+    assert run("curve", "--neuron", "Leaky", "-o", str(tmp_path / "one.svg")).exit_code == 0
+    unknown = run("curve", "--neuron", "leaky", "-o", str(figure))
+    assert unknown.exit_code == 1 and "unknown neuron 'leaky'; known are IAF" in unknown.output
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     # Programs that are started in the background inherit that SIGINT is ignored.

@@ -22,11 +22,39 @@ def filter_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
     return alpha * (i_syn + current)
 
 
+def fill_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
+    """Exponential synapse, i ← α·i + I: the order of snnTorch, the new input decays from the next step on."""
+    return alpha * i_syn + current
+
+
 def integrate(v_mem: Tensor, current: Tensor, alpha: Tensor | None, norm_input: bool) -> Tensor:
     """Charge, v ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1)."""
     if alpha is None:
         return v_mem + current
     return alpha * v_mem + ((1 - alpha) * current if norm_input else current)
+
+
+def euler_step(v_mem: Tensor, v_inf: Tensor, ratio: Tensor) -> Tensor:
+    """Forward Euler for τ v' = v_∞ − v over one timestep: v ← v + r·(v_∞ − v), with r = Δt/τ.
+
+    The error of each step is of the order r²; beyond r = 1 the potential swings, beyond 2 it diverges.
+    """
+    return v_mem + ratio * (v_inf - v_mem)
+
+
+def exponential_step(v_mem: Tensor, v_inf: Tensor, ratio: Tensor) -> Tensor:
+    """The exact solution of τ v' = v_∞ − v over one timestep: v ← v_∞ + (v − v_∞)·exp(−r), with r = Δt/τ."""
+    return v_inf + (v_mem - v_inf) * torch.exp(-ratio)
+
+
+def alpha_gain(alpha: Tensor, beta: Tensor) -> Tensor:
+    """The factor τ_α = ln α / (ln β − ln α) + 1 of a difference of exponentials, α > β (snnTorch's ``Alpha``)."""
+    return torch.log(alpha) / (torch.log(beta) - torch.log(alpha)) + 1
+
+
+def adapt(b: Tensor, spikes: Tensor, alpha: Tensor) -> Tensor:
+    """Spike-frequency adaptation, b ← ρ·b + (1 − ρ)·s: a running mean of the spikes (Bellec et al. 2018)."""
+    return alpha * b + (1 - alpha) * spikes
 
 
 def leak_compensation(alpha: Tensor, threshold: Tensor) -> Tensor:
@@ -41,6 +69,11 @@ def leak_compensation(alpha: Tensor, threshold: Tensor) -> Tensor:
 def single_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
     """Spikes s = [v ≥ θ]: at most one spike a step."""
     return (v_mem - threshold >= 0).to(v_mem.dtype)
+
+
+def strict_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
+    """Spikes s = [v > θ]: as ``single_spike``, but a potential that just reaches θ waits."""
+    return (v_mem - threshold > 0).to(v_mem.dtype)
 
 
 def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Tensor:
@@ -87,6 +120,11 @@ def constant_reset(v_mem: Tensor, spikes: Tensor, value: float) -> Tensor:
     return torch.where(spikes != 0, torch.full_like(v_mem, value), v_mem)
 
 
+def count_down(remaining: Tensor, spikes: Tensor, steps: float) -> Tensor:
+    """Timesteps left of the refractory period: all ``steps`` after a spike, else one fewer than before."""
+    return torch.where(spikes > 0, torch.full_like(remaining, steps), (remaining - 1).clamp(min=0))
+
+
 def bound_below(v_mem: Tensor, min_v_mem: Tensor) -> Tensor:
     """Lower bound, v ← max(v, v_min), with the gradient of a ReLU."""
     return torch.relu(v_mem - min_v_mem) + min_v_mem
@@ -103,3 +141,24 @@ def iaf_count(
     """
     count = torch.floor((current * timesteps + v_init) / threshold).clamp(min=0)
     return count if max_spikes is None else torch.minimum(count, torch.as_tensor(max_spikes * timesteps))
+
+
+def lif_rate(
+    current: Tensor,
+    tau: Tensor,
+    threshold: Tensor,
+    resistance: Tensor | float = 1.0,
+    t_ref: float = 0.0,
+    v_rest: Tensor | float = 0.0,
+    v_reset: Tensor | float = 0.0,
+) -> Tensor:
+    """Spikes per unit of time of a leaky neuron with hard reset under a constant current, in continuous time.
+
+    f = 1 / (t_ref + τ·ln((v_∞ − v_reset)/(v_∞ − θ))) for v_∞ = v_rest + R·I > θ, else 0 (Gerstner et al.,
+    "Neuronal Dynamics", 2014, section 1.3).
+    """
+    v_inf = v_rest + resistance * current
+    fires = v_inf > threshold
+    above = torch.where(fires, v_inf, threshold + 1.0)
+    rate = 1 / (t_ref + tau * torch.log((above - v_reset) / (above - threshold)))
+    return torch.where(fires, rate, torch.zeros_like(rate))

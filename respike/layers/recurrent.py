@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .alif import ALIF
 from .iaf import IAF
 from .lif import LIF
 
@@ -42,6 +43,25 @@ class IAFRecurrent(IAF):
 
     def __init__(self, rec_connect: nn.Module, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.rec_connect = rec_connect
+
+    feedback = LIFRecurrent.feedback
+
+
+class ALIFRecurrent(ALIF):
+    """``ALIF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
+
+    Args:
+        tau_mem: Membrane time constant in timesteps.
+        tau_adapt: Time constant of the adaptation in timesteps.
+        rec_connect: Maps spikes ``(batch, ...)`` to a current with as many elements.
+        **kwargs: As for ``ALIF``.
+    """
+
+    def __init__(
+        self, tau_mem: float | Tensor, tau_adapt: float | Tensor, rec_connect: nn.Module, **kwargs: Any
+    ) -> None:
+        super().__init__(tau_mem, tau_adapt, **kwargs)
         self.rec_connect = rec_connect
 
     feedback = LIFRecurrent.feedback

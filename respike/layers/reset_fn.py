@@ -35,3 +35,11 @@ class MembraneReset:
 
     def __call__(self, v_mem: Tensor, spikes: Tensor, spike_threshold: Tensor) -> Tensor:
         return equations.constant_reset(v_mem, spikes, self.reset_value)
+
+
+@dataclass(frozen=True)
+class NoReset:
+    """No reset: a spike leaves the potential alone, so the neuron fires for as long as it is above θ."""
+
+    def __call__(self, v_mem: Tensor, spikes: Tensor, spike_threshold: Tensor) -> Tensor:
+        return v_mem

@@ -1,7 +1,7 @@
 """Spike functions: how many spikes a membrane potential gives, with a surrogate for the gradient.
 
 As in Sinabs a spike function is called as ``spike_fn.apply(v_mem, spike_threshold, surrogate_grad_fn)``,
-where ``SingleSpike`` and ``MultiSpike`` are passed as classes and ``MaxSpike(n)`` as an instance.
+where ``SingleSpike``, ``StrictSpike`` and ``MultiSpike`` are passed as classes and ``MaxSpike(n)`` as an instance.
 """
 
 from __future__ import annotations
@@ -45,6 +45,20 @@ class SingleSpike(_Surrogate):
     def forward(ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate) -> Tensor:
         _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
         return equations.single_spike(v_mem, spike_threshold)
+
+
+class StrictSpike(_Surrogate):
+    """At most one spike a timestep, s = [v > θ], as in snnTorch; the gradient reaches the threshold too."""
+
+    @staticmethod
+    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate) -> Tensor:
+        _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
+        return equations.strict_spike(v_mem, spike_threshold)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        grad = _Surrogate.backward(ctx, *grads)[0]
+        return grad, -grad.sum_to_size(ctx.saved_tensors[1].shape), None
 
 
 class MultiSpike(_Surrogate):

@@ -1,6 +1,7 @@
 """Surrogate gradients: stand-ins for ds/dv, which is zero almost everywhere.
 
-Each is called as ``fn(v_mem, spike_threshold)``. Names, defaults and formulas are those of Sinabs.
+Each is called as ``fn(v_mem, spike_threshold)``. Names, defaults and formulas are those of Sinabs, from
+``ATan`` on those of snnTorch, whose functions take v − θ; any of them serves in any layer.
 """
 
 from __future__ import annotations
@@ -82,3 +83,97 @@ class PeriodicExponential:
         phase = spike_threshold * (2 * (phase - torch.floor(phase)) - 1)
         distance = torch.where(v_mem < spike_threshold, v_mem - spike_threshold, phase)
         return self.grad_scale * torch.exp(-torch.abs(distance) / self.grad_width)
+
+
+@dataclass(frozen=True)
+class ATan:
+    """a/2 / (1 + (π/2·a·(v − θ))²), the slope of an arctangent (Fang et al., ICCV 2021); ``alpha`` is a."""
+
+    alpha: float = 2.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * (v_mem - spike_threshold)) ** 2)
+
+
+@dataclass(frozen=True)
+class FastSigmoid:
+    """1 / (1 + k·|v − θ|)² (Zenke and Ganguli, SuperSpike, 2018); ``slope`` is k."""
+
+    slope: float = 25.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return 1 / (1 + self.slope * torch.abs(v_mem - spike_threshold)) ** 2
+
+
+@dataclass(frozen=True)
+class SparseFastSigmoid:
+    """``FastSigmoid`` where v − θ > ``B``, else 0 (snnTorch's ``SFS``; Perez-Nieves and Goodman 2021)."""
+
+    slope: float = 25.0
+    B: float = 1.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return FastSigmoid(self.slope)(v_mem, spike_threshold) * (v_mem - spike_threshold > self.B)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """The slope of the logistic function, k·σ(k(v − θ))·(1 − σ(k(v − θ))); ``slope`` is k.
+
+    Far below θ, where the exponential of snnTorch 1.0 overflows to a NaN, this one goes to 0.
+    """
+
+    slope: float = 25.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        x = self.slope * (v_mem - spike_threshold)
+        return self.slope * torch.sigmoid(x) * torch.sigmoid(-x)  # 1 − σ(x) would round to 0 too soon
+
+
+@dataclass(frozen=True)
+class Triangular:
+    """max(0, w − |v − θ|), a triangle around θ (Esser et al., PNAS 2016); ``threshold`` is its height w.
+
+    snnTorch 1.0 gives +w below θ and −w from θ on: the sign of a neuron's gradient turned where it fires.
+    """
+
+    threshold: float = 1.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return torch.relu(self.threshold - torch.abs(v_mem - spike_threshold))
+
+
+@dataclass(frozen=True)
+class StraightThroughEstimator:
+    """1 everywhere: the spike passes the gradient on as it is."""
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return torch.ones_like(v_mem)
+
+
+@dataclass(frozen=True)
+class SpikeRateEscape:
+    """k·exp(−b·|v − θ|), a Boltzmann-like escape rate (Gerstner and Kistler 2002); ``beta`` is b, ``slope`` k.
+
+    In snnTorch 1.0 the peak stands at θ + 1, as it shifts by the threshold twice.
+    """
+
+    beta: float = 1.0
+    slope: float = 25.0
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        return self.slope * torch.exp(-self.beta * torch.abs(v_mem - spike_threshold))
+
+
+@dataclass(frozen=True)
+class LeakySpikeOperator:
+    """1 where v > θ, else ``slope``; with a slope of 0 the surrogate of snnTorch 0.2.
+
+    snnTorch's ``LSO``, which in version 1.0 gives random numbers instead.
+    """
+
+    slope: float = 0.1
+
+    def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
+        fired = (v_mem > spike_threshold).to(v_mem.dtype)
+        return fired + self.slope * (1 - fired)

@@ -5,18 +5,27 @@ import pytest
 import torch
 
 from respike.layers import (
+    ATan,
+    FastSigmoid,
     Gaussian,
     Heaviside,
+    LeakySpikeOperator,
     MaxSpike,
     MultiGaussian,
     MultiSpike,
     PeriodicExponential,
+    Sigmoid,
     SingleExponential,
     SingleSpike,
+    SparseFastSigmoid,
+    SpikeRateEscape,
+    StraightThroughEstimator,
+    StrictSpike,
+    Triangular,
 )
 
 V_MEM = np.linspace(-1.5, 4.5, 49)  # multiples of 1/8, with every multiple of θ and every edge among them
-SPIKE_FNS = [SingleSpike, MultiSpike, MaxSpike(2)]
+SPIKE_FNS = [SingleSpike, StrictSpike, MultiSpike, MaxSpike(2)]
 
 
 def normal(x, mean, deviation):
@@ -45,6 +54,18 @@ SURROGATES = [
     (SingleExponential(0.2, 3.0), lambda v, theta: np.exp(-5 * np.abs(v / theta - 1)) * 15 / theta),
     (PeriodicExponential(), lambda v, theta: periodic(v, theta, 0.5)),
     (PeriodicExponential(0.2, 3.0), lambda v, theta: 3 * periodic(v, theta, 0.2)),
+    (ATan(), lambda v, theta: 1 / (1 + (np.pi * (v - theta)) ** 2)),
+    (ATan(0.5), lambda v, theta: 0.25 / (1 + (np.pi / 4 * (v - theta)) ** 2)),
+    (FastSigmoid(), lambda v, theta: (1 + 25 * np.abs(v - theta)) ** -2.0),
+    (SparseFastSigmoid(2.0, 0.5), lambda v, theta: (v > theta + 0.5) * (1 + 2 * np.abs(v - theta)) ** -2.0),
+    (Sigmoid(), lambda v, theta: 25 / (2 * np.cosh(12.5 * (v - theta))) ** 2),
+    (Triangular(), lambda v, theta: np.where(np.abs(v - theta) < 1, 1 - np.abs(v - theta), 0)),
+    (Triangular(0.25), lambda v, theta: np.clip(0.25 - np.abs(v - theta), 0, None)),
+    (StraightThroughEstimator(), lambda v, theta: np.ones_like(v + theta)),
+    (SpikeRateEscape(), lambda v, theta: 25 * np.exp(-np.abs(v - theta))),
+    (SpikeRateEscape(2.0, 0.5), lambda v, theta: np.exp(-2 * np.abs(v - theta)) / 2),
+    (LeakySpikeOperator(), lambda v, theta: np.where(v > theta, 1, 0.1)),
+    (LeakySpikeOperator(0.0), lambda v, theta: np.where(v > theta, 1, 0)),
 ]
 every_surrogate = pytest.mark.parametrize(("surrogate", "formula"), SURROGATES, ids=[str(s) for s, _ in SURROGATES])
 
@@ -91,6 +112,7 @@ def test_a_surrogate_has_its_area(surrogate, area, theta):
     ("spike_fn", "expected"),
     [
         (SingleSpike, [0, 0, 0, 1, 1, 1, 1]),
+        (StrictSpike, [0, 0, 0, 0, 1, 1, 1]),
         (MultiSpike, [0, 0, 0, 1, 1, 2, 7]),
         (MaxSpike(2), [0, 0, 0, 1, 1, 2, 2]),
         (MaxSpike(), [0, 0, 0, 1, 1, 2, 7]),
@@ -101,3 +123,14 @@ def test_a_surrogate_has_its_area(surrogate, area, theta):
 def test_spikes_count_the_thresholds_a_potential_holds(spike_fn, expected, theta):
     v_mem = theta * torch.tensor([-3.0, 0.0, 1 - 2**-20, 1.0, 2 - 2**-20, 2.0, 7.5])
     assert spike_fn.apply(v_mem, torch.tensor(theta), Heaviside()).tolist() == expected
+
+
+def test_the_gradient_of_a_strict_spike_reaches_each_threshold():
+    v_mem = torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(4, 3)
+    theta = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    StrictSpike.apply(v_mem, theta, ATan()).sum().backward()
+    assert torch.allclose(theta.grad, -ATan()(v_mem, theta).sum(0))
+
+
+def test_a_sigmoid_has_a_gradient_of_zero_far_below_the_threshold():
+    assert Sigmoid()(torch.tensor([-1e6, 1e6]), torch.tensor(1.0)).tolist() == [0.0, 0.0]
