@@ -55,7 +55,7 @@ def _convert(model: str, options: dict[str, Any]) -> tuple[Any, Any]:
 
 def _found(snn: Any) -> dict[str, Any]:
     """What conversion chose by itself, and why."""
-    found = {"choice": snn.choice, "allocation": snn.allocation}
+    found = {"choice": snn.choice, "allocation": snn.allocation, "precision_choice": snn.precision_choice}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -136,11 +136,14 @@ def convert(model: str, as_json: bool, **options: Any) -> None:
 @MODEL
 @click.option("--data", default="mnist", show_default=True, help="Labelled test data, named as for --calibration.")
 @click.option("--batch-size", default=100, show_default=True)
+@click.option("--against-float32", is_flag=True, help="Run in float32 too, and print how often decisions are the same.")
 @CONVERSION
 @OUT
 @JSON
 @_guarded
-def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_json: bool, **options: Any) -> None:
+def evaluate(
+    model: str, data: str, batch_size: int, against_float32: bool, output: Path | None, as_json: bool, **options: Any
+) -> None:
     """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
 
     Data sets are named mnist, fashion_mnist, folder:DIR, FILE.npz or FILE.safetensors (arrays x and y).
@@ -152,7 +155,7 @@ def evaluate(model: str, data: str, batch_size: int, output: Path | None, as_jso
     test = sources.find_test_data(data, options["data_dir"], options["image_size"])
     ann, snn = _convert(model, options)
     try:
-        result = judge(snn, test, ann=ann, batch_size=batch_size)
+        result = judge(snn, test, ann=ann, batch_size=batch_size, against_float32=against_float32)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     found = _found(snn)

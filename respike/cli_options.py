@@ -80,7 +80,12 @@ CONVERSION = _options(
         show_default=True,
         help="Timesteps to calibrate for; auto finds the cheapest that decide as the ANN, and the neuron.",
     ),
-    click.option("--within", default=0.5, show_default=True, help="Points of agreement that -T auto may miss."),
+    click.option(
+        "--within",
+        default=0.5,
+        show_default=True,
+        help="Points of agreement that -T auto and --precision auto may miss.",
+    ),
     click.option(
         "--prefer",
         type=click.Choice(["synops", "latency"]),
@@ -116,10 +121,10 @@ CONVERSION = _options(
     click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="bias", show_default=True),
     click.option(
         "--precision",
-        type=click.Choice(["float32", "bfloat16", "int8"]),
+        type=click.Choice(["float32", "bfloat16", "int8", "auto"]),
         default="float32",
         show_default=True,
-        help="In what synapses compute; spikes are exact in all.",
+        help="In what synapses compute; spikes are exact in all. auto takes the fastest that decides as float32.",
     ),
     click.option("--analog", multiple=True, help="Module to keep analog; may be given several times."),
     click.option("--samples", default=512, show_default=True, help="Most calibration samples used."),

@@ -16,12 +16,14 @@ from .choice import Choice
 from .execute import Walk
 from .fanout import FanOut, fan_out
 from .graph import BATCH, Graph, Ref
+from .memory import budget, room
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
 from .options import Schedule
-from .parallel import cut, each
+from .parallel import beside, cut, each
 from .plan import Plan
 from .precision import Arithmetic, Precision
+from .precision_choice import PrecisionChoice
 from .schedules import latency, mode_of
 from .summary import describe, table
 from .timed import Pair, Timed, channels_last
@@ -50,10 +52,12 @@ class SpikingNetwork(nn.Module):
             ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
             machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
             always float32.
-        memory_budget: Bytes that the values of one piece of a batch in one block of timesteps may take, about; as
-            many pieces are under way as torch has threads. A pipelined run is one block, whatever it takes.
+        memory_budget: Bytes that the values of a run may take, about: batches go through in pieces, one for each of
+            torch's threads at a time, and timesteps in blocks. None, the default: a quarter of what is free. A
+            pipelined run is one block, whatever it takes.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
         allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
+        precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
     """
 
     def __init__(
@@ -74,7 +78,8 @@ class SpikingNetwork(nn.Module):
         self.delay = delay
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
-        self.memory_budget = 64 * 2**20
+        self.precision_choice: PrecisionChoice | None = None
+        self.memory_budget: int | None = None
         self.precision: Precision = "float32"
         self.plan = Plan(self.graph)
         self._arithmetic: tuple[Any, Arithmetic] | None = None
@@ -166,7 +171,7 @@ class SpikingNetwork(nn.Module):
         return torch.cat([part[i] for part in parts], 1) if whole else parts[0][i]
 
     def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
-        """The pieces of a batch to run by themselves, of ``memory_budget`` each, and how many at once.
+        """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
 
         One piece where samples could meet (an operation that may mix along the batch), and on a GPU.
 
@@ -181,9 +186,12 @@ class SpikingNetwork(nn.Module):
         if not apart or batch < 2:
             return [slice(None)], 1
         workers = torch.get_num_threads()
-        size = self.plan.piece(batch, min(timesteps, STEPS), self.memory_budget, workers)
+        size = self.plan.piece(batch, min(timesteps, STEPS), self._room(inputs[0].device, workers), workers)
         pieces = [slice(start, start + size) for start in range(0, batch, size)]
         return pieces, min(workers, len(pieces))
+
+    def _room(self, device: torch.device, workers: int) -> int:
+        return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
 
     @torch.no_grad()
     def blocks(
@@ -218,7 +226,8 @@ class SpikingNetwork(nn.Module):
         pooled = plan.pooled if recorder is None and self.schedule != "layerwise" else frozenset()
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
-        for estimates in mode.runs(total, plan.block(max(batch, 1), total, self.memory_budget), only_last):
+        length = plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
+        for estimates in mode.runs(total, length, only_last):
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
                 for name in plan.estimated:

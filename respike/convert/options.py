@@ -35,7 +35,7 @@ class Options:
     prefer: Preference = "synops"
     delay: int = 1
     budget: float | None = None
-    precision: Precision = "float32"
+    precision: Precision | Literal["auto"] = "float32"
 
     def __post_init__(self) -> None:
         choices = {
@@ -44,7 +44,7 @@ class Options:
             "schedule": get_args(Schedule),
             "correction": ("none", "bias", "ridge"),
             "prefer": get_args(Preference),
-            "precision": PRECISIONS,
+            "precision": (*PRECISIONS, "auto"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
+from threading import Barrier, local
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +21,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_OF_THIS_THREAD = local()
+
+
+def beside() -> int:
+    """How many threads share the work that this one does a part of, itself counted."""
+    workers: int = getattr(_OF_THIS_THREAD, "workers", 1)
+    return workers
+
+
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="respike")
@@ -28,6 +37,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     together = Barrier(workers)
 
     def settle(_: int) -> None:
+        _OF_THIS_THREAD.workers = workers
         torch.set_num_threads(1)  # of this thread: torch keeps a number for each
         together.wait()  # so that each thread does it, not one of them for all
 

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from . import auto, data
 from .allocate import allocate
+from .auto_precision import choose_precision
 from .calibrate import calibrate
 from .choice import Preference
 from .errors import ConversionError
@@ -50,7 +51,7 @@ def from_torch(
     schedule: Schedule = "synchronous",
     delay: int = 1,
     correction: Literal["none", "bias", "ridge"] = "bias",
-    precision: Precision = "float32",
+    precision: Precision | Literal["auto"] = "float32",
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
@@ -66,7 +67,7 @@ def from_torch(
             and all codes the cheapest whose network decides as the model on at least 100 - ``within`` percent of
             the calibration samples, each judged by a network calibrated on the other half of them. What was
             tried, and why this one, is in ``snn.choice``. For networks whose one output is class scores.
-        within: For ``timesteps="auto"``, in percentage points.
+        within: For ``timesteps="auto"`` and ``precision="auto"``, in percentage points of agreement.
         prefer: For ``timesteps="auto"``: the cheapest has the fewest synaptic operations (``"synops"``), or the
             smallest T (``"latency"``).
         threshold: ``"mse"``: the least squared error at T on what really arrives; ``"max"``: the ANN's
@@ -92,7 +93,9 @@ def from_torch(
             integrate-and-fire neurons send is that of ``"layerwise"``; leaky ones lose more the longer they wait.
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
-        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32.
+        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32. Or
+            ``"auto"``: the fastest on this machine of all that decide as float32 on at least 100 - ``within`` percent
+            of the calibration samples, for networks whose one output is class scores; ``snn.precision_choice`` tells.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
             all; fewer if memory is short.
@@ -137,18 +140,22 @@ def from_torch(
     say("tracing")
     graph = judge(to_graph(twin, data.example(first, device)), analog)
     choice, allocation = None, None
+    held = auto.take(stream, samples) if "auto" in (timesteps, precision) else []
     if timesteps == "auto":
-        held = auto.take(stream, samples)
         choice, kind = auto.choose(Halves(graph, held, options, device), kinds, progress)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
-        stream = itertools.chain(held, stream)
+    stream = itertools.chain(held, stream)
     if budget is None:
         graph, neurons = calibrate(graph, stream, options, device, progress)
     else:
         graph, neurons, allocation = allocate(graph, stream, options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
-    snn.precision = precision
     snn.choice, snn.allocation = choice, allocation
+    if precision == "auto":
+        snn.precision_choice = choose_precision(snn, held, within, progress)
+        snn.precision = snn.precision_choice.chosen.precision
+    else:
+        snn.precision = precision
     return snn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -35,6 +36,7 @@ def evaluate(
     timesteps: int | None = None,
     metric: Metric | None = None,
     batch_size: int = 100,
+    against_float32: bool = False,
     progress: bool | None = None,
 ) -> Evaluation:
     """Judge a spiking network at every number of timesteps up to ``timesteps``.
@@ -47,6 +49,7 @@ def evaluate(
         timesteps: ``snn.timesteps`` by default.
         metric: Replaces accuracy: takes the network's output and the target, gives one score per sample.
         batch_size: For a Dataset or a pair of tensors.
+        against_float32: Run the network in float32 too, and count how often it decides alike in its own precision.
         progress: Show a progress bar; by default if the terminal can.
 
     Returns:
@@ -62,7 +65,8 @@ def evaluate(
     counter = ActivityCounter(snn, total)
     device = next(iter(snn.buffers())).device
     score = _checked(metric or _correct)
-    sums, agreed, ann_sum, seen = np.zeros(total), np.zeros(total), 0.0, 0
+    twin = _in_float32(snn) if against_float32 and metric is None else None
+    sums, agreed, kept, ann_sum, seen = np.zeros(total), np.zeros(total), np.zeros(total), 0.0, 0
     batches, length = _batches(data, batch_size)
     with torch.no_grad(), _bar(progress) as bar:
         task = bar.add_task("evaluating", total=length)
@@ -74,12 +78,12 @@ def evaluate(
             expected = None if reference is None else reference(*copies)
             if expected is not None:
                 ann_sum += float(score(expected, target).sum())
-            judge = partial(_judged, snn, (args, target, expected), total, counter, score, metric is None)
+            judge = partial(_judged, snn, twin, (args, target, expected), total, counter, score, metric is None)
             pieces, workers = snn.pieces(args, total)
             answers = [x for x in pytree.tree_leaves((target, expected)) if isinstance(x, Tensor) and x.dim()]
             apart = all(len(x) == n for x in answers)
-            for right, same, counted in each(judge, pieces if apart else [slice(None)], workers):
-                sums, agreed = sums + right, agreed + same
+            for right, same, alike, counted in each(judge, pieces if apart else [slice(None)], workers):
+                sums, agreed, kept = sums + right, agreed + same, kept + alike
                 counter.add(counted)
             seen += n
             bar.advance(task, n)
@@ -94,6 +98,7 @@ def evaluate(
         accuracy=sums / seen,
         ann_accuracy=None if reference is None else ann_sum / seen,
         agreement=None if reference is None or metric is not None else agreed / seen,
+        float32_agreement=None if twin is None else kept / seen,
         spikes=np.sum([layer.spikes for layer in spiking], axis=0),
         synops=np.sum([layer.synops for layer in layers], axis=0),
         macs=work.once + work.every_step * clock.astype(np.float64),
@@ -105,28 +110,39 @@ def evaluate(
     )
 
 
+def _in_float32(snn: SpikingNetwork) -> SpikingNetwork:
+    """The same network, weights and all, that computes in float32."""
+    twin = copy.copy(snn)
+    twin.precision = "float32"
+    return twin
+
+
 def _judged(
     snn: SpikingNetwork,
+    twin: SpikingNetwork | None,
     batch: Any,
     total: int,
     counter: EventCounter,
     score: Callable[[Any, Any], Tensor],
     classifies: bool,
     piece: slice,
-) -> tuple[Any, Any, EventCounter]:
-    """A piece of a batch: at each step the sum of scores and how often it decided as the ANN; and what it did."""
+) -> tuple[Any, Any, Any, EventCounter]:
+    """A piece of a batch: at each step the sum of scores, how often it decided as ANN and twin; and what it did."""
     args, target, expected = cut(batch, piece)
     counter = counter.another()
     n = len(pytree.tree_leaves(args)[0])
-    sums, agreed, step = np.zeros(total), np.zeros(total), 0
+    sums, agreed, kept, step = np.zeros(total), np.zeros(total), np.zeros(total), 0
+    beside = None if twin is None else twin.simulate(*args, timesteps=total)
     for block in snn.blocks(*args, timesteps=total, recorder=counter):
         for t in range(_length(block)):
             output = snn.output_at(block, t)
             sums[step] += float(score(output, target).sum())
             if expected is not None and classifies:
                 agreed[step] += float((_decision(output) == _decision(expected)).double().mean()) * n
+            if beside is not None:
+                kept[step] += float((_decision(output) == _decision(beside[:, step])).double().mean()) * n
             step += 1
-    return sums, agreed, counter
+    return sums, agreed, kept, counter
 
 
 def _decision(output: Any) -> Tensor:

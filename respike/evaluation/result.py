@@ -56,6 +56,7 @@ class Evaluation:
         accuracy: Share of right answers, or the mean of the user's metric.
         ann_accuracy: The same of the ANN; None if no ANN was given.
         agreement: Share of samples on which SNN and ANN decide alike; None without ANN or with a metric.
+        float32_agreement: Share on which the network decides as it does in float32; None if that was not asked.
         spikes: Spikes of all neurons per sample up to t.
         synops: Synaptic operations per sample up to t: each spike times the synapses behind its neuron.
         macs: Multiply-accumulates per sample up to t on analog values: the first layer's input, once.
@@ -71,6 +72,7 @@ class Evaluation:
     accuracy: Curve
     ann_accuracy: float | None
     agreement: Curve | None
+    float32_agreement: Curve | None
     spikes: Curve
     synops: Curve
     macs: Curve
@@ -142,12 +144,16 @@ def comparison(results: Sequence[Evaluation]) -> str:
 
 
 def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
-    lines = [["T", "latency", first.metric, "agreement", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]]
+    lines = [
+        ["T", "latency", first.metric, "agreement", "as float32", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]
+    ]
     lines += [_row(result, t) for result, t in rows]
     if first.ann_accuracy is not None:
-        lines.append(["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", f"{first.ann_macs:,} MACs", "1"])
-    if all(result.latency[t - 1] == t for result, t in rows):
-        lines = [[cell for k, cell in enumerate(line) if k != 1] for line in lines]
+        ann = ["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", "-", f"{first.ann_macs:,} MACs", "1"]
+        lines.append(ann)
+    left_out = {1} if all(result.latency[t - 1] == t for result, t in rows) else set()
+    left_out |= {4} if all(result.float32_agreement is None for result, _ in rows) else set()
+    lines = [[cell for k, cell in enumerate(line) if k not in left_out] for line in lines]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
     return "\n".join([*text, f"{first.samples:,} samples; spikes and SynOps per sample"])
@@ -159,12 +165,17 @@ def _row(result: Evaluation, t: int) -> list[str]:
         str(t),
         str(result.latency[i]),
         _score(result, result.accuracy[i]),
-        "-" if result.agreement is None else f"{100 * result.agreement[i]:.2f} %",
+        _percent(result.agreement, i),
+        _percent(result.float32_agreement, i),
         f"{result.spikes[i]:,.0f}",
         f"{result.spikes_per_neuron[i]:.3f}",
         f"{result.synops[i]:,.0f}",
         f"{result.synops[i] / result.ann_macs:.3f}" if result.ann_macs else "-",
     ]
+
+
+def _percent(curve: Curve | None, i: int) -> str:
+    return "-" if curve is None else f"{100 * curve[i]:.2f} %"
 
 
 def _score(result: Evaluation, value: float) -> str:

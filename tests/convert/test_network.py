@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import respike
+from respike.convert import memory, parallel
 from respike.layers import kernels
 
 
@@ -57,8 +58,21 @@ def test_blocks_of_any_size_give_the_same_spikes(schedule: str) -> None:
     snn, x = make(schedule=schedule)
     whole = snn.simulate(x, timesteps=30)
     snn.memory_budget = 1  # one step at a time
-    assert snn.plan.block(10, 30, snn.memory_budget) == 1
+    assert snn.plan.block(10, 30, snn._room(x.device, 1)) == 1
     torch.testing.assert_close(snn.simulate(x, timesteps=30), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_memory_is_a_share_of_what_is_free_and_shared_by_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    snn, x = make()
+    free = type("Free", (), {"available": 400})()
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
+    assert snn._room(x.device, 1) == 100
+    assert snn._room(x.device, 2) == 50
+    snn.memory_budget = 2**40
+    assert snn._room(x.device, 2) == memory.PIECE
+    seen = list(parallel.each(lambda _: parallel.beside(), range(4), 2))
+    assert seen == [2] * 4
+    assert parallel.beside() == 1
 
 
 def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:

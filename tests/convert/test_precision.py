@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_inference_mode_is_no_obstacle() -> None:
 
 def test_wrong_precisions_are_named() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
-    with pytest.raises(respike.ConversionError, match="precision must be one of float32, bfloat16, int8; got 'int4'"):
+    with pytest.raises(respike.ConversionError, match="precision must be one of float32, .*, auto; got 'int4'"):
         respike.from_torch(model, x, 4, precision="int4")
     snn = respike.from_torch(model, x, 4, max_spikes=200, precision="int8")
     with pytest.raises(ValueError, match=r"sends up to 200 smallest spikes .* more than int8 holds exactly"):
@@ -186,3 +187,49 @@ def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
     assert snn.pieces((x,), 400)[0] == [slice(None)]
     with torch.no_grad():
         torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
+
+
+def test_the_fastest_precision_that_decides_alike_is_found() -> None:
+    model, x = small_cnn(), torch.rand(70, 1, 12, 12)
+    snn = respike.from_torch(model, x, 6, precision="auto", within=3)
+    choice = snn.precision_choice
+    assert choice is not None
+    assert {t.precision for t in choice.trials} == set(PRECISIONS)
+    assert snn.precision == choice.chosen.precision
+    assert choice.samples == 70
+    plain = respike.from_torch(model, x, 6)
+    for trial in choice.trials:
+        other = copy.copy(plain)
+        other.precision = trial.precision
+        same = (other(x).argmax(1) == plain(x).argmax(1)).double().mean()
+        assert trial.agreement == pytest.approx(float(same))
+        assert trial.reached == (trial.agreement >= 0.97)
+        assert not trial.reached or choice.chosen.time <= trial.time
+    assert snn.precision in str(choice)
+    json.dumps(choice.as_dict())
+
+
+def test_a_precision_that_cannot_hold_the_spikes_is_not_tried() -> None:
+    model, x = small_cnn(), torch.rand(20, 1, 12, 12)
+    snn = respike.from_torch(model, x, 2, max_spikes=200, precision="auto")
+    assert snn.precision_choice is not None
+    assert {t.precision for t in snn.precision_choice.trials} == {"float32", "bfloat16"}
+
+
+def test_without_decisions_a_precision_must_be_named() -> None:
+    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Flatten(0))
+    with pytest.raises(respike.ConversionError, match="precision='auto' compares decisions"):
+        respike.from_torch(model, torch.rand(20, 3), 4, precision="auto")
+
+
+def test_evaluation_counts_how_often_float32_decides_alike() -> None:
+    model, x = small_cnn(), torch.rand(30, 1, 12, 12)
+    labels = torch.arange(30) % 4
+    snn = respike.from_torch(model, x, 5, precision="bfloat16")
+    result = respike.evaluate(snn, (x, labels), ann=model, against_float32=True)
+    exact = respike.from_torch(model, x, 5)
+    wanted = (snn.simulate(x).argmax(2) == exact.simulate(x).argmax(2)).double().mean(0)
+    assert result.float32_agreement is not None
+    assert result.float32_agreement.tolist() == pytest.approx(wanted.tolist())
+    assert "as float32" in str(result)
+    assert "as float32" not in str(respike.evaluate(snn, (x, labels)))

@@ -1,0 +1,87 @@
+"""Find the fastest precision that decides as float32 does, without labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from .data import rows
+from .errors import ConversionError
+from .halves import decision
+from .network import SpikingNetwork
+from .precision import PRECISIONS, Precision
+from .precision_choice import PrecisionChoice, PrecisionTrial
+
+ROUNDS = 5
+"""Runs of a batch in each precision, in turns, whose median is compared."""
+
+
+def choose_precision(
+    snn: SpikingNetwork,
+    held: Sequence[tuple[Any, ...]],
+    within: float,
+    progress: Callable[[str], None] | None = None,
+) -> PrecisionChoice:
+    """Try all precisions on the samples held; the network is left in float32.
+
+    Args:
+        snn: On its device.
+        held: Batches of arguments.
+        within: Points of agreement with float32 that may be missing.
+        progress: Called with a line of text after each.
+
+    Raises:
+        ConversionError: outputs that are no class scores.
+    """
+    device = next(iter(snn.buffers())).device
+    held = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, list(held))
+    decided: dict[Precision, Tensor] = {}
+    for precision in PRECISIONS:
+        snn.precision = precision
+        try:
+            decided[precision] = torch.cat([_decided(snn(*args), rows(args)) for args in held])
+        except ConversionError:
+            raise
+        except ValueError:  # more spikes a step than its numbers hold
+            continue
+        finally:
+            snn.precision = "float32"
+    times: dict[Precision, list[float]] = {precision: [] for precision in decided}
+    for _ in range(ROUNDS):
+        for precision, taken in times.items():
+            snn.precision = precision
+            snn(*held[0])  # the first run in a precision lays out its weights
+            start = time.perf_counter()
+            _wait(snn(*held[0]))
+            taken.append(time.perf_counter() - start)
+    snn.precision = "float32"
+    trials = []
+    for precision, found in decided.items():
+        same = float((found == decided["float32"]).double().mean())
+        share = median(times[precision]) / median(times["float32"])
+        trials.append(PrecisionTrial(precision, same, share, 100 * same >= 100 - within - 1e-9))
+        if progress is not None:
+            progress(f"tried {trials[-1]}")
+    best = min((t for t in trials if t.reached), key=lambda t: t.time)
+    return PrecisionChoice(best, within, sum(rows(args) for args in held), tuple(trials))
+
+
+def _decided(output: Any, count: int) -> Tensor:
+    found = decision(output)
+    if found is None or not found.dim() or len(found) != count:
+        raise ConversionError(
+            "precision='auto' compares decisions and needs one output, of class scores (N, K, ...) or of classes; "
+            "name a precision"
+        )
+    return found
+
+
+def _wait(output: Any) -> None:
+    if isinstance(output, Tensor) and output.is_cuda:
+        torch.cuda.synchronize()

@@ -1,0 +1,22 @@
+"""How much memory a run may take where nobody says."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+
+SHARE = 0.25
+"""Of what is free when the run begins."""
+PIECE = 64 * 2**20
+"""Bytes that are worked on at once on one core, at most: more would leave the caches."""
+
+
+def budget(device: torch.device) -> int:
+    """A quarter of the free memory of a device, in bytes."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return int(SHARE * free)
+
+
+def room(total: int, device: torch.device, workers: int) -> int:
+    """Bytes for what one of several workers has under way."""
+    return max(1, min(PIECE, total // workers) if device.type == "cpu" else total)

@@ -1,0 +1,61 @@
+"""What ``precision="auto"`` tried, what it chose, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .precision import Precision
+
+
+@dataclass(frozen=True)
+class PrecisionTrial:
+    """One precision on the calibration samples.
+
+    Attributes:
+        precision: Which.
+        agreement: Share of samples on which it decides as float32 does.
+        time: In units of float32's.
+        reached: Whether the agreement is what was asked for.
+    """
+
+    precision: Precision
+    agreement: float
+    time: float
+    reached: bool
+
+    def __str__(self) -> str:
+        return f"{self.precision}: {100 * self.agreement:.2f} % as float32, in {self.time:.2f} of its time"
+
+
+@dataclass(frozen=True)
+class PrecisionChoice:
+    """The fastest precision that decides as float32 does, and what it was held against.
+
+    Attributes:
+        chosen: Its trial.
+        within: Points of agreement with float32 that were allowed to be missing.
+        samples: How many samples judged each trial.
+        trials: All that this network can run in.
+    """
+
+    chosen: PrecisionTrial
+    within: float
+    samples: int
+    trials: tuple[PrecisionTrial, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why this one, in a sentence."""
+        return (
+            f"{self.chosen.precision} is the fastest here of all that decide as float32 on at least "
+            f"{100 - self.within:g} % of {self.samples:,} calibration samples"
+        )
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.trials), self.reason])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in what JSON can hold."""
+        asked = {"within": self.within, "samples": self.samples, "reason": self.reason}
+        return {**asdict(self.chosen), **asked, "trials": [asdict(t) for t in self.trials]}
