@@ -118,7 +118,7 @@ CONVERSION = _options(
         show_default=True,
     ),
     click.option("--delay", default=1, show_default=True, help="Head start of each layer, for --schedule pipelined."),
-    click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="bias", show_default=True),
+    click.option("--correction", type=click.Choice(["none", "bias", "ridge"]), default="ridge", show_default=True),
     click.option(
         "--precision",
         type=click.Choice(["float32", "bfloat16", "int8", "auto"]),

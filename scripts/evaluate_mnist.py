@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="mnist_cnn", choices=names)
     parser.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
     parser.add_argument("--threshold", choices=["mse", "max", "percentile"], default="mse")
-    parser.add_argument("--correction", choices=["bias", "none"], default="bias")
+    parser.add_argument("--correction", choices=["none", "bias", "ridge"], default="ridge")
     parser.add_argument("--schedule", choices=["synchronous", "layerwise", "pipelined"], default="synchronous")
     parser.add_argument("--delay", type=int, default=1, help="for --schedule pipelined")
     args = parser.parse_args()

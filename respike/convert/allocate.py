@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -51,11 +50,10 @@ def allocate(
     measure = Measure(graph, some, options, device)
 
     def calibrated(data: Iterable[tuple[Any, ...]], spikes: Mapping[str, int]) -> tuple[Graph, dict[str, SpikingReLU]]:
-        own = replace(graph, tensors=dict(graph.tensors))  # ridge repair puts other weights in their place
         with warnings.catch_warnings():
             if spikes:  # what deserves a look has been said of the plain network
                 warnings.simplefilter("ignore", ConversionWarning)
-            return calibrate(own, data, options, device, progress, spikes)
+            return calibrate(graph, data, options, device, progress, spikes)
 
     network = calibrated(some if options.budget > 1 else chain(held, stream), {})
     plain = best = measure.network(*network)

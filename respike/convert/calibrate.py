@@ -41,10 +41,10 @@ def calibrate(
     progress: Callable[[str], None] | None = None,
     spikes: Mapping[str, int] | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
-    """One calibrated layer of neurons for each ReLU, by node name, and the graph with its readouts corrected.
+    """The graph with weights and readouts corrected, and one calibrated layer of neurons for each ReLU, by node name.
 
     Args:
-        graph: With roles set; its tensors are changed by ridge repair.
+        graph: With roles set; not changed.
         data: Batches of arguments.
         options: How to convert.
         device: The network's.
@@ -54,6 +54,7 @@ def calibrate(
     Raises:
         ConversionError: no data, or activations that are not finite.
     """
+    graph = replace(graph, tensors=dict(graph.tensors))  # ridge repair puts other weights in their place
     relus = [n for n in graph.nodes if n.role == Role.SPIKE]
     kinds = {name: replace(options.neurons, max_spikes=most) for name, most in (spikes or {}).items()}
     neurons = {

@@ -101,10 +101,9 @@ class Halves:
         return Trial(timesteps, neurons.neuron, neurons.max_spikes, share, synops / self.samples, reached)
 
     def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> SpikingNetwork:
-        graph = replace(self.graph, tensors=dict(self.graph.tensors))  # ridge repair puts other weights in their place
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
             warnings.simplefilter("ignore", ConversionWarning)
-            graph, neurons = calibrate(graph, data, options, self.device)
+            graph, neurons = calibrate(self.graph, data, options, self.device)
         return SpikingNetwork(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
 
 

@@ -27,7 +27,7 @@ class Options:
     percentile: float = 99.9
     granularity: Literal["channel", "layer"] = "channel"
     schedule: Schedule = "synchronous"
-    correction: Literal["none", "bias", "ridge"] = "bias"
+    correction: Literal["none", "bias", "ridge"] = "ridge"
     seed: int = 0
     samples: int = 512
     neurons: NeuronOptions = field(default_factory=NeuronOptions)

@@ -50,7 +50,7 @@ def from_torch(
     levels: int = 4,
     schedule: Schedule = "synchronous",
     delay: int = 1,
-    correction: Literal["none", "bias", "ridge"] = "bias",
+    correction: Literal["none", "bias", "ridge"] = "ridge",
     precision: Precision | Literal["auto"] = "float32",
     analog: Sequence[str] = (),
     samples: int = 512,

@@ -59,7 +59,8 @@ class Sequential:
                 continue
             if node.role == Role.SPIKE:
                 done += 1
-                self._repair(node.refs[0], pairs, self.neurons[node.name])
+                if node.refs[0] in self.ends and self.ends[node.refs[0]].rectified:
+                    self._repair(node.refs[0], pairs, self.neurons[node.name])
                 self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
                 if self.progress is not None:
                     self.progress(f"calibrating layer {done} of {total}")
@@ -76,8 +77,6 @@ class Sequential:
 
     def _repair(self, current: str, pairs: list[tuple[Walk, Walk, Any]], neuron: SpikingReLU | None) -> None:
         """Mend a current by the weights of the layers that give it, in the graph and in what is under way."""
-        if current not in self.ends:
-            return
         end = self.graph.node(current)
         assert end is not None
         axis = channel_axis(end, self.graph)

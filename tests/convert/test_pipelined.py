@@ -174,7 +174,7 @@ def test_thresholds_are_tried_on_the_currents_of_this_schedule() -> None:
     model, x = pooled()
     found = {}
     for schedule, delay in (("layerwise", 1), ("pipelined", 3), ("synchronous", 1)):
-        snn = respike.from_torch(model, x, 4, schedule=schedule, delay=delay)
+        snn = respike.from_torch(model, x, 4, schedule=schedule, delay=delay, correction="bias")
         found[schedule] = torch.cat([layer.threshold.flatten() for layer in snn.neurons.values()])
     torch.testing.assert_close(found["pipelined"], found["layerwise"])
     assert not torch.allclose(found["synchronous"], found["layerwise"])

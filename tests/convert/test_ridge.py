@@ -134,6 +134,17 @@ class LinearStream(nn.Module):
         return self.out(x)
 
 
+def test_a_current_that_several_neurons_read_is_mended_once() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(64, 3)
+    )
+    x = torch.rand(32, 1, 8, 8)
+    snn = respike.from_torch(model, x, 64, correction="ridge")
+    with torch.no_grad():
+        torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
+
+
 def test_a_linear_stream_is_mended_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = LinearStream().eval(), torch.randn(512, 8)
     found = [(end.rectified, [n.path for n in end.layers]) for end in repair.ends(normal_form(model, (x,))).values()]
