@@ -1,4 +1,4 @@
-"""What README and the pages in docs say runs."""
+"""What README says runs; the pages in docs have a test of their own."""
 
 from __future__ import annotations
 
@@ -20,22 +20,14 @@ def test_the_python_example_runs(
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len([line for line in code.splitlines() if line.strip()]) <= 11
-    values: dict[str, object] = {}
-    exec(code, values)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import pages
+
+    values = pages.run(ROOT / "README.md")
     assert values["y"].shape == (10, 10)  # type: ignore[attr-defined]
     assert values["steps"].shape == (10, 16, 10)  # type: ignore[attr-defined]
     assert Path("accuracy.png").stat().st_size > 10_000
     assert "ANN" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
-def test_the_examples_of_a_page_run_from_top_to_bottom(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    values: dict[str, object] = {}
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.S):
-        exec(code, values)
 
 
 def test_what_it_points_to_is_there() -> None:

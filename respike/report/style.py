@@ -24,8 +24,8 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def save(figure: Figure, path: str | PathLike[str]) -> None:
-    """Write a figure; the ending of ``path`` says how (png, svg, pdf).
+def save(figure: Figure, path: str | PathLike[str], dpi: float = 150) -> None:
+    """Write a figure; the ending of ``path`` says how (png, svg, pdf). ``dpi`` is for pixels only.
 
     Raises:
         ValueError: an ending that matplotlib cannot write.
@@ -36,4 +36,4 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
     if ending not in known:
         raise ValueError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(sorted(known))}")
     with written_whole(path) as temporary:
-        figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", facecolor="white")
+        figure.savefig(temporary, format=ending, dpi=dpi, bbox_inches="tight", facecolor="white")
