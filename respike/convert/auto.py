@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
+from ..layers import SpikingLayer
 from .choice import Choice, Preference, Trial, table
 from .data import rows
 from .errors import ConversionError
 from .halves import Halves
 from .neurons import NeuronName, NeuronOptions
+from .stand_in import stand_in
 
 LIMIT = 64
 """The largest T that is tried."""
 
 
 def candidates(
-    neuron: NeuronName | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
+    neuron: NeuronName | SpikingLayer | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
 ) -> list[NeuronOptions]:
-    """The codes to try, the plainest first: all, or the one that the user named."""
+    """The codes to try, the plainest first: all, or the one that the user named or showed."""
+    if isinstance(neuron, SpikingLayer):
+        if max_spikes != 1:
+            raise ConversionError("a neuron that is given as a layer says itself how many spikes it sends in a step")
+        return [stand_in(neuron)]
     codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]
     if neuron == "auto" and max_spikes == 1:
         codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1)]

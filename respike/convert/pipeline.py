@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..layers import SpikingLayer
 from . import auto, data
 from .allocate import allocate
 from .auto_precision import choose_precision
@@ -43,7 +44,7 @@ def from_torch(
     threshold: Literal["mse", "max", "percentile"] = "mse",
     percentile: float = 99.9,
     granularity: Literal["channel", "layer"] = "channel",
-    neuron: NeuronName | Literal["auto"] = "auto",
+    neuron: NeuronName | SpikingLayer | Literal["auto"] = "auto",
     max_spikes: int = 1,
     budget: float | None = None,
     tau_mem: float = 20.0,
@@ -77,7 +78,9 @@ def from_torch(
         neuron: ``"auto"``: ``"iaf"``, and with ``timesteps="auto"`` and ``max_spikes=1`` all codes are tried:
             ``"iaf"`` with 1, 2 and 4 spikes a step, ``"signed"``, ``"multi_threshold"``. Or that one alone:
             ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``: negative spikes take back what was
-            sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign.
+            sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign. Or a layer of
+            ``respike.layers``, ``Leaky(0.9)``, say: neurons with its leak and its spikes a step, leak compensated, or
+            an error that says why its curve cannot stand in for a ReLU.
         max_spikes: Most spikes a neuron may send in one timestep.
         budget: At most so many times the synaptic operations of the plain network, the one with all other options
             alike: within it, single layers get 2, 4 or 8 times ``max_spikes`` where that lessens the output's error
