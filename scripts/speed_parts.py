@@ -117,7 +117,7 @@ def profile(case: Case) -> Iterator[Row]:
     """Shares of a run in one thread, the calling one; the rest moves and converts values, and is Python."""
     for p in PRECISIONS:
         run, watch = case.ours(p, USUAL), Stopwatch()
-        timed: dict[str, Any] = {name: partial(watch.clock, kind, getattr(kernels, name)) for name, kind in KERNELS.items()}
+        timed: dict[str, Any] = {k: partial(watch.clock, booked, getattr(kernels, k)) for k, booked in KERNELS.items()}
         with one_thread():
             seconds(run)
             with patch.multiple(kernels, **timed), watch:
