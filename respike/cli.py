@@ -59,6 +59,17 @@ def _found(snn: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _early(snn: Any, test: Any, agreement: float, batch_size: int, options: dict[str, Any]) -> Any:
+    """How the network does if its samples stop early."""
+    from . import sources
+    from .convert import EarlyExit
+    from .evaluation import evaluate_exit
+
+    calibration = sources.find_calibration(options["calibration"], options["data_dir"], options["image_size"])
+    early = EarlyExit(snn, calibration, agreement=agreement, samples=options["samples"], seed=options["seed"])
+    return evaluate_exit(early, test, batch_size=batch_size)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="respike")
 def main() -> None:
@@ -137,12 +148,25 @@ def convert(model: str, as_json: bool, **options: Any) -> None:
 @click.option("--data", default="mnist", show_default=True, help="Labelled test data, named as for --calibration.")
 @click.option("--batch-size", default=100, show_default=True)
 @click.option("--against-float32", is_flag=True, help="Run in float32 too, and print how often decisions are the same.")
+@click.option(
+    "--early-exit",
+    type=float,
+    metavar="PERCENT",
+    help="Stop each image as soon as its answer is clear, so that so many keep the answer of all T steps; 99.9, say.",
+)
 @CONVERSION
 @OUT
 @JSON
 @_guarded
 def evaluate(
-    model: str, data: str, batch_size: int, against_float32: bool, output: Path | None, as_json: bool, **options: Any
+    model: str,
+    data: str,
+    batch_size: int,
+    against_float32: bool,
+    early_exit: float | None,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
 
@@ -159,11 +183,12 @@ def evaluate(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     found = _found(snn)
+    after = {} if early_exit is None else {"early_exit": _early(snn, test, early_exit, batch_size, options)}
     if as_json:
-        told = {name: value.as_dict() for name, value in found.items()}
+        told = {name: value.as_dict() for name, value in (found | after).items()}
         click.echo(json.dumps({**result.as_dict(), **told}, indent=1, allow_nan=False))
     else:
-        click.echo("\n\n".join(str(x) for x in (*found.values(), result)))
+        click.echo("\n\n".join(str(x) for x in (*found.values(), result, *after.values())))
     if output is not None:
         save(result.plot(), output)
         click.echo(f"figure: {output}", err=as_json)

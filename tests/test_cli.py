@@ -99,6 +99,24 @@ def test_evaluate_a_model_of_ones_own_with_weights_and_arrays(tmp_path: Path) ->
         assert len(json.loads(result.output)["accuracy"]) == 8
 
 
+def test_evaluate_says_what_stopping_early_saves_and_what_float32_would_decide(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.random((30, 1, 28, 28), np.float32), y=rng.integers(0, 10, 30))
+    data = ("--calibration", str(tmp_path / "data.npz"), "--data", str(tmp_path / "data.npz"))
+    options = ("--early-exit", "90", "--precision", "auto", "--against-float32")
+    shown = run("evaluate", "test_cli:tiny", "-T", "6", *data, *options)
+    assert shown.exit_code == 0, shown.output
+    for words in ("mean latency", "% within", "as float32", "is the fastest here"):
+        assert words in shown.output
+    told = json.loads(run("evaluate", "test_cli:tiny", "-T", "6", *data, *options, "--json").output)
+    assert told["early_exit"]["agreement"] >= 0.9
+    assert len(told["float32_agreement"]) == 6
+    assert told["precision_choice"]["samples"] == 30
+    refused = run("evaluate", "test_cli:tiny", "-T", "6", *data, "--early-exit", "120")
+    assert refused.exit_code == 1
+    assert "agreement is in percent" in refused.output
+
+
 class Explode:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("touch exploded",)

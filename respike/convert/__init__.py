@@ -1,5 +1,6 @@
 """From a trained ReLU network to a spiking network."""
 
+from .early_exit import EarlyExit as EarlyExit
 from .errors import ConversionError as ConversionError
 from .errors import ConversionWarning as ConversionWarning
 from .errors import Refusal as Refusal

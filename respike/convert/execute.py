@@ -76,6 +76,15 @@ class Walk:
             for name in () if last_use is None else last_use.get(node.name, ()):
                 self.env.pop(name, None)
 
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the samples, where the batch is the first axis of every value."""
+        for name, value in self.env.items():
+            shape = self.graph.shape(name)
+            if isinstance(value, Tensor) and shape and shape[0] is BATCH:
+                self.env[name] = value[rows]
+            elif isinstance(value, (list, tuple)):
+                self.env[name] = [part[rows] if isinstance(part, Tensor) else part for part in value]
+
     def outputs(self, mode: Mode) -> list[Any]:
         """The network's outputs after each step: decoded where they vary in time, ``(T, N, ...)``."""
         return [self._decoded(o, mode) if isinstance(o, Ref) else o for o in self.graph.outputs]

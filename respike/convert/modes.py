@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ..layers import kernels
 from ..layers.kernels import Drive, Send
@@ -87,6 +88,10 @@ class Synchronous:
         for start in range(0, total, length):
             self.begin(min(length, total - start))
             yield self.steps if not only_last else int(start + length >= total)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the samples."""
+        self.state = pytree.tree_map(lambda x: x[rows] if isinstance(x, Tensor) else x, self.state)
 
     def spike(self, node: Node, x: Value) -> Value:
         neuron = self.neurons[node.name]

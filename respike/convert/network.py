@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -201,8 +201,12 @@ class SpikingNetwork(nn.Module):
         stream: bool = False,
         only_last: bool = False,
         recorder: Recorder | None = None,
-    ) -> Iterator[list[Any]]:
+        length: int | None = None,
+    ) -> Generator[list[Any], Tensor | None, None]:
         """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
+
+        Who sends a mask ``(N,)`` back for a block goes on with those samples alone; the others cost nothing from then
+        on. That is for ``synchronous`` networks in which samples never meet (``plan.apart``).
 
         Args:
             *args: Inputs as for the ANN.
@@ -210,6 +214,7 @@ class SpikingNetwork(nn.Module):
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
             recorder: Told of every layer's events, see ``modes.Recorder``.
+            length: Steps of a block, instead of what ``memory_budget`` holds.
 
         Yields:
             For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
@@ -226,7 +231,7 @@ class SpikingNetwork(nn.Module):
         pooled = plan.pooled if recorder is None and self.schedule != "layerwise" else frozenset()
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
-        length = plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
+        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
         for estimates in mode.runs(total, length, only_last):
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
@@ -234,7 +239,11 @@ class SpikingNetwork(nn.Module):
                     mode.decode(name, walk.env[name])
                 continue
             walk.run(plan.late, mode, plan.last_use)
-            yield [_repeated(value, estimates) for value in walk.outputs(mode)]
+            rows = yield [_repeated(value, estimates) for value in walk.outputs(mode)]
+            if rows is not None:
+                assert isinstance(mode, Synchronous)
+                walk.keep(rows)
+                mode.keep(rows)
 
     def _ready(self) -> Arithmetic:
         """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""

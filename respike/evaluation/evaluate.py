@@ -218,6 +218,11 @@ def _split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...
             yield tuple(items[:inputs]), items[inputs]
 
 
+def split_batches(data: Any, batch_size: int, inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Batches of positional arguments and targets, from whatever ``evaluate`` takes."""
+    return _split(_batches(data, batch_size)[0], inputs)
+
+
 def _bar(progress: bool | None) -> Progress:
     shown = sys.stderr.isatty() if progress is None else progress
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

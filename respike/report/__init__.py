@@ -3,6 +3,7 @@
 from .accuracy import accuracy_figure as accuracy_figure
 from .curves import curve_figure as curve_figure
 from .curves import curves as curves
+from .exits import exit_figure as exit_figure
 from .lines import line_figure as line_figure
 from .neuron_curves import NEURONS as NEURONS
 from .neuron_curves import neuron_curves as neuron_curves

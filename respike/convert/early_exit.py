@@ -1,0 +1,180 @@
+"""Stop as soon as the answer is clear: a threshold on a score, chosen on calibration samples without labels.
+
+The estimate after t steps is off by what rounding and unevenness have left so far, which falls as 1/t. So each sample
+is asked after every step how sure its answer is; those that are sure enough leave the batch, and cost nothing from
+then on. For rate-coded SNNs see Li et al., "SEENN: towards temporal spiking early-exit neural networks", NeurIPS 2023.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from . import data
+from .auto import take
+from .errors import ConversionError
+from .modes import Recorder
+from .network import SpikingNetwork
+
+Score = Literal["margin", "confidence", "stability"]
+
+
+class Exited(NamedTuple):
+    """Answers, and when they came.
+
+    Attributes:
+        output: Each sample's estimate when it stopped, ``(N, K)``.
+        steps: Timesteps that it took, ``(N,)``.
+    """
+
+    output: Tensor
+    steps: Tensor
+
+
+class Watch:
+    """How sure each sample's answer is, told step by step.
+
+    ``margin``: t times the distance of the two highest scores, in units of the network's output: what the summed
+    output would have to be wrong by for another answer. ``confidence``: the largest softmax probability.
+    ``stability``: for how many steps the answer has been the same.
+    """
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+        self.answer = self.same = torch.zeros(0)
+
+    def tell(self, estimate: Tensor, t: int) -> Tensor:
+        """The scores ``(N,)`` of the estimates ``(N, K)`` after t steps."""
+        if self.score == "margin":
+            best = estimate.topk(2, 1).values
+            return t * (best[:, 0] - best[:, 1])
+        if self.score == "confidence":
+            return estimate.softmax(1).amax(1)
+        answer = estimate.argmax(1)
+        kept = answer == self.answer if len(self.answer) == len(answer) else torch.zeros_like(answer, dtype=torch.bool)
+        before = self.same if len(self.same) == len(answer) else torch.zeros(len(answer), device=answer.device)
+        self.answer, self.same = answer, torch.where(kept, before + 1, torch.ones_like(before))
+        return self.same
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the samples."""
+        if self.score == "stability":
+            self.answer, self.same = self.answer[rows], self.same[rows]
+
+
+class EarlyExit:
+    """A spiking network whose samples stop when their answer is clear.
+
+    The threshold is the one with the smallest mean latency on the calibration samples at which at least ``agreement``
+    percent of them get the answer that all timesteps would have given them. No label is looked at.
+
+    Args:
+        snn: A classifier with the schedule ``"synchronous"``; it runs ``snn.timesteps`` steps at most.
+        calibration: As for ``respike.from_torch``; new samples tell more than those it was calibrated with.
+        score: ``"margin"``, ``"confidence"`` or ``"stability"``, see ``Watch``.
+        agreement: In percent.
+        samples: Most calibration samples used.
+        seed: Of the order in which they are read.
+
+    Attributes:
+        threshold: Samples stop when their score reaches it.
+        expected: Mean latency on the calibration samples.
+
+    Raises:
+        ConversionError: another schedule, samples that meet on their way, an output that is no class scores
+            ``(N, K)``, or an option out of range.
+    """
+
+    def __init__(
+        self,
+        snn: SpikingNetwork,
+        calibration: Any,
+        *,
+        score: Score = "margin",
+        agreement: float = 99.9,
+        samples: int = 512,
+        seed: int = 0,
+    ) -> None:
+        if score not in get_args(Score):
+            raise ConversionError(f"score must be one of {', '.join(get_args(Score))}; got {score!r}")
+        if not 0 < agreement <= 100:
+            raise ConversionError(f"agreement is in percent, above 0 and at most 100; got {agreement}")
+        if snn.schedule != "synchronous":
+            raise ConversionError(
+                f"every run of a {snn.schedule} network is one of its own; early exit needs synchronous"
+            )
+        if not snn.plan.apart:
+            raise ConversionError("samples meet on their way through this network, so none can leave it early")
+        self.snn, self.score, self.agreement = snn, score, agreement
+        stream = data.batches(calibration, len(snn.graph.inputs), seed)
+        curves = [self.scores(*args) for args in take(stream, samples)]
+        scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
+        self.threshold, self.expected = _lowest(scores, answers, agreement)
+
+    @torch.no_grad()
+    def scores(self, *args: Any) -> tuple[Tensor, Tensor]:
+        """Scores and answers after each step, both ``(T, N)``, of samples that do not stop."""
+        estimates = self.snn.simulate(*args)
+        if not isinstance(estimates, Tensor) or estimates.dim() != 3 or estimates.shape[2] < 2:
+            raise ConversionError("early exit compares class scores and needs one output (N, K), K of 2 or more")
+        watch = Watch(self.score)
+        found = [watch.tell(estimate, t) for t, estimate in enumerate(estimates.unbind(1), 1)]
+        return torch.stack(found), estimates.argmax(2).T
+
+    @torch.no_grad()
+    def __call__(self, *args: Any, recorder: Recorder | None = None) -> Exited:
+        """Run a batch; samples leave it one by one.
+
+        Args:
+            *args: Inputs as for the network.
+            recorder: Told of every layer's events.
+
+        Raises:
+            ValueError: inputs of another shape than the network's.
+        """
+        watch, total = Watch(self.score), self.snn.timesteps
+        blocks = self.snn.blocks(*args, length=1, recorder=recorder)
+        block = next(blocks)
+        output = torch.empty_like(self.snn.output_at(block, 0))
+        here = torch.arange(len(output), device=output.device)
+        steps = torch.full_like(here, total)
+        for t in range(1, total + 1):
+            estimate = self.snn.output_at(block, 0)
+            stops = (watch.tell(estimate, t) >= self.threshold) | (t == total)
+            output[here[stops]], steps[here[stops]] = estimate[stops], t
+            if bool(stops.all()):
+                break
+            rows = ~stops if bool(stops.any()) else None
+            if rows is not None:
+                here = here[rows]
+                watch.keep(rows)
+            block = blocks.send(rows)
+        blocks.close()
+        return Exited(output, steps)
+
+
+def exits(scores: Tensor, threshold: float) -> Tensor:
+    """The step in which each sample stops, ``(N,)``, counted from 0, of scores ``(T, N)``."""
+    clear = scores >= threshold
+    clear[-1] = True
+    return clear.int().argmax(0)
+
+
+def thresholds(scores: Tensor, count: int = 200) -> list[float]:
+    """Thresholds worth trying, from the lowest score to one that nothing reaches."""
+    levels = torch.quantile(scores.flatten()[: 2**24].double(), torch.linspace(0, 1, count, dtype=torch.double))
+    return [*dict.fromkeys(levels.tolist()), float("inf")]
+
+
+def _lowest(scores: Tensor, answers: Tensor, agreement: float) -> tuple[float, float]:
+    """The threshold with the smallest mean latency that keeps so many answers, and that latency."""
+    best = float("inf"), float(len(scores))
+    for threshold in thresholds(scores):
+        stop = exits(scores, threshold)
+        same = (answers.gather(0, stop[None])[0] == answers[-1]).double().mean()
+        latency = float(stop.double().mean()) + 1
+        if 100 * float(same) >= agreement - 1e-9 and latency < best[1]:
+            best = threshold, latency
+    return best

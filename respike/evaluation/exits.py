@@ -1,0 +1,136 @@
+"""What stopping early costs and saves: latency against accuracy, at the chosen threshold and at all others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..convert.activity import EventCounter
+from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
+from .evaluate import split_batches
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class ExitEvaluation:
+    """How a network does that stops early, beside itself with all timesteps.
+
+    Attributes:
+        samples: How many were judged.
+        timesteps: T, the most that one takes.
+        score: As for ``EarlyExit``.
+        threshold: Of the score.
+        accuracy: Share of right answers.
+        fixed_accuracy: The same after all T steps.
+        agreement: Share of samples that get the answer of all T steps.
+        latency: Mean timesteps.
+        percentiles: Timesteps that 50, 90 and 99 percent of the samples get by with.
+        stopped: How many samples stopped after 1 ... T steps.
+        synops: Synaptic operations per sample.
+        fixed_synops: The same of all T steps.
+        curve: Mean latency and accuracy of other thresholds, by latency.
+    """
+
+    samples: int
+    timesteps: int
+    score: str
+    threshold: float
+    accuracy: float
+    fixed_accuracy: float
+    agreement: float
+    latency: float
+    percentiles: dict[int, int]
+    stopped: tuple[int, ...]
+    synops: float
+    fixed_synops: float
+    curve: tuple[tuple[float, float], ...]
+
+    def __str__(self) -> str:
+        waits = ", ".join(f"{share} % within {steps}" for share, steps in self.percentiles.items())
+        lines = [
+            ("", "accuracy", "mean latency", "SynOps"),
+            ("early", f"{100 * self.accuracy:.2f} %", f"{self.latency:.2f}", f"{self.synops:,.0f}"),
+            ("fixed", f"{100 * self.fixed_accuracy:.2f} %", str(self.timesteps), f"{self.fixed_synops:,.0f}"),
+        ]
+        widths = [max(len(line[k]) for line in lines) for k in range(4)]
+        table = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
+        told = f"{self.samples:,} samples; {waits} steps; {100 * self.agreement:.2f} % get the answer of all steps"
+        return "\n".join([*table, told])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in what JSON can hold."""
+        found = asdict(self)
+        return {**found, "threshold": self.threshold if math.isfinite(self.threshold) else None}
+
+    def plot(self) -> Figure:
+        """Accuracy against mean latency for all thresholds, and when samples stop."""
+        from ..report import exit_figure  # a shortcut for users; nothing here depends on it
+
+        return exit_figure(self)
+
+
+@torch.no_grad()
+def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> ExitEvaluation:
+    """Judge a network that stops early.
+
+    Args:
+        early: The network.
+        data: As for ``respike.evaluate``.
+        batch_size: For a Dataset or a pair of tensors.
+
+    Raises:
+        ValueError: no data, or targets that are no class numbers ``(N,)``.
+    """
+    snn = early.snn
+    fixed, stopping = (EventCounter(snn.fan_out, snn.timesteps) for _ in range(2))
+    found: list[tuple[Tensor, ...]] = []
+    for args, target in split_batches(data, batch_size, len(snn.graph.inputs)):
+        fixed.begin_batch()
+        estimates = torch.cat([block[0] for block in snn.blocks(*args, recorder=fixed)])
+        if not isinstance(target, Tensor) or target.shape != estimates.shape[1:2]:
+            raise ValueError(f"early exit is judged by class numbers ({estimates.shape[1]},) as targets")
+        watch = Watch(early.score)
+        scores = torch.stack([watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)])
+        stopping.begin_batch()
+        output, steps = early(*args, recorder=stopping)
+        found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), output.argmax(1)[None], steps[None]))
+    if not found:
+        raise ValueError("there is no data to evaluate on")
+    scores, answers, targets, early_answers, steps = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+    target, answer, taken = targets[0], early_answers[0], steps[0]
+    return ExitEvaluation(
+        samples=len(target),
+        timesteps=snn.timesteps,
+        score=early.score,
+        threshold=early.threshold,
+        accuracy=_share(answer, target),
+        fixed_accuracy=_share(answers[-1], target),
+        agreement=_share(answer, answers[-1]),
+        latency=float(taken.double().mean()),
+        percentiles={p: int(np.percentile(taken.numpy(), p, method="inverted_cdf")) for p in PERCENTILES},
+        stopped=tuple(torch.bincount(taken, minlength=snn.timesteps + 1)[1:].tolist()),
+        synops=sum(float(steps.sum()) for steps in stopping.synops.values()) / len(target),
+        fixed_synops=sum(float(steps.sum()) for steps in fixed.synops.values()) / len(target),
+        curve=_curve(scores, answers, target),
+    )
+
+
+def _share(found: Tensor, wanted: Tensor) -> float:
+    return float((found == wanted).double().mean())
+
+
+def _curve(scores: Tensor, answers: Tensor, target: Tensor) -> tuple[tuple[float, float], ...]:
+    points = {}
+    for threshold in thresholds(scores):
+        stop = exits(scores, threshold)
+        points[float(stop.double().mean()) + 1] = _share(answers.gather(0, stop[None])[0], target)
+    return tuple(sorted(points.items()))
