@@ -272,6 +272,25 @@ def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, out
 
 
 @main.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="playground.html", show_default=True
+)
+@_guarded
+def playground(output: Path) -> None:
+    """Write a page to play with neurons: one HTML file for any browser, which needs no network.
+
+    A bucket that leaks and fires; a bench where each neuron's parameters and input can be dragged; and the
+    activation curve beside the ReLU, against the number of timesteps. It computes what respike.layers computes.
+    """
+    from .files import written_whole
+    from .report.playground import playground_page
+
+    with written_whole(output) as temporary:
+        temporary.write_text(playground_page(), encoding="utf-8")
+    click.echo(f"page: {output}")
+
+
+@main.command()
 @JSON
 @_guarded
 def info(as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_help_says_where_to_begin() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert "Start with `respike demo`" in result.output
-    for command in ("demo", "convert", "evaluate", "inspect", "curve", "info"):
+    for command in ("demo", "convert", "evaluate", "inspect", "curve", "playground", "info"):
         assert run(command, "--help").exit_code == 0
         assert command in result.output
 
@@ -141,6 +142,7 @@ class Explode:
         (["convert", "mnist_mlp", "--analog", "net.9"], "did you mean net."),
         (["evaluate", "mnist_cnn", "--data", "fashion_mnist"], "does not ship with respike"),
         (["curve", "-o", "nowhere/curves.png"], "the folder nowhere does not exist"),
+        (["playground", "-o", "nowhere/page.html"], "the folder nowhere does not exist"),
     ],
 )
 def test_mistakes_are_named_with_exit_code_1(
@@ -187,6 +189,15 @@ def test_curve_draws_every_neuron_beside_its_closed_form(tmp_path: Path) -> None
     assert run("curve", "--neuron", "Leaky", "-o", str(tmp_path / "one.svg")).exit_code == 0
     unknown = run("curve", "--neuron", "leaky", "-o", str(figure))
     assert unknown.exit_code == 1 and "unknown neuron 'leaky'; known are IAF" in unknown.output
+
+
+def test_playground_writes_one_page_that_asks_for_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "p.html"
+    result = run("playground", "-o", str(page))
+    assert result.exit_code == 0 and result.output == f"page: {page}\n"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") and "{{" not in text and "window.respike" in text
+    assert not re.search(r"""\b(src|href)\s*=\s*["'](?!#|data:,")|@import|url\(|\bimport\b.*\bfrom\b""", text)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")

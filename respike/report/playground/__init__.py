@@ -1,0 +1,3 @@
+"""The page to play with: one HTML file, its arithmetic that of ``respike.layers``."""
+
+from .page import playground_page as playground_page
