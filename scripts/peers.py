@@ -16,6 +16,7 @@ import importlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,7 +25,21 @@ from torch import Tensor, nn
 
 Decode = Callable[[Tensor], Tensor]
 """A batch of images to what a converted network says of it after T timesteps, ``(N, K)``."""
-Peer = Callable[[nn.Module, Tensor, int], Decode]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a peer made of a network. Calling it gives the mean of the outputs over time, ``(N, K)``."""
+
+    snn: nn.Module
+    outputs: Decode
+    """Images to the last layer's output at every step, ``(T, N, K)``. No peer's conversion depends on T."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.outputs(images).mean(0)
+
+
+Peer = Callable[[nn.Module, Tensor, int], Converted]
 """ANN in eval mode, calibration images and T to the converted network. Raises ``RefusedError``."""
 
 ANALOG = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
@@ -44,7 +59,7 @@ def jelly(recipe: str, batch: int, passes: int = 1, **options: Any) -> Peer:
         options: Further arguments of the recipe.
     """
 
-    def convert(ann: nn.Module, calibration: Tensor, timesteps: int) -> Decode:
+    def convert(ann: nn.Module, calibration: Tensor, timesteps: int) -> Converted:
         loader = list(calibration.split(batch)) * passes
         with _refusing():
             ann2snn = importlib.import_module("spikingjelly.activation_based.ann2snn")
@@ -53,16 +68,16 @@ def jelly(recipe: str, batch: int, passes: int = 1, **options: Any) -> Peer:
             snn: nn.Module = ann2snn.FXConverter(recipe=made).convert(copy.deepcopy(ann)).eval()
         _check(snn)
 
-        def decode(images: Tensor) -> Tensor:
+        def outputs(images: Tensor) -> Tensor:
             functional.reset_net(snn)
-            return torch.stack([snn(images) for _ in range(timesteps)]).mean(0)
+            return torch.stack([snn(images) for _ in range(timesteps)])
 
-        return decode
+        return Converted(snn, outputs)
 
     return convert
 
 
-def sinabs(ann: nn.Module, calibration: Tensor, timesteps: int) -> Decode:
+def sinabs(ann: nn.Module, calibration: Tensor, timesteps: int) -> Converted:
     """``sinabs.from_torch.from_model`` as it is: thresholds of 1, several spikes a step; it does not calibrate."""
     with _refusing():
         utils = importlib.import_module("sinabs.utils")
@@ -70,12 +85,12 @@ def sinabs(ann: nn.Module, calibration: Tensor, timesteps: int) -> Decode:
     snn: nn.Module = network.spiking_model.eval()
     _check(snn)
 
-    def decode(images: Tensor) -> Tensor:
+    def outputs(images: Tensor) -> Tensor:
         utils.reset_states(snn)
-        outputs: Tensor = snn(images.repeat_interleave(timesteps, 0))  # time is the faster part of the axis
-        return outputs.reshape(len(images), timesteps, -1).mean(1)
+        found: Tensor = snn(images.repeat_interleave(timesteps, 0))  # time is the faster part of the axis
+        return found.reshape(len(images), timesteps, -1).transpose(0, 1)
 
-    return decode
+    return Converted(snn, outputs)
 
 
 PEERS: dict[str, dict[str, Peer]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import inspect
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -179,14 +178,14 @@ def converters() -> dict[str, Callable[[Case, int], peers.Decode]]:
     return modes
 
 
-def multi_step(single: peers.Decode, timesteps: int, images: Tensor) -> peers.Decode:
+def multi_step(single: peers.Converted, timesteps: int, images: Tensor) -> peers.Decode:
     """SpikingJelly with all steps at once, layer after layer, of its network that goes step by step.
 
     Raises:
         RefusedError: it cannot, or decides otherwise than step by step on these images.
     """
     functional = import_module("spikingjelly.activation_based.functional")
-    snn: nn.Module = copy.deepcopy(inspect.getclosurevars(single).nonlocals["snn"])
+    snn = copy.deepcopy(single.snn)
     functional.set_step_mode(snn, "m")
 
     def decode(images: Tensor) -> Tensor:

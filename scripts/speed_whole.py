@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from itertools import count, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import peers
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark import Judge
 
 WITHIN = 0.1
+Made = TypeVar("Made", bound=peers.Decode)
 
 
 def accuracy(case: Case) -> Iterator[Row]:
@@ -55,10 +56,12 @@ def whole(case: Case) -> Iterator[Row]:
     mine = {f"ours, {p}": lambda t, p=p: convert(t)[p] for p in PRECISIONS}
     names = [name for name in peers.installed()[0] if name.startswith("SpikingJelly") and case.args.peers]
     recipes = {name: partial(peers.PEERS["spikingjelly"][name], case.ann, calibration) for name in names}
-    ours, theirs = first_within(judge, mine, 16), first_within(judge, recipes, 64)
-    for name, (t, single) in list(theirs.items())[:1]:  # a step costs the same with every recipe: one, in both modes
+    ours = first_within(judge, mine, 16)
+    theirs: dict[str, tuple[int, peers.Decode]] = {}
+    # A step costs the same with every recipe: one of those that come within reach, in both modes.
+    for name, (t, single) in list(first_within(judge, recipes, 64).items())[:1]:
+        theirs[name] = t, single
         with contextlib.suppress(peers.RefusedError):
-            theirs = {name: (t, single)}
             theirs[f"{name}, multi-step"] = t, in_parts(case, t, multi_step(single, t, case.x[:2]))
     for name, tried, found in (("ours", mine, ours), ("SpikingJelly", recipes, theirs)):
         if tried and not found:
@@ -75,8 +78,8 @@ def whole(case: Case) -> Iterator[Row]:
 
 
 def first_within(
-    judge: Judge, converters: Mapping[str, Callable[[int], peers.Decode]], longest: int
-) -> dict[str, tuple[int, peers.Decode]]:
+    judge: Judge, converters: Mapping[str, Callable[[int], Made]], longest: int
+) -> dict[str, tuple[int, Made]]:
     """Of T = 1, 2, 4, ... the first at which any comes within reach of the ANN, and those that do."""
     for t in takewhile(lambda t: t <= longest, (2**i for i in count())):
         found = {}
