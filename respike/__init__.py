@@ -7,6 +7,17 @@ from .convert import EarlyExit as EarlyExit
 from .convert import SpikingNetwork as SpikingNetwork
 from .convert import from_onnx as from_onnx
 from .convert import from_torch as from_torch
+from .convert import load as load
 from .evaluation import evaluate as evaluate
 
-__all__ = ["ConversionError", "EarlyExit", "SpikingNetwork", "evaluate", "from_onnx", "from_torch", "layers", "models"]
+__all__ = [
+    "ConversionError",
+    "EarlyExit",
+    "SpikingNetwork",
+    "evaluate",
+    "from_onnx",
+    "from_torch",
+    "layers",
+    "load",
+    "models",
+]

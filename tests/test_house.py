@@ -15,7 +15,7 @@ ROOT = Path(respike.__file__).parent
 MAY_IMPORT = {
     "layers": set(),
     "models": set(),
-    "convert": {"layers"},
+    "convert": {"layers", "files"},
     "evaluation": {"layers", "convert", "files"},
     "report": {"layers", "convert", "evaluation", "files"},
     "files": set(),

@@ -3,6 +3,7 @@
 from .early_exit import EarlyExit as EarlyExit
 from .errors import ConversionError as ConversionError
 from .errors import ConversionWarning as ConversionWarning
+from .errors import FormatError as FormatError
 from .errors import Refusal as Refusal
 from .fanout import FanOut as FanOut
 from .network import SpikingNetwork as SpikingNetwork
@@ -13,3 +14,4 @@ from .pipeline import from_onnx as from_onnx
 from .pipeline import from_torch as from_torch
 from .pipeline import normal_form as normal_form
 from .pipeline import relative_error as relative_error
+from .saved.load import load as load

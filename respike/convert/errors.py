@@ -40,3 +40,7 @@ class ConversionError(ValueError):
 
 class ConversionWarning(UserWarning):
     """Something in a conversion that works but deserves a look, say a layer that never fires."""
+
+
+class FormatError(ConversionError):
+    """A file that holds no network that can be loaded, or a network that cannot be saved."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -19,11 +20,14 @@ from .graph import BATCH, Graph, Ref
 from .memory import budget, room
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
+from .normalised import normalise_thresholds
 from .options import Schedule
 from .parallel import beside, cut, each
 from .plan import Plan
 from .precision import Arithmetic, Precision
 from .precision_choice import PrecisionChoice
+from .quantised import quantise
+from .saved.write import write
 from .schedules import latency, mode_of
 from .summary import describe, table
 from .timed import Pair, Timed, channels_last
@@ -279,6 +283,44 @@ class SpikingNetwork(nn.Module):
         """The network's output, in its own structure, at one step of what ``blocks`` yields."""
         values = [o[index] if isinstance(o, Tensor) else o for o in block]
         return pytree.tree_unflatten(values, self.graph.out_spec)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to one file, whole or not at all; ``respike.load`` reads it.
+
+        Tensors are stored as safetensors, the graph as JSON in its header: nothing in the file can be run.
+
+        Args:
+            path: Where to; ``.respike`` by custom.
+
+        Raises:
+            FormatError: a ``ConversionError``: something in the network has no place in a file, say an operation kept
+                analog that is not in the table.
+            FileNotFoundError: the folder does not exist.
+        """
+        write(self, path)
+
+    def normalised(self) -> SpikingNetwork:
+        """An equivalent network in which every threshold is 1 and a spike carries 1; weights and biases make up for it.
+
+        Its spikes are the same but for rounding: a current that is within a rounding error of the threshold may fire a
+        step earlier or later.
+        """
+        return normalise_thresholds(self)
+
+    def quantised(self, bits: int = 8) -> SpikingNetwork:
+        """The normalised network with weights and thresholds in whole numbers, as a chip holds them.
+
+        For each output channel there is an e so that its weights, times 2^e, are whole numbers of so many bits, and its
+        threshold is 2^e. Its ``precision`` is float32, which holds them exactly. What all this costs,
+        ``respike.evaluate`` of both networks tells.
+
+        Args:
+            bits: From 2 to 16, sign included.
+
+        Raises:
+            ConversionError: another number of bits.
+        """
+        return quantise(self, bits)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 
@@ -13,7 +14,8 @@ class Weights(nn.Module):
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name, value in tensors.items():
-            self.register_buffer(name, value.clone())  # one tensor under two names would count as one buffer
+            # A copy, as one tensor under two names would count as one buffer; laid out as a file would give it back.
+            self.register_buffer(name, value.clone(memory_format=torch.contiguous_format))
 
     def extra_repr(self) -> str:
         tensors = dict(self.named_buffers())

@@ -88,11 +88,12 @@ def _folded(node: Node, value: Tensor, factor: bool, rewriter: Rewriter) -> Node
     weight = rewriter.tensors[args[1].name]
     bias = None if args[2] is None else rewriter.tensors[args[2].name].double()
     if factor:
-        args[1] = rewriter.tensor(f"{node.name}_weight", (weight.double() * _across(value, node, weight)).float())
+        scaled = (weight.double() * _across(value, node, weight)).to(weight.dtype)
+        args[1] = rewriter.tensor(f"{node.name}_weight", scaled)
         bias = None if bias is None else bias * value
     else:
         bias = value if bias is None else bias + value
-    args[2] = None if bias is None else rewriter.tensor(f"{node.name}_bias", bias.float())
+    args[2] = None if bias is None else rewriter.tensor(f"{node.name}_bias", bias.to(weight.dtype))
     return replace(node, args=tuple(args))
 
 

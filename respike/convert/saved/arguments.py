@@ -1,0 +1,82 @@
+"""What an operation's arguments may be: much of it torch finds out by itself, but not where there are no numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from ..errors import FormatError
+from ..graph import BATCH, Graph, Node, Ref, function, leaves
+from ..onnx_import.names import shown
+from . import limits
+from .table import operations
+
+_WINDOWED = re.compile(r"aten\.(conv|.*pool|upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
+_SIDES = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+_AXES = frozenset({"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "source", "destination"})
+_MAKES_AXES = ("aten.unsqueeze.", "aten.stack.")
+
+
+def label(node: Node) -> str:
+    """The node as messages name it."""
+    return f"operation {shown(node.name)!r} ({shown(node.op)})"
+
+
+def check_arguments(node: Node, graph: Graph) -> None:
+    """Raise for arguments that could harm the machine, or that some of torch's kernels take without looking.
+
+    Raises:
+        FormatError: the first that is wrong.
+    """
+    if node.op not in operations():
+        raise FormatError(f"operation {shown(node.name)!r} is {shown(node.op)!r}, which is not in the table")
+    if node.op == "operator.getitem":
+        source, index = node.args if len(node.args) == 2 else (None, None)
+        if not isinstance(source, Ref) or type(index) is not int:
+            raise FormatError(f"{label(node)} must take a value and a whole number")
+    elif node.is_shape and node.op.startswith("operator."):  # which would multiply texts and lists, too
+        sources = [graph.node(a.name) if isinstance(a, Ref) else a for a in node.args]
+        if not all(s.is_shape if isinstance(s, Node) else type(s) in (int, float) for s in sources):
+            raise FormatError(f"{label(node)} computes with something else than numbers")
+    _check_numbers(node)
+    _check_pieces(node, graph)
+    for name, value in _named(node):
+        _check_place(node, graph, name, [n for n in leaves(value) if type(n) is int])
+
+
+def _check_numbers(node: Node) -> None:
+    numbers = [a for a in leaves((node.args, node.kwargs)) if type(a) in (int, float)]
+    largest = limits.WINDOW if _WINDOWED.match(node.op) else 2**63
+    if any(math.isfinite(n) and not -largest <= n < largest for n in numbers):
+        raise FormatError(f"{label(node)} has an argument beyond {largest:,}")
+    # Kernels of this one trust a scale that is given beside the size.
+    if node.op.startswith("aten.upsample") and not all(1 / limits.WINDOW <= n <= limits.WINDOW for n in numbers):
+        raise FormatError(f"{label(node)} has a scale or a size that no picture has")
+
+
+def _check_pieces(node: Node, graph: Graph) -> None:
+    """What cuts a value up gives as many tensors as that is long."""
+    if node.op.startswith(("aten.split", "aten.chunk", "aten.unbind")):
+        for name in node.refs:
+            if any(n is not BATCH and n > limits.WINDOW for n in graph.shape(name) or ()):
+                raise FormatError(f"{label(node)} cuts something of more than {limits.WINDOW:,} into pieces")
+
+
+def _named(node: Node) -> list[tuple[str, Any]]:
+    """The arguments with their names."""
+    schema = getattr(function(node.op), "_schema", None) if node.op.startswith("aten.") else None
+    names = [argument.name for argument in schema.arguments] if schema is not None else []
+    return [*zip(names, node.args, strict=False), *node.kwargs.items()]
+
+
+def _check_place(node: Node, graph: Graph, name: str, numbers: list[int]) -> None:
+    """Axes that the first tensor has, and no more sides than a window has."""
+    first = graph.shape(node.refs[0]) if node.refs else None
+    sides = re.match(r"aten\.(?:conv\w*|\w*pool)(\d)d[._]", node.op)
+    if sides is not None and name in _SIDES and len(numbers) > max(1, int(sides[1])):
+        raise FormatError(f"{label(node)} has a {name} of {len(numbers)} numbers")
+    if name in _AXES and first is not None:
+        rank = max(len(first), 1) + node.op.startswith(_MAKES_AXES)
+        if not all(-rank <= n < rank for n in numbers):
+            raise FormatError(f"{label(node)} wants axis {numbers}, and what it reads has {len(first)}")

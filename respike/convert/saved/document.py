@@ -1,0 +1,171 @@
+"""What the JSON of a saved network holds: one class for its writer and its reader, checked by its own types."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ..allocation import Allocation
+from ..choice import Choice
+from ..errors import FormatError
+from ..neurons import NeuronName
+from ..onnx_import.names import shown
+from ..options import Schedule
+from ..precision import Precision
+from ..precision_choice import PrecisionChoice
+from . import limits
+
+
+@dataclass(frozen=True)
+class InputText:
+    """An input; ``shape`` as in ``graph.Node``, null for the batch."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    integer: bool
+
+
+@dataclass(frozen=True)
+class NodeText:
+    """An operation, as in ``graph.Node``; arguments as ``values.spelled`` writes them."""
+
+    name: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    path: str
+    kind: str
+    shape: tuple[int | None, ...] | None
+    role: str
+
+
+@dataclass(frozen=True)
+class NeuronText:
+    """A layer of neurons; its threshold, bias and start are tensors of the file."""
+
+    neuron: NeuronName
+    max_spikes: int
+    tau_mem: float
+    levels: int
+    axis: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A network without its tensors.
+
+    Attributes:
+        timesteps: As in ``SpikingNetwork``; so are the next six.
+        inputs: In order.
+        tensors: Names of the weights, in order.
+        nodes: In order of execution.
+        outputs: ``{"ref": NAME}`` or a constant for each leaf of the output.
+        leaves: The same for each leaf of the arguments.
+        arguments: Their structure, as ``values.drawn`` writes it.
+        output: The output's.
+        neurons: By the name of their node.
+    """
+
+    timesteps: int
+    schedule: Schedule
+    delay: int
+    precision: Precision
+    choice: Choice | None
+    allocation: Allocation | None
+    precision_choice: PrecisionChoice | None
+    inputs: tuple[InputText, ...]
+    tensors: tuple[str, ...]
+    nodes: tuple[NodeText, ...]
+    outputs: tuple[Any, ...]
+    leaves: tuple[Any, ...]
+    arguments: Any
+    output: Any
+    neurons: dict[str, NeuronText]
+
+    @property
+    def text(self) -> str:
+        """The JSON.
+
+        Raises:
+            FormatError: a number in it is not finite.
+        """
+        try:
+            return json.dumps(asdict(self), allow_nan=False, separators=(",", ":"))
+        except ValueError as error:
+            raise FormatError("a setting or an argument of it is not a finite number") from error
+
+
+def parse(text: str) -> Document:
+    """The document in a JSON text, with nothing missing, nothing unknown and all of the right type.
+
+    Raises:
+        FormatError: anything else.
+    """
+    if len(text) > limits.TEXT:
+        raise FormatError(f"its graph has {len(text):,} characters; the most that is read is {limits.TEXT:,}")
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"its graph is no JSON: {shown(str(error))}") from error
+    document = _fit(Document, value, "network")
+    assert isinstance(document, Document)
+    return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FormatError("its graph says the same twice: a key is repeated")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise FormatError(f"its graph holds {text}, which is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(shown(text))
+
+
+def _fit(kind: Any, value: Any, what: str) -> Any:
+    """``value`` as the type ``kind``: a dataclass, plain type, Literal, union, or tuple or dict of those."""
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _record(kind, value, what)
+    if origin in (Union, types.UnionType):
+        rest = [a for a in args if a is not types.NoneType]
+        return None if value is None else _fit(rest[0], value, what)
+    if origin is Literal and isinstance(value, str) and value in args:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_fit(args[0], item, f"{what}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {key: _fit(args[1], item, f"{what}.{shown(key)}") for key, item in value.items()}
+    if type(value) is kind and kind in (int, float, str, bool) and not (kind is str and len(value) > limits.STRING):
+        return value
+    if kind is float and type(value) is int:
+        return value
+    wanted = " or ".join(map(repr, args)) if origin is Literal else getattr(origin or kind, "__name__", str(kind))
+    raise FormatError(f"its {what} must be {wanted}, and is {shown(repr(value)[:200])}")
+
+
+_hints = cache(get_type_hints)
+
+
+def _record(kind: type, value: Any, what: str) -> Any:
+    hints = _hints(kind)
+    names = [f.name for f in fields(kind)]
+    if not isinstance(value, dict) or set(value) != set(names):
+        given = set(value) if isinstance(value, dict) else set()
+        odd = [f"without {n!r}" for n in names if n not in given] + [f"with {shown(n)!r}" for n in given - set(names)]
+        raise FormatError(f"its {what} is {', '.join(sorted(odd)[:3]) or 'no JSON object'}")
+    return kind(**{name: _fit(hints[name], value[name], f"{what}.{name}") for name in names})

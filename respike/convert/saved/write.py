@@ -1,0 +1,84 @@
+"""From a network to a file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from safetensors.torch import save_file
+
+from ...files import written_whole
+from ..errors import FormatError
+from ..graph import Node
+from ..neurons import SpikingReLU
+from .document import Document, InputText, NeuronText, NodeText
+from .values import drawn, spelled
+
+if TYPE_CHECKING:
+    from ..network import SpikingNetwork
+
+VERSION: Final = 1
+"""Of the format: raised by whatever makes an older reader read something else than what was written."""
+WEIGHTS, NEURONS = "weights.", "neurons."
+"""What the names of tensors begin with, as in the ``state_dict``."""
+DTYPES = frozenset({"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"})
+"""What tensors may hold, in the words of safetensors."""
+
+
+def write(snn: SpikingNetwork, path: str | os.PathLike[str]) -> None:
+    """Write the file whole or not at all, once it is clear that ``load`` will take it.
+
+    Raises:
+        FormatError: something in the network has no place in a file, or is not finite.
+        FileNotFoundError: the folder does not exist.
+    """
+    from .load import network_of
+
+    try:
+        text = document_of(snn).text
+        copy = network_of(text, {name: value.detach().cpu().contiguous() for name, value in snn.state_dict().items()})
+    except FormatError as error:
+        raise FormatError(f"this network cannot be saved: {error}") from error
+    metadata = {"format": f"respike network {VERSION}", "network": text}
+    with written_whole(path) as whole:
+        save_file(copy.state_dict(), whole, metadata)
+
+
+def document_of(snn: SpikingNetwork) -> Document:
+    """All of the network but its tensors.
+
+    Raises:
+        FormatError: something in it has no spelling.
+    """
+    graph = snn.graph
+    return Document(
+        timesteps=snn.timesteps,
+        schedule=snn.schedule,
+        delay=snn.delay,
+        precision=snn.precision,
+        choice=snn.choice,
+        allocation=snn.allocation,
+        precision_choice=snn.precision_choice,
+        inputs=tuple(InputText(name, shape, name in graph.integers) for name, shape in graph.inputs.items()),
+        tensors=tuple(graph.tensors),
+        nodes=tuple(_node(node) for node in graph.nodes),
+        outputs=tuple(spelled(x) for x in graph.outputs),
+        leaves=tuple(spelled(x) for x in graph.leaves),
+        arguments=drawn(graph.in_spec),
+        output=drawn(graph.out_spec),
+        neurons={name: _neuron(module) for name, module in snn.neurons.items()},
+    )
+
+
+def _node(node: Node) -> NodeText:
+    try:
+        args, kwargs = spelled(node.args), {name: spelled(value) for name, value in node.kwargs.items()}
+    except FormatError as error:
+        raise FormatError(f"{node.where}: {error}") from error
+    return NodeText(node.name, node.op, tuple(args), kwargs, node.path, node.kind, node.shape, str(node.role))
+
+
+def _neuron(module: Any) -> NeuronText:
+    assert isinstance(module, SpikingReLU)
+    about = module.options
+    return NeuronText(about.neuron, about.max_spikes, about.tau_mem, about.levels, module.axis)
