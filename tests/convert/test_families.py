@@ -35,7 +35,15 @@ def test_slow_ones_convert_with_the_anns_output(name: str) -> None:
 
 @pytest.mark.slow
 def test_a_whole_resnet_follows_the_ann_in_time() -> None:
-    assert script.correlation(script.build("resnet18"), torch.rand(2, 3, 64, 64)) > 0.95
+    model, x = script.build("resnet18"), torch.rand(2, 3, 64, 64)
+    assert script.correlation(script.spiking(model, x), model, x) > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x1_0", "googlenet"])
+def test_comes_back_from_a_file(name: str) -> None:
+    x = torch.rand(2, 3, 64, 64)
+    assert script.comes_back(script.spiking(script.build(name), x), x)
 
 
 def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import struct
@@ -80,28 +79,6 @@ def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
     x = datasets.calibration()[:40]
     snn = respike.from_torch(respike.models.load(name), x, 6)
     assert_same(snn, again(snn, tmp_path), (x[:10],))
-
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_pretrained.py"
-
-
-def families() -> Any:
-    spec = importlib.util.spec_from_file_location("convert_pretrained", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", families().CONVERT)
-def test_torchvisions_families_come_back(name: str, tmp_path: Path) -> None:
-    script = families()
-    x = torch.rand(2, 3, script.image_size(name), script.image_size(name))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        snn = respike.from_torch(script.build(name), x, 2, threshold="max", correction="none")
-    assert_same(snn, again(snn, tmp_path), (x,))
 
 
 def small(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:

@@ -1,4 +1,7 @@
-"""10,000 broken files: each is refused, or loads and runs; none crashes, hangs or raises anything else."""
+"""Broken files: each is refused, or loads and runs; none crashes, hangs or raises anything else.
+
+Here 2,000 of them; ``python tests/convert/mutate_saved.py FOLDER 0 10000`` makes 10,000 and prints what became of them.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ import pytest
 import respike
 
 PROGRAM = Path(__file__).with_name("mutate_saved.py")
-EACH = 2_500
+EACH = 1_000
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 10_000, EACH))
+@pytest.mark.parametrize("first", range(0, 2 * EACH, EACH))
 def test_a_mutant_is_refused_or_runs(first: int, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(respike.__file__).parents[1]), *filter(None, [os.getenv("PYTHONPATH")])])
     done = subprocess.run(
