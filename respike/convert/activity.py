@@ -22,14 +22,22 @@ class EventCounter:
     Attributes:
         spikes: Events of each layer in each step, ``(timesteps,)``, by node name.
         synops: The synaptic operations that they caused.
+        direct: The additions and comparisons without a synapse that they caused.
     """
 
     def __init__(self, work: FanOut, timesteps: int) -> None:
         self.work = work
-        self.spikes = {name: np.zeros(timesteps) for name in work.events}
-        self.synops = {name: np.zeros(timesteps) for name in work.events}
-        self._synapses = {name: fan.flatten() for name, fan in work.events.items()}
+        self.spikes, self.synops, self.direct = ({name: np.zeros(timesteps) for name in work.events} for _ in range(3))
+        self._caused = {
+            name: torch.stack([torch.ones(fan.numel(), dtype=fan.dtype), fan.flatten(), work.direct[name].flatten()], 1)
+            for name, fan in work.events.items()
+        }
         self._filled = dict.fromkeys(work.events, 0)
+
+    @property
+    def counts(self) -> tuple[dict[str, np.ndarray], ...]:
+        """Spikes, synaptic operations and operations without a synapse."""
+        return self.spikes, self.synops, self.direct
 
     def begin_batch(self) -> None:
         """The next events belong to the first timestep again."""
@@ -38,13 +46,15 @@ class EventCounter:
     def another(self) -> EventCounter:
         """One that has counted nothing yet, for other samples of the same run."""
         other = copy.copy(self)
-        other.spikes, other.synops = ({k: np.zeros_like(v) for k, v in c.items()} for c in (self.spikes, self.synops))
+        other.spikes, other.synops, other.direct = (
+            {name: np.zeros_like(steps) for name, steps in counts.items()} for counts in self.counts
+        )
         other.begin_batch()
         return other
 
     def add(self, other: EventCounter) -> None:
         """Count as well what another has counted."""
-        for own, more in ((self.spikes, other.spikes), (self.synops, other.synops)):
+        for own, more in zip(self.counts, other.counts, strict=True):
             for name, steps in more.items():
                 own[name] += steps
 
@@ -52,13 +62,13 @@ class EventCounter:
         start = self._filled[node.name]
         self._filled[node.name] = stop = start + len(events)
         # Whole numbers, and few samples at a time: float32 is exact.
-        per_neuron = _over_batch(events.float(), self.work.events[node.name].shape).double()
-        self.spikes[node.name][start:stop] += per_neuron.sum(1).cpu().numpy()
-        synapses = self._synapses[node.name].to(per_neuron.device)
-        self.synops[node.name][start:stop] += (per_neuron @ synapses).cpu().numpy()
+        per_neuron = over_batch(events.float(), self.work.events[node.name].shape).double()
+        found = (per_neuron @ self._caused[node.name].to(per_neuron.device)).cpu().numpy()
+        for counts, steps in zip(self.counts, found.T, strict=True):
+            counts[node.name][start:stop] += steps
 
 
-def _over_batch(events: Tensor, single: torch.Size) -> Tensor:
+def over_batch(events: Tensor, single: torch.Size) -> Tensor:
     """``(T, neurons)``: events summed over samples, given the shape ``single`` they have for one sample."""
     for axis, size in enumerate(single, 1):
         if events.shape[axis] != size:  # the batch is in this axis, alone or as its slower part

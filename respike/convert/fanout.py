@@ -7,7 +7,7 @@ to the neuron's output. That gradient is computed by running the graph once in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from .execute import Walk
-from .graph import BATCH, Graph, Node, function, leaves, map_leaves
+from .graph import Graph, Node, function, leaves, map_leaves
 from .modes import Analog
 from .plan import Plan
 from .rules import LINEAR, Role
+from .ways import SUMS, applied, compared, first_of, kept_analog, short, spread, ways
+from .work import Work
 
 
 @dataclass
@@ -28,21 +30,27 @@ class FanOut:
     Attributes:
         events: For each spiking layer and each maximum, the synaptic operations that one event of each
             of its outputs causes, ``(1, ...)``.
-        once: Multiply-accumulates on the constant input, needed once.
-        every_step: Multiply-accumulates on analog values that vary in time, needed in every step.
-        ann: Multiply-accumulates of the ANN.
+        direct: Likewise the additions and comparisons without a synapse: where an event is added to a membrane, a
+            current or a readout as it is; and in a maximum one addition to a sum and one comparison for each window.
+        inputs: For each node with synapses on the constant input: the name of what it reads, and the
+            multiply-accumulates that each value of that takes part in, ``(1, ...)``.
+        once: Work on the constant input, needed once, and on what the network gives, when it is read.
+        every_step: Work on analog values that vary in time, needed in every step.
+        ann: Work of the ANN.
     """
 
     events: dict[str, Tensor] = field(default_factory=dict)
-    once: int = 0
-    every_step: int = 0
-    ann: int = 0
+    direct: dict[str, Tensor] = field(default_factory=dict)
+    inputs: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    once: Work = field(default_factory=Work)
+    every_step: Work = field(default_factory=Work)
+    ann: Work = field(default_factory=Work)
 
 
 def fan_out(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
     """Count the synapses behind every event of a graph with roles; weights of value 0 count too."""
-    shapes = {name: [1 if n is BATCH else n for n in shape] for name, shape in graph.inputs.items()}
-    inputs = [torch.zeros(shape, dtype=torch.float64) for shape in shapes.values()]
+    shapes = {name: [1 if n is None else n for n in shape] for name, shape in graph.inputs.items()}
+    inputs = [torch.ones(shape, dtype=torch.float64) for shape in shapes.values()]
     # Whole numbers are indices, not weights.
     ones = {
         name: torch.ones(t.shape, dtype=torch.float64) if t.is_floating_point() else t.cpu()
@@ -51,106 +59,198 @@ def fan_out(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
     walk = _Count(graph, ones, inputs)
     with torch.enable_grad():
         walk.run(graph.nodes, Analog())
-    result = walk.result
-    sources = list(walk.sources.values())
-    gradients: Sequence[Tensor | None] = [None] * len(sources)
-    if walk.total.requires_grad:
-        gradients = torch.autograd.grad(walk.total, sources, allow_unused=True)
-    for (name, source), gradient in zip(walk.sources.items(), gradients, strict=True):
-        result.events[name] = torch.zeros_like(source.detach()) if gradient is None else gradient.round()
-    return result
+        walk.read_out()
+    for counts, total in ((walk.result.events, walk.synapses), (walk.result.direct, walk.direct)):
+        sources = list(walk.sources.values())
+        gradients: list[Tensor | None] = [None] * len(sources)
+        if total.requires_grad:
+            gradients = list(torch.autograd.grad(total, sources, allow_unused=True, retain_graph=True))
+        for (name, source), gradient in zip(walk.sources.items(), gradients, strict=True):
+            counts[name] = torch.zeros_like(source.detach()) if gradient is None else gradient.round()
+    return walk.result
+
+
+@dataclass(frozen=True)
+class _Signal:
+    """A value as counts, each ``(1, ...)`` or a list of such: what of it is an event, a current, constant.
+
+    Attributes:
+        events: How many events arrive, with the gradient of their sources.
+        current: 1 where an analog value that varies in time arrives, else 0.
+        constant: 1 where the value is there, but constant.
+    """
+
+    events: Any
+    current: Any
+    constant: Any
+
+    @property
+    def ones(self) -> Any:
+        """The value where nothing is told apart."""
+        return map_leaves(torch.ones_like, self.constant)
 
 
 class _Count(Walk):
-    """The graph with unit weights; what carries no event is a constant without gradient."""
+    """The graph with unit weights; what is no signal is a constant of the network."""
 
     def __init__(self, graph: Graph, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
         super().__init__(graph, weights, inputs)
+        for name, x in zip(graph.inputs, inputs, strict=True):
+            self.env[name] = _still(x)
         self.result = FanOut()
-        self.total = torch.zeros((), dtype=torch.float64)
+        self.synapses = torch.zeros((), dtype=torch.float64)
+        self.direct = torch.zeros((), dtype=torch.float64)
         self.sources: dict[str, Tensor] = {}
         self.timed = {n.name for n in Plan(graph).timed}
 
     def evaluate(self, node: Node, mode: Any) -> Any:
         if node.role == Role.HEAD or (node.role == Role.CONSTANT and node.shape is None):
             return None
-        if node.role == Role.SHAPE:
-            return self._shape_number(node)
         args, kwargs = map_leaves(self._fetch, list(node.args)), map_leaves(self._fetch, node.kwargs)
+        if node.role in (Role.SHAPE, Role.CONSTANT):
+            return function(node.op)(*map_leaves(_ones, args), **map_leaves(_ones, kwargs))
+        if node.op == "operator.getitem":
+            return _picked(args[0], args[1])
         if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
             return self._source(node, args, kwargs)
-        if node.role == Role.LINEAR and LINEAR[node.op].weighted:
+        if LINEAR[node.op].weighted:
             return self._synapses(node, args, kwargs)
-        return _route(node, args, kwargs)
+        return self._passed(node, args, kwargs)
 
-    def _source(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    def read_out(self) -> None:
+        """Whoever reads the outputs adds up events, divides by the steps and adds what is constant."""
+        heads = [name for n in self.graph.nodes if n.role == Role.HEAD for name in n.refs]
+        for name in dict.fromkeys([*self.graph.output_names(), *heads]):
+            read = self.env[name]
+            if name in self.timed and isinstance(read, _Signal):
+                self._arrive(read)
+                size = sum(t.numel() for t in leaves(read.constant))
+                self.result.once += Work(additions=size, multiplications=size)
+
+    def _arrive(self, signal: _Signal) -> None:
+        self.direct = self.direct + sum(t.sum() for t in leaves(signal.events))
+
+    def _source(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
         """A fresh event at every output of a node that holds time; where nothing varies, a constant."""
-        shaped = args[0] if node.role == Role.SPIKE else function(node.op)(*args, **kwargs)
-        shaped = shaped[0] if isinstance(shaped, (list, tuple)) else shaped
-        events = torch.ones(shaped.shape, dtype=torch.float64)
-        if node.role == Role.ANALOG or node.name not in self.timed:
-            return events
-        self.sources[node.name] = events.requires_grad_()
-        return events
-
-    def _synapses(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
-        """Every synapse passes 1 for each event; what arrives is a current, no event."""
-        name = node.op.split(".")[1]
-        if name in ("linear", "convolution") or name.startswith("conv"):
-            args = [args[0], args[1], None, *args[3:]]
-        elif name in ("addmm", "baddbmm"):
-            args[0] = torch.zeros((), dtype=torch.float64)
-        fn = function(node.op)
-        dense = map_leaves(_unit, args)
-        work = int(fn(*dense, **kwargs).sum())
-        self.result.ann += work
-        if any(isinstance(a, Tensor) and a.requires_grad for a in leaves(args)):
-            out: Tensor = fn(*args, **kwargs)
-            self.total = self.total + out.sum()
-            return torch.ones_like(out.detach())
-        if node.name in self.timed:
-            self.result.every_step += work
+        signals = [a for a in leaves((args, kwargs)) if isinstance(a, _Signal)]
+        timed = node.name in self.timed
+        dense = map_leaves(_ones, args), map_leaves(_ones, kwargs)
+        if node.role == Role.SPIKE:
+            shaped, step = dense[0][0], Work()
+            work = Work(additions=shaped.numel() * (1 if node.kwargs.get("cap") is None else 2))
+        elif node.role == Role.MAX:
+            shaped = first_of(function(node.op)(*dense[0], **dense[1]))
+            looks = [self._compared(node, args, kwargs, name) for name in ("ones", "current", "events")]
+            work = Work(additions=int(looks[0].sum()) - shaped.numel())
+            step = Work(additions=int(looks[1].sum()))  # comparisons, and a difference to the step before
+            self.direct = self.direct + looks[2].sum()
         else:
+            shaped, work, step = kept_analog(node, *dense)
+        self.result.ann += work
+        if not timed:
             self.result.once += work
-        return torch.ones_like(fn(*dense, **kwargs))
+            return _still(shaped)
+        for signal in signals:
+            self._arrive(signal)
+        self.result.every_step += step
+        events = torch.ones(shaped.shape, dtype=torch.float64)
+        zeros = torch.zeros_like(events)
+        if node.role == Role.ANALOG:
+            return _Signal(zeros, events, zeros)
+        self.sources[node.name] = events.requires_grad_()
+        return _Signal(events, zeros, zeros)
+
+    def _compared(self, node: Node, args: list[Any], kwargs: dict[str, Any], part: str) -> Tensor:
+        own = [getattr(a, part) for a in leaves(args) if isinstance(a, _Signal)]
+        return compared(node, map_leaves(_part(part), args), kwargs, own)
+
+    def _synapses(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+        """Every synapse passes 1 for each event; what arrives is a current, no event."""
+        if short(node) in ("linear", "convolution") or short(node).startswith("conv"):
+            args = [args[0], args[1], None, *args[3:]]
+        elif short(node) in ("addmm", "baddbmm"):
+            args[0] = torch.zeros((), dtype=torch.float64)
+        fn, weights = function(node.op), map_leaves(_unit, args)
+
+        def sent(part: str) -> Tensor:
+            out: Tensor = fn(*map_leaves(_part(part), weights), **kwargs)
+            return out
+
+        def sent_if_any(part: str) -> Tensor:
+            return sent(part) if any(getattr(a, part).any() for a in leaves(args) if isinstance(a, _Signal)) else zeros
+
+        dense = sent("ones")
+        work = Work(macs=int(dense.sum()), values=dense.numel())
+        self.result.ann += work
+        zeros = torch.zeros_like(dense)
+        if node.name not in self.timed:
+            self.result.once += work
+            (read,) = (name for name in node.refs if isinstance(self.env[name], _Signal))
+            x = self.env[read].ones.requires_grad_()
+            total = fn(*map_leaves(lambda a: x if isinstance(a, _Signal) else a, weights), **kwargs).sum()
+            self.result.inputs[node.name] = read, torch.autograd.grad(total, x)[0].round()
+            return _still(dense)
+        events, current, constant = (sent_if_any(part) for part in ("events", "current", "constant"))
+        self.synapses = self.synapses + events.sum()
+        self.result.every_step += Work(macs=int(current.sum()), values=int((current > 0).sum()))
+        self.result.once += Work(macs=int(constant.sum()), values=int((constant > 0).sum()))
+        varies = (events.detach() + current > 0).double()
+        return _Signal(zeros, varies, 1 - varies)
+
+    def _passed(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+        """What an operation without synapses passes on; events that meet a current become part of it."""
+        own = [a for a in leaves(args) if isinstance(a, _Signal)]
+
+        def passed(part: str) -> Any:
+            return ways(node, map_leaves(_part(part), args), kwargs, [getattr(a, part) for a in own])
+
+        dense, current, constant, events = (passed(part) for part in ("ones", "current", "constant", "events"))
+        work = applied(node, dense)
+        self.result.ann += work
+        if node.name not in self.timed:
+            self.result.once += work
+        elif short(node) not in SUMS:
+            given = sum(int(t.sum()) for a in own for t in leaves(a.current))
+            self.result.every_step += spread(node, given, current)
+        else:
+            self.result.every_step += Work(additions=self._read_again(node))
+        return self._merged(events, current, constant)
+
+    def _read_again(self, node: Node) -> int:
+        """Currents that a sum adds and that others read as well, so that they are no part of its membrane."""
+        read = [name for name in node.refs if len(self.graph.users[name]) > 1]
+        found = [self.env[name] for name in read]
+        return sum(int(t.sum()) for x in found if isinstance(x, _Signal) for t in leaves(x.current))
+
+    def _merged(self, events: Any, current: Any, constant: Any) -> _Signal:
+        if isinstance(current, (list, tuple)):
+            parts = [self._merged(*three) for three in zip(events, current, constant, strict=True)]
+            return _Signal([p.events for p in parts], [p.current for p in parts], [p.constant for p in parts])
+        current = (current > 0).double()
+        self.direct = self.direct + (events * current).sum()
+        return _Signal(events * (1 - current), current, (constant > 0).double() * (1 - current))
+
+
+def _still(shaped: Tensor) -> _Signal:
+    zeros = torch.zeros(shaped.shape, dtype=torch.float64)
+    return _Signal(zeros, zeros, torch.ones_like(zeros))
+
+
+def _ones(value: Any) -> Any:
+    return value.ones if isinstance(value, _Signal) else value
+
+
+def _part(name: str) -> Any:
+    return lambda value: getattr(value, name) if isinstance(value, _Signal) else value
 
 
 def _unit(value: Any) -> Any:
-    return torch.ones_like(value, requires_grad=False) if isinstance(value, Tensor) and value.dim() else value
+    return torch.ones_like(value) if isinstance(value, Tensor) and value.dim() else value
 
 
-def _route(node: Node, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The node as a way without synapses: an event at its input is one at every output it touches."""
-    name = node.op.split(".")[1]
-    if node.op == "operator.getitem":
-        return args[0][args[1]] if isinstance(args[0], (list, tuple)) else args[0]
-    fn = function(node.op)
-    if name in ("mul", "div", "add", "sub", "rsub", "neg"):
-        carried = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
-        result = sum(carried[1:], carried[0]) if carried else args[0] if isinstance(args[0], Tensor) else args[1]
-        shape = [1 if n is BATCH else n for n in node.shape or ()]
-        return result.expand(shape) if isinstance(result, Tensor) else result
-    x = args[0]
-    if name == "copy":  # has no derivative
-        return args[1].expand(x.shape)
-    if name == "mean":
-        return torch.ops.aten.sum.dim_IntList(x, *args[1:3]) if len(args) > 1 else x.sum()
-    if name.startswith(("avg_pool", "adaptive_avg_pool", "upsample_")) and "nearest" not in name:
-        return _separable(x, int(name.rstrip("d")[-1]), fn, args, kwargs)
-    return fn(*args, **kwargs)
-
-
-def _separable(x: Tensor, rank: int, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
-    """An average or interpolation over the last axes with all its nonzero weights set to 1, axis by axis."""
-    sizes, first = x.shape[-rank:], x.dim() - rank
-    for axis, size in enumerate(sizes):
-        probe = torch.zeros(size, 1, *sizes, dtype=torch.float64)
-        index = [slice(None)] * len(sizes)
-        for i in range(size):
-            index[axis] = slice(i, i + 1)
-            probe[i, 0][tuple(index)] = 1
-        reached = fn(probe, *args[1:], **kwargs)[:, 0] != 0
-        other = tuple(a + 1 for a in range(len(sizes)) if a != axis)
-        matrix = (reached.any(dim=other) if other else reached).double()  # (size in, size out)
-        x = torch.movedim(torch.movedim(x, first + axis, -1) @ matrix, -1, first + axis)
-    return x
+def _picked(x: Any, index: Any) -> Any:
+    if not isinstance(x, _Signal):
+        return x[index] if isinstance(x, (list, tuple)) else x
+    if not isinstance(x.constant, (list, tuple)):  # the first of several results, already taken
+        return x
+    return _Signal(x.events[index], x.current[index], x.constant[index])

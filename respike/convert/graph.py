@@ -171,6 +171,15 @@ class Graph:
                 found.add(node.name)
         return found
 
+    def to(self, device: torch.device) -> Graph:
+        """The graph with its tensors there."""
+        return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})
+
+    @property
+    def arity(self) -> int:
+        """How many positional arguments the network takes."""
+        return len(self.in_spec.unflatten([None] * self.in_spec.num_leaves)[0])
+
     def output_names(self) -> list[str]:
         return [o.name for o in self.outputs if isinstance(o, Ref)]
 
@@ -278,7 +287,7 @@ def relu(x: Tensor, cap: float | None = None) -> Tensor:
 
 @cache
 def function(op: str) -> Callable[..., Any]:
-    """The function that an operation's name stands for: ``aten.*`` or ``operator.*``."""
+    """The function that an operation's name stands for: ``operator.*``, or one of PyTorch, mostly ``aten.*``."""
     if op == RELU:
         return relu
     space, name = op.split(".", 1)
@@ -286,4 +295,4 @@ def function(op: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(operator, name)
         return found
     packet, overload = name.split(".")
-    return getattr(getattr(torch.ops.aten, packet), overload)  # type: ignore[no-any-return]
+    return getattr(getattr(getattr(torch.ops, space), packet), overload)  # type: ignore[no-any-return]

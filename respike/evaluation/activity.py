@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..convert.activity import EventCounter
+from ..convert.graph import Node
 from ..convert.network import SpikingNetwork
+from ..convert.neurons import NeuronOptions, SpikingReLU
+from ..convert.rules import Role
 from .result import LayerActivity
 
 
@@ -25,8 +29,49 @@ class ActivityCounter(EventCounter):
         for name in self.work.events:
             node = self.snn.graph.node(name)
             assert node is not None
-            curves = [c[name] / samples for c in (self.spikes, self.synops)]
-            spikes, synops = curves if self.cumulative else [np.cumsum(c) for c in curves]
+            means = [counts[name] / samples for counts in self.counts]
+            spikes, synops, direct = means if self.cumulative else [np.cumsum(steps) for steps in means]
             size = math.prod(n for n in self.work.events[name].shape)
-            found.append(LayerActivity(name, node.where, node.role, size, spikes, synops))
+            about = self._about(node)
+            found.append(LayerActivity(name, node.where, node.role, size, spikes, synops, direct, **about))
         return tuple(found)
+
+    def _about(self, node: Node) -> dict[str, Any]:
+        """What an event of the layer carries, and what its neurons compute."""
+        if node.role == Role.SPIKE:
+            return _operations(_neuron(self.snn, node.name).options)
+        read = node.refs[0]
+        source = _neuron(self.snn, read) if len(node.refs) == 1 and read in self.snn.neurons else None
+        whole = source is not None and source.options.neuron != "multi_threshold" and _same_channels(node, source)
+        return {"carries": "spike" if whole else "value", "levels": 1}
+
+
+def _neuron(snn: SpikingNetwork, name: str) -> SpikingReLU:
+    found = snn.neurons[name]
+    assert isinstance(found, SpikingReLU)
+    return found
+
+
+def _same_channels(node: Node, source: SpikingReLU) -> bool:
+    """Whether each increment of a maximum is that of one neuron, so that it is so many spikes."""
+    theta, shape = source.threshold, node.shape or ()
+    same = len(shape) == theta.dim() + 1 and shape[source.axis] == theta.numel()
+    return theta.numel() == 1 or same
+
+
+def _operations(options: NeuronOptions) -> dict[str, Any]:
+    """What a neuron computes in each step, whatever happens, and for each spike.
+
+    In each step the constant current is added, and the potential is compared with each threshold; a spike is
+    subtracted. A burst compares again after each spike; a neuron that takes spikes back compares with 0 as well, and
+    keeps its net count; a leak is a multiplication.
+    """
+    graded = options.neuron == "multi_threshold"
+    thresholds = (options.levels if graded else 1) + options.takes_back
+    return {
+        "carries": "power of two" if graded else "spike",
+        "levels": round(options.max_spikes / options.finest),
+        "step_additions": 1 + thresholds,
+        "step_multiplications": int(options.neuron == "lif"),
+        "spike_additions": 1 + (options.max_spikes > 1) + options.takes_back,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..convert.network import SpikingNetwork
 from ..convert.parallel import cut, each
 from ..convert.trace import prepare
 from .activity import ActivityCounter
+from .cost.needed import InputMacs, NeededMacs
 from .result import Evaluation
 
 Metric = Callable[[Any, Any], Tensor]
@@ -63,6 +65,7 @@ def evaluate(
         raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
     reference = None if ann is None else prepare(ann)
     counter = ActivityCounter(snn, total)
+    inputs, products = InputMacs(snn, counter.work), None if reference is None else NeededMacs(reference)
     device = next(iter(snn.buffers())).device
     score = _checked(metric or _correct)
     twin = _in_float32(snn) if against_float32 and metric is None else None
@@ -75,7 +78,9 @@ def evaluate(
             n = len(pytree.tree_leaves(args)[0])
             # In-place operations of the ANN on its input must not reach the SNN's.
             copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
-            expected = None if reference is None else reference(*copies)
+            with products or nullcontext():
+                expected = None if reference is None else reference(*copies)
+            inputs.count(args)
             if expected is not None:
                 ann_sum += float(score(expected, target).sum())
             judge = partial(_judged, snn, twin, (args, target, expected), total, counter, score, metric is None)
@@ -101,8 +106,13 @@ def evaluate(
         float32_agreement=None if twin is None else kept / seen,
         spikes=np.sum([layer.spikes for layer in spiking], axis=0),
         synops=np.sum([layer.synops for layer in layers], axis=0),
-        macs=work.once + work.every_step * clock.astype(np.float64),
-        ann_macs=work.ann,
+        macs=work.once.macs + work.every_step.macs * clock.astype(np.float64),
+        ann_macs=work.ann.macs,
+        input_work=work.once,
+        input_macs=inputs.mean(seen),
+        step_work=work.every_step,
+        ann_work=work.ann,
+        ann_needed_macs=products.needed / seen if products and products.macs == work.ann.macs * seen else None,
         neurons=sum(layer.neurons for layer in spiking),
         latency=np.array([snn.latency_at(int(t)) for t in clock]),
         layers=layers,

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..convert.work import Work
 from ..files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from .cost import Cost, EnergyModel
 
 Curve = NDArray[np.float64]
 """One value for each timestep; entry t − 1 belongs to t steps."""
@@ -31,6 +34,14 @@ class LayerActivity:
         neurons: How many outputs it has per sample.
         spikes: Events per sample up to each timestep.
         synops: Synaptic operations that they caused.
+        direct: Additions and comparisons without a synapse that they caused: where a spike is added to a membrane as
+            it is, and in a maximum.
+        carries: What an event is worth: ``"spike"``, always the same; ``"power of two"``, a shifted weight; or
+            ``"value"``, a multiplication at each synapse.
+        levels: How many of the smallest spike a neuron can send in one step.
+        step_additions: Additions and comparisons of each neuron in each timestep.
+        step_multiplications: Multiplications likewise.
+        spike_additions: Additions and comparisons of a neuron for each of its spikes.
     """
 
     name: str
@@ -39,6 +50,12 @@ class LayerActivity:
     neurons: int
     spikes: Curve
     synops: Curve
+    direct: Curve
+    carries: str
+    levels: int
+    step_additions: int = 0
+    step_multiplications: int = 0
+    spike_additions: int = 0
 
     @property
     def rate(self) -> Curve:
@@ -61,6 +78,12 @@ class Evaluation:
         synops: Synaptic operations per sample up to t: each spike times the synapses behind its neuron.
         macs: Multiply-accumulates per sample up to t on analog values: the first layer's input, once.
         ann_macs: Multiply-accumulates of the ANN per sample.
+        input_work: Work on the constant input per sample, needed once, and on reading the answer.
+        input_macs: The multiply-accumulates of it whose value is not zero.
+        step_work: Work per sample on analog values in each timestep.
+        ann_work: Work of the ANN per sample.
+        ann_needed_macs: The multiply-accumulates of it whose value is not zero; None if no ANN was given, or one that
+            does not compute exactly the products of the network that was converted.
         neurons: Number of spiking neurons.
         latency: Total timesteps until the answer after t steps is there.
         layers: Activity of each layer.
@@ -77,6 +100,11 @@ class Evaluation:
     synops: Curve
     macs: Curve
     ann_macs: int
+    input_work: Work
+    input_macs: float
+    step_work: Work
+    ann_work: Work
+    ann_needed_macs: float | None
     neurons: int
     latency: NDArray[np.int64]
     layers: tuple[LayerActivity, ...]
@@ -107,6 +135,16 @@ class Evaluation:
     def __str__(self) -> str:
         return _table(self, [(self, t) for t in self.rows()])
 
+    def cost(self, energy: EnergyModel | None = None) -> Cost:
+        """What the network takes, beside three ANNs.
+
+        Args:
+            energy: Of each operation; ``respike.evaluation.ENERGY_45NM`` by default.
+        """
+        from .cost import ENERGY_45NM, cost_of  # a shortcut for users; nothing here depends on it
+
+        return cost_of(self, energy or ENERGY_45NM)
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""
 
@@ -136,6 +174,23 @@ class Evaluation:
         if path is not None:
             save(figure, path)
         return figure
+
+    def report(self, path: str | PathLike[str], name: str = "network") -> None:
+        """Write a page of what is known here: accuracy, cost and spikes of each layer, in one HTML file.
+
+        ``respike.report.gather`` finds out much more.
+
+        Args:
+            path: Where to.
+            name: What the network is called there.
+
+        Raises:
+            FileNotFoundError: the folder does not exist.
+            ModuleNotFoundError: without Altair and vl-convert (``pip install 'respike[report]'``).
+        """
+        from ..report import Report, write_page  # a shortcut for users; nothing here depends on it
+
+        write_page(Report.of(self, name), path)
 
 
 def comparison(results: Sequence[Evaluation]) -> str:

@@ -62,7 +62,7 @@ def test_converts_and_approaches_the_ann(name: str) -> None:
     assert error(snn(*inputs), at[64]) < 1e-5
     # Every synapse is counted once: in the ANN, and behind events or on analog values in the SNN.
     assert all((counts >= 0).all() for counts in snn.fan_out.events.values())
-    assert snn.fan_out.once + snn.fan_out.every_step <= snn.fan_out.ann
+    assert snn.fan_out.once.macs + snn.fan_out.every_step.macs <= snn.fan_out.ann.macs
 
 
 @pytest.mark.parametrize("name", REFUSED)

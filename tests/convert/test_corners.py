@@ -137,7 +137,7 @@ def test_einsum_has_the_synapses_of_a_linear_layer() -> None:
         torch.manual_seed(0)
         model = Net(forward, a=nn.Linear(3, 8), b=nn.Linear(8, 2, bias=False))
         found = respike.from_torch(model, torch.rand(20, 3), 4).fan_out
-        return [float(f.sum()) for f in found.events.values()], found.once, found.ann
+        return [float(f.sum()) for f in found.events.values()], found.once.macs, found.ann.macs
 
     by_einsum = counts(lambda s, x: torch.einsum("nc,kc->nk", F.relu(s.a(x)), s.b.weight))
     assert by_einsum == counts(lambda s, x: s.b(F.relu(s.a(x)))) == ([16.0], 24, 24 + 16)

@@ -27,8 +27,8 @@ def test_padding_and_stride_at_the_borders() -> None:
     # Rows of a 4-row input seen by windows of 3 around rows 0 and 2: row 0 by one, 1 by two, 2 by one, 3 by one.
     rows = torch.tensor([1.0, 2.0, 1.0, 1.0])
     assert torch.equal(found.float(), 5 * (rows[:, None] * rows[None, :]).expand(2, 4, 4))
-    assert counts.once == 2 * 16  # 1x1 convolution on the analog input
-    assert counts.ann == 2 * 16 + 2 * 5 * (1 + 2 + 1 + 1) ** 2
+    assert counts.once.macs == 2 * 16  # 1x1 convolution on the analog input
+    assert counts.ann.macs == 2 * 16 + 2 * 5 * (1 + 2 + 1 + 1) ** 2
 
 
 def test_groups() -> None:
@@ -45,7 +45,7 @@ def test_concatenation_and_residual() -> None:
     model = Net(forward, a=nn.Linear(3, 4), b=nn.Linear(3, 4), c=nn.Linear(4, 7), d=nn.Linear(8, 7))
     found, counts = fan(model, 3)
     assert all((f == 14).all() for f in found)  # 7 through the concatenation, 7 through the sum
-    assert counts.once == 2 * 12
+    assert counts.once.macs == 2 * 12
 
 
 def test_average_pool_passes_one_event_to_every_window() -> None:
@@ -75,7 +75,7 @@ def test_linear_bottleneck_costs_analog_work_in_every_step() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2), nn.Linear(2, 5))
     (found,), counts = fan(model, 3)
     assert (found == 2).all()
-    assert (counts.once, counts.every_step, counts.ann) == (12, 10, 12 + 8 + 10)
+    assert (counts.once.macs, counts.every_step.macs, counts.ann.macs) == (12, 10, 12 + 8 + 10)
 
 
 @pytest.mark.parametrize("name", ["transposed_conv", "conv_groups_stride_dilation", "channel_shuffle", "padding"])
