@@ -69,7 +69,7 @@ def calibrate(
         )
         statistics = {n.name: make() for n in relus}
     chosen: list[tuple[Any, ...]] = []
-    room = min(options.samples, max(1, MEMORY // (4 * plan.peak * (options.timesteps + 1))))
+    room = capacity(plan, options)
     for number, args in enumerate(data, 1):
         if room:
             chosen.append(first_rows(args, room))
@@ -87,6 +87,11 @@ def calibrate(
         missing = Sequential(graph, plan, neurons, options, device, progress).run(chosen)
         graph = correct_readouts(graph, missing)
     return graph, neurons
+
+
+def capacity(plan: Plan, options: Options) -> int:
+    """How many samples the second pass may take: as many as asked for, or as ``MEMORY`` holds."""
+    return min(options.samples, max(1, MEMORY // (4 * plan.peak * (options.timesteps + 1))))
 
 
 def first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:

@@ -24,6 +24,9 @@ Recorder = Callable[[Node, Tensor, Tensor], None]
 Where every T is a run of its own, an entry holds the events of the whole run and what they carry on average.
 """
 
+Watch = Callable[[Node, Value], None]
+"""Called as ``watch(node, current)`` before a layer fires: a tensor ``(N, ...)`` if constant, else timed."""
+
 
 def _first(result: Value) -> Value:
     """The values of an operation that gives values and indices."""
@@ -68,6 +71,7 @@ class Synchronous:
         arithmetic: Arithmetic | None = None,
     ) -> None:
         self.neurons, self.recorder, self.arithmetic = neurons, recorder, arithmetic
+        self.watch: Watch | None = None
         self.only_last = False
         self.steps = 0
         self.elapsed = 0
@@ -94,6 +98,8 @@ class Synchronous:
         self.state = pytree.tree_map(lambda x: x[rows] if isinstance(x, Tensor) else x, self.state)
 
     def spike(self, node: Node, x: Value) -> Value:
+        if self.watch is not None:
+            self.watch(node, x)
         neuron = self.neurons[node.name]
         send, carried = self._send(neuron)
         sent, self.state[node.name] = neuron.run(self._drive(neuron, x), self.state.get(node.name), send)
@@ -231,6 +237,7 @@ class Layerwise:
     def __init__(self, neurons: Mapping[str, SpikingReLU], recorder: Recorder | None = None) -> None:
         self.neurons = neurons
         self.recorder = recorder
+        self.watch: Watch | None = None
         self.clock = torch.zeros(0)
 
     @property
@@ -248,6 +255,8 @@ class Layerwise:
             yield self.steps
 
     def spike(self, node: Node, x: Value) -> Value:
+        if self.watch is not None:
+            self.watch(node, x)
         current = x.unsqueeze(0) if isinstance(x, Tensor) else x.real
         neuron = self.neurons[node.name]
         clock = _column(self.clock.to(current.device), current)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from .execute import Walk
 from .fanout import FanOut, fan_out
 from .graph import BATCH, Graph, Ref
 from .memory import budget, room
-from .modes import Layerwise, Recorder, Synchronous
+from .modes import Layerwise, Recorder, Synchronous, Watch
 from .neurons import SpikingReLU
 from .normalised import normalise_thresholds
 from .options import Schedule
@@ -32,6 +32,9 @@ from .schedules import latency, mode_of
 from .summary import describe, table
 from .timed import Pair, Timed, channels_last
 from .weights import Weights, versions
+
+if TYPE_CHECKING:
+    from ..evaluation import Diagnosis
 
 STEPS = 16
 """Timesteps for which a piece of a batch is sized."""
@@ -52,6 +55,7 @@ class SpikingNetwork(nn.Module):
 
     Attributes:
         timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``.
+        calibrated: T that the network was made with, whatever ``timesteps`` is now.
         precision: In what synapses compute: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
             ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
             machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
@@ -59,6 +63,8 @@ class SpikingNetwork(nn.Module):
         memory_budget: Bytes that the values of a run may take, about: batches go through in pieces, one for each of
             torch's threads at a time, and timesteps in blocks. None, the default: a quarter of what is free. A
             pipelined run is one block, whatever it takes.
+        origin: The ANN's graph in normal form, with its weights, which ``diagnose`` holds the network against; None
+            if the network was loaded from a file, or has unit thresholds.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
         allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
         precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
@@ -77,9 +83,10 @@ class SpikingNetwork(nn.Module):
         # From here on the graph knows the weights by name and shape only.
         self.graph = replace(graph, tensors={k: v.to("meta") for k, v in graph.tensors.items()})
         self.neurons = nn.ModuleDict(dict(neurons))
-        self.timesteps = timesteps
+        self.timesteps = self.calibrated = timesteps
         self.schedule: Schedule = schedule
         self.delay = delay
+        self.origin: Graph | None = None
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
         self.precision_choice: PrecisionChoice | None = None
@@ -205,6 +212,7 @@ class SpikingNetwork(nn.Module):
         stream: bool = False,
         only_last: bool = False,
         recorder: Recorder | None = None,
+        watch: Watch | None = None,
         length: int | None = None,
     ) -> Generator[list[Any], Tensor | None, None]:
         """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
@@ -218,6 +226,7 @@ class SpikingNetwork(nn.Module):
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
             recorder: Told of every layer's events, see ``modes.Recorder``.
+            watch: Told of every layer's currents, see ``modes.Watch``.
             length: Steps of a block, instead of what ``memory_budget`` holds.
 
         Yields:
@@ -231,8 +240,10 @@ class SpikingNetwork(nn.Module):
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
-        # Who records wants every spike.
-        pooled = plan.pooled if recorder is None and self.schedule != "layerwise" else frozenset()
+        mode.watch = watch
+        # Who records or watches wants every spike.
+        alone = recorder is None and watch is None
+        pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
@@ -321,6 +332,30 @@ class SpikingNetwork(nn.Module):
             ConversionError: another number of bits.
         """
         return quantise(self, bits)
+
+    def recalibrated(
+        self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512
+    ) -> SpikingNetwork:
+        """A network in which these layers are calibrated anew, from unlabelled data; all others are kept.
+
+        Args:
+            calibration: As for ``respike.from_torch``.
+            layers: Names of layers as ``summary`` shows them, or module paths, ``"features.2"``.
+            ann: The model that the network was made from; needed if it was loaded from a file.
+            samples: Most samples used.
+
+        Raises:
+            ConversionError: an unknown layer, no ANN to calibrate against, or unusable calibration data.
+        """
+        from .recalibrate import recalibrate  # it builds networks
+
+        return recalibrate(self, calibration, layers, ann, samples=samples)
+
+    def diagnose(self, data: Any, ann: nn.Module | None = None, **options: Any) -> Diagnosis:
+        """Which layer is wrong, why, and what to do: ``respike.evaluation.diagnose`` with the same options."""
+        from ..evaluation import diagnose  # a shortcut for users; nothing here depends on it
+
+        return diagnose(self, data, ann, **options)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

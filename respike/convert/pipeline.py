@@ -141,7 +141,7 @@ def from_torch(
     first = next(stream)
     stream = itertools.chain([first], stream)
     say("tracing")
-    graph = judge(to_graph(twin, data.example(first, device)), analog)
+    graph = origin = judge(to_graph(twin, data.example(first, device)), analog)
     choice, allocation = None, None
     held = auto.take(stream, samples) if "auto" in (timesteps, precision) else []
     if timesteps == "auto":
@@ -153,7 +153,7 @@ def from_torch(
     else:
         graph, neurons, allocation = allocate(graph, stream, options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
-    snn.choice, snn.allocation = choice, allocation
+    snn.choice, snn.allocation, snn.origin = choice, allocation, origin
     if precision == "auto":
         snn.precision_choice = choose_precision(snn, held, within, progress)
         snn.precision = snn.precision_choice.chosen.precision

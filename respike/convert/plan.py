@@ -111,6 +111,18 @@ class Plan:
                 alive.pop(name, None)
         return most
 
+    def before(self, name: str) -> list[Node]:
+        """The nodes between the layers of neurons that feed a layer, or the inputs, and its current."""
+        found: dict[str, Node] = {}
+        queue = [self.graph.node(name)]
+        while queue:
+            reader = queue.pop()
+            for node in map(self.graph.node, [] if reader is None else reader.refs):
+                if node is not None and node.role != Role.SPIKE and node.name not in found:
+                    found[node.name] = node
+                    queue.append(node)
+        return list(found.values())
+
     @cached_property
     def depth(self) -> int:
         """Most spiking layers on a way from an input to an output."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import torch
@@ -29,7 +29,18 @@ SAMPLED = 4096
 
 
 class Sequential:
-    """The second pass: ANN and SNN side by side, node by node, over all chosen samples."""
+    """The second pass: ANN and SNN side by side, node by node, over all chosen samples.
+
+    Args:
+        graph: With roles; ridge repair puts other weights in the place of its own.
+        plan: Of the graph.
+        neurons: By node name; they are set.
+        options: How to convert.
+        device: The network's.
+        progress: Called with a line of text for each layer.
+        ann: The graph with the ANN's weights, if ``graph`` has others already.
+        only: Names of the layers to calibrate; the others run as they are. None: all.
+    """
 
     def __init__(
         self,
@@ -39,12 +50,18 @@ class Sequential:
         options: Options,
         device: torch.device,
         progress: Callable[[str], None] | None,
+        ann: Graph | None = None,
+        only: Set[str] | None = None,
     ) -> None:
         self.graph, self.plan, self.neurons = graph, plan, neurons
+        self.ann, self.only = ann or graph, neurons.keys() if only is None else only
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
         # The layers that can mend each current, and what the SNN feeds them until that current is there.
         self.ends = ends(graph) if options.correction == "ridge" else {}
+        if only is not None:
+            between = {node.name for name in only for node in plan.before(name)}
+            self.ends = {name: end for name, end in self.ends.items() if name in between}
         self.mending = {layer.name for end in self.ends.values() for layer in end.layers}
         self.fed: dict[str, list[Any]] = {}
 
@@ -52,12 +69,12 @@ class Sequential:
     def run(self, data: list[tuple[Any, ...]]) -> dict[str, Tensor]:
         """Calibrate all layers; the missing mean of each readout, ``(1, C, ...)``, by node name."""
         pairs = [self._pair(tensors_of(args, self.graph, self.device)) for args in data]
-        total = len(self.neurons)
+        total = len(self.only)
         done = 0
         for node in self.graph.nodes:
             if node.role == Role.HEAD:
                 continue
-            if node.role == Role.SPIKE:
+            if node.name in self.only:
                 done += 1
                 if node.refs[0] in self.ends and self.ends[node.refs[0]].rectified:
                     self._repair(node.refs[0], pairs, self.neurons[node.name])
@@ -107,7 +124,7 @@ class Sequential:
     def _pair(self, inputs: list[Tensor]) -> tuple[Walk, Walk, Synchronous | Layerwise]:
         mode = mode_of(self.options.schedule, self.options.delay, self.neurons)
         next(mode.runs(self.options.timesteps, self.options.timesteps, only_last=True))  # begin the run with T steps
-        return Walk(self.graph, self.graph.tensors, inputs), Walk(self.graph, self.graph.tensors, inputs), mode
+        return Walk(self.ann, self.ann.tensors, inputs), Walk(self.graph, self.graph.tensors, inputs), mode
 
     def _calibrate(self, node: Node, values: list[tuple[Tensor, Any]]) -> None:
         """Set bias and threshold of one layer from the ANN's and the SNN's currents."""

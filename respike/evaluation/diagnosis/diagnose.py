@@ -1,0 +1,179 @@
+"""ANN and SNN on the same samples, layer by layer."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ...convert import data as reading
+from ...convert.calibrate import first_rows
+from ...convert.halves import decision
+from ...convert.network import SpikingNetwork
+from ...convert.neurons import SpikingReLU
+from ...convert.origin import origin_of
+from ...convert.parallel import cut
+from .findings import findings
+from .parts import Sums
+from .result import Diagnosis, LayerDiagnosis
+from .trials import Trials
+from .walks import Batch, walk
+
+ROOM = 2**29
+"""Bytes that the values of a piece of a batch may take, about."""
+COPIES = 16
+"""Float32 values that are alive at once for each output of each layer, about."""
+
+
+def diagnose(
+    snn: SpikingNetwork,
+    data: Any,
+    ann: nn.Module | None = None,
+    *,
+    timesteps: int | None = None,
+    samples: int = 512,
+    seed: int = 0,
+) -> Diagnosis:
+    """Which layer of a spiking network is wrong, why, and what to do about it.
+
+    Every layer's decoded output, the mean over T steps, is held against the ANN's on the same samples, and the
+    difference is split by cause, see ``parts``. Besides each layer is tried alone, see ``Trial``: what tells a layer
+    that is broken from one that suffers from those before it.
+
+    Args:
+        snn: The network; not changed.
+        data: Unlabelled samples, as for ``respike.from_torch``, or a pair of tensors of inputs and targets, of which
+            the inputs count.
+        ann: The model that the network was made from; needed if it was loaded from a file. Not changed.
+        timesteps: T; ``snn.timesteps`` by default.
+        samples: Most samples that are looked at.
+        seed: Of the order in which samples are read.
+
+    Raises:
+        ConversionError: no ANN to compare with, one that does not fit, or data that is empty or of another shape.
+        ValueError: ``timesteps`` below 1.
+    """
+    total = snn.timesteps if timesteps is None else timesteps
+    if samples < 1:
+        raise ValueError(f"samples must be 1 or more, got {samples}")
+    device = next(iter(snn.buffers())).device
+    arity = snn.graph.arity
+    pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
+    batches = reading.batches(data[0] if pair and arity == 1 else data, arity, seed)
+    first = next(batches)
+    origin = origin_of(snn, ann, first).to(device)
+    neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
+    sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
+    trials = {name: Trials(neuron, snn.calibrated) for name, neuron in neurons.items()}
+    outputs = Outputs()
+    for args in _pieces(snn, itertools.chain([first], batches), samples):
+        reading.tensors_of(args, snn.graph, device)  # says of what shape it must be
+        batch = walk(snn, origin, pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, args), total)
+        outputs.add(batch, reading.rows(args))
+        for name in neurons:
+            sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
+            trials[name].add(batch.ann[name], batch.alone[name])
+    layers = tuple(_layer(snn, name, sums[name], trials[name]) for name in neurons)
+
+    def alone(steps: int) -> float:
+        errors = [error for trial in trials.values() if (error := trial.best_at(steps)) is not None]
+        return sum(errors) / max(len(errors), 1)
+
+    found = findings(layers, total, snn.calibrated, snn.schedule, outputs.error, outputs.propagated, alone)
+    return Diagnosis(
+        samples=outputs.samples,
+        timesteps=total,
+        calibrated=snn.calibrated,
+        schedule=snn.schedule,
+        agreement=outputs.agreement,
+        output_error=outputs.error,
+        propagated=outputs.propagated,
+        layers=layers,
+        findings=found,
+    )
+
+
+def _pieces(snn: SpikingNetwork, batches: Iterator[tuple[Any, ...]], samples: int) -> Iterator[tuple[Any, ...]]:
+    """The samples in pieces that fit into ``ROOM``, unless they meet on their way through the network."""
+    for args in batches:
+        if samples <= 0:
+            return
+        args = first_rows(args, samples)
+        n = reading.rows(args)
+        samples -= n
+        size = max(1, ROOM // (4 * COPIES * sum(_size(snn, name) for name in snn.neurons)))
+        for start in range(0, n, size) if snn.plan.apart else [None]:
+            yield args if start is None else cut(args, slice(start, start + size))
+
+
+def _size(snn: SpikingNetwork, name: str) -> int:
+    return math.prod(n for n in snn.graph.shape(name) or () if n is not None and n > 0)
+
+
+def _layer(snn: SpikingNetwork, name: str, sums: Sums, trials: Trials) -> LayerDiagnosis:
+    neuron, theta = sums.neuron, sums.neuron.threshold
+    error, scale = sums.rms
+    return LayerDiagnosis(
+        name=name,
+        where=neuron.where,
+        neuron=neuron.options.neuron,
+        max_spikes=neuron.options.max_spikes,
+        neurons=_size(snn, name),
+        threshold=(float(theta.min()), float(theta.mean()), float(theta.max())),
+        error=error,
+        scale=scale,
+        parts=sums.parts,
+        pearson=sums.pearson,
+        saturated=sums.saturated / sums.values,
+        silent=sums.silent,
+        dead=sums.dead,
+        rates=tuple((sums.rates / sums.values).tolist()),
+        trial=trials.result(),
+    )
+
+
+class Outputs:
+    """Holds the network's outputs against the ANN's, batch by batch."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.agreed: float | None = 0.0
+        self.squares = torch.zeros(2, dtype=torch.float64)  # of the SNN's error and of what is propagated
+        self.moments: list[Tensor] = []  # Σ and Σ² over samples of each of the ANN's values
+
+    def add(self, batch: Batch, n: int) -> None:
+        ann, own, snn = batch.outputs
+        self.samples += n
+        kept = [i for i, x in enumerate(ann) if isinstance(x, Tensor) and x.is_floating_point() and x.dim()]
+        self.moments = self.moments or [torch.zeros(2, *ann[i].shape[1:], dtype=torch.float64) for i in kept]
+        for i, moments in zip(kept, self.moments, strict=True):
+            wanted = ann[i].double().cpu()
+            moments += torch.stack([wanted.sum(0), wanted.square().sum(0)])
+            self.squares += torch.stack([(x[i].double().cpu() - wanted).square().sum() for x in (snn, own)])
+        tensors = [(a, s) for a, s in zip(ann, snn, strict=True) if isinstance(a, Tensor)]
+        decided = [decision(x) for x in tensors[0]] if len(tensors) == 1 else [None, None]
+        if decided[0] is None or decided[1] is None or self.agreed is None:
+            self.agreed = None
+        else:
+            self.agreed += float((decided[0] == decided[1]).double().mean()) * n
+
+    @property
+    def agreement(self) -> float | None:
+        return None if self.agreed is None else self.agreed / self.samples
+
+    @property
+    def error(self) -> float:
+        return self._relative(0)
+
+    @property
+    def propagated(self) -> float:
+        return self._relative(1)
+
+    def _relative(self, which: int) -> float:
+        spread = sum(float((squares - total.square() / self.samples).sum()) for total, squares in self.moments)
+        return math.sqrt(float(self.squares[which]) / spread) if spread > 0 else 0.0

@@ -1,0 +1,159 @@
+"""From numbers to causes and to what helps.
+
+A layer is called broken by what it does alone, with exact and even input (``Trial``): there no other layer's fault
+shows, and what it could do at best with this T is known. Which of its parts is at fault is told by the one whose
+change makes it better. What is left over when no layer is broken is the price of T and of the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .result import Cause, Finding, LayerDiagnosis, Trial
+
+RATIO = 2.5
+"""Times its least error from which on a layer is broken; sound ones have up to about 1.6, "max" thresholds 2.3."""
+EXCESS = 0.2
+"""And by so much of the ANN's root mean square."""
+DEAD = 0.99
+"""Share of the ANN's output that a dead layer loses."""
+FAR = 30.0
+"""From so many times the best threshold on, a silent layer is called dead and not too slow."""
+EVENLY = 0.85
+"""Share of a change of the current that is the same within a channel, from which on it is a shifted bias."""
+COARSE = 0.2
+"""Error of the output from which on T is called too small."""
+FINE = 0.07
+"""Error of a layer alone, on average, that a suggested T is to bring."""
+LARGEST = 256
+"""Largest T that is suggested."""
+
+
+def findings(
+    layers: Sequence[LayerDiagnosis],
+    timesteps: int,
+    calibrated: int,
+    schedule: str,
+    output_error: float,
+    propagated: float,
+    alone: Callable[[int], float],
+) -> tuple[Finding, ...]:
+    """What is broken, or else what dominates.
+
+    Args:
+        layers: In the order of the network.
+        timesteps: T of the runs.
+        calibrated: T that the network was calibrated for.
+        schedule: Of the network.
+        output_error: As in ``Diagnosis``.
+        propagated: Likewise.
+        alone: The error that layers have alone at another T, with thresholds for it; the mean over all layers.
+    """
+    labels = _labels(layers)
+    found = [_broken(layer, layer.trial, labels[layer.name]) for layer in layers if layer.trial and _is_broken(layer)]
+    if output_error > RATIO * propagated and output_error > propagated + EXCESS:
+        found.append(
+            Finding(
+                "readout changed",
+                True,
+                None,
+                f"The readout is broken: the output is off by {_percent(output_error)} of its standard deviation, and "
+                f"with the ANN's own weights behind the last neurons by {_percent(propagated)}.",
+                "snn = respike.from_torch(model, calibration, ...)",
+            )
+        )
+    if found:
+        return tuple(found)
+    if output_error > COARSE:
+        return (_too_few(timesteps, calibrated, output_error, alone),)
+    return (_dominant(layers, timesteps, schedule, alone),)
+
+
+def _is_broken(layer: LayerDiagnosis) -> bool:
+    trial = layer.trial
+    return trial is not None and trial.now > RATIO * trial.best and trial.now > trial.best + EXCESS
+
+
+def _broken(layer: LayerDiagnosis, trial: Trial, label: str) -> Finding:
+    cause, why = _cause(trial)
+    text = (
+        f"{layer.where} is broken: {why}. Given exactly what the ANN sends, it is off by {_percent(trial.now)} of the "
+        f"ANN's output, and by {_percent(trial.best)} calibrated anew."
+    )
+    return Finding(cause, True, layer.name, text, f'snn = snn.recalibrated(calibration, "{label}")')
+
+
+def _cause(trial: Trial) -> tuple[Cause, str]:
+    high = trial.factor > 1
+    times = trial.factor if high else 1 / trial.factor
+    by_threshold = trial.threshold < trial.correction
+    if by_threshold:
+        why = f"its threshold is {times:,.1f} times too {'high' if high else 'low'}"
+    elif trial.evenly > EVENLY:
+        sign = "up" if trial.shift > 0 else "down"
+        why = f"its bias is shifted {sign} by {abs(trial.shift):,.2g} times the mean active output"
+    else:
+        why = "its weights are not the ANN's any more"
+    if trial.lost >= DEAD and not (by_threshold and high and times < FAR):
+        return "dead", f"it is dead: no neuron fires where the ANN's are active, for {why}"
+    if by_threshold:
+        lost = f", and {_percent(trial.lost)} of the ANN's output is lost on silent neurons" if high else ""
+        return ("threshold too high" if high else "threshold too low"), why + lost
+    return ("bias shifted" if trial.evenly > EVENLY else "weights changed"), why
+
+
+def _too_few(timesteps: int, calibrated: int, output_error: float, alone: Callable[[int], float]) -> Finding:
+    enough, error = 2 * timesteps, alone(2 * timesteps)
+    while error > FINE and 2 * enough <= LARGEST:
+        enough, error = 2 * enough, alone(2 * enough)
+    text = (
+        f"No layer is broken, but T = {timesteps} is too small: the output is off by {_percent(output_error)} of its "
+        f"standard deviation. With exact input a layer is off by {_percent(alone(timesteps))} on average at this T, "
+        f"and by {_percent(error)} at T = {enough}."
+    )
+    if timesteps < calibrated:
+        text += f" The network was calibrated for T = {calibrated}."
+    return Finding(
+        "timesteps too few", True, None, text, f"snn = respike.from_torch(model, calibration, timesteps={enough})"
+    )
+
+
+def _dominant(
+    layers: Sequence[LayerDiagnosis], timesteps: int, schedule: str, alone: Callable[[int], float]
+) -> Finding:
+    made: dict[Cause, float] = {}
+    for name in ("clipping", "quantisation", "unevenness"):
+        # Each layer counts by its error relative to the ANN's output, whatever its size.
+        made[name] = sum(max(x.parts[name].share, 0) * x.relative**2 for x in layers)
+    total = sum(made.values()) or 1.0
+    cause = max(made, key=lambda name: made[name])
+    text = (
+        f"No layer is broken. Most of the error that layers make themselves is {cause} "
+        f"({100 * made[cause] / total:.0f} %)"
+    )
+    if cause == "unevenness" and schedule == "synchronous":
+        text += (
+            ": spikes that come before charge that would have prevented them. Signed neurons take them back, and "
+            "with schedule='pipelined' or 'layerwise' each layer waits for more of its input, at more latency."
+        )
+        takes_back = any(layer.neuron in ("signed", "multi_threshold") for layer in layers)
+        option = 'schedule="pipelined"' if takes_back else 'neuron="signed"'
+        suggestion = f"snn = respike.from_torch(model, calibration, timesteps={timesteps}, {option})"
+    else:
+        now, twice = _percent(alone(timesteps)), _percent(alone(2 * timesteps))
+        text += (
+            f", which more steps lessen: with exact input a layer is off by {twice} on average at T = {2 * timesteps} "
+            f"instead of {now}. max_spikes=2 gives as many levels at the same T."
+        )
+        suggestion = f"snn = respike.from_torch(model, calibration, timesteps={2 * timesteps})"
+    return Finding(cause, False, None, text, suggestion)
+
+
+def _labels(layers: Sequence[LayerDiagnosis]) -> dict[str, str]:
+    """What to call each layer by: its place, or its node where several have the same place."""
+    places = [layer.where for layer in layers]
+    return {x.name: x.where if places.count(x.where) == 1 else x.name for x in layers}
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:,.1f} %"

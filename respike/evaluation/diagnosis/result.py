@@ -1,0 +1,188 @@
+"""What a diagnosis found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...files import written_whole
+from .table import table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Cause = Literal[
+    "threshold too high",
+    "threshold too low",
+    "dead",
+    "bias shifted",
+    "weights changed",
+    "readout changed",
+    "timesteps too few",
+    "clipping",
+    "quantisation",
+    "unevenness",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One cause of a layer's error.
+
+    Attributes:
+        rms: Root mean square of what it makes of the output, in the ANN's units.
+        share: Of the layer's squared error, <part, error> / <error, error>: the shares of all causes add up to 1. A
+            negative one makes up for others.
+    """
+
+    rms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The layer by itself: exactly what the ANN sends arrives, evenly over time, so that no other layer's fault shows.
+
+    It runs for the T that the network was calibrated for: whether another T suits it is another question. Errors are
+    root mean squares of output minus ANN's, in units of the root mean square of the ANN's output.
+
+    Attributes:
+        now: As the layer is.
+        threshold: With the thresholds that have the least error.
+        correction: With the ANN's weights, no bias and V_0 of half a spike.
+        best: With both.
+        factor: How many times those thresholds the present ones are, at the channels where it matters.
+        shift: Mean of what weights, bias and V_0 add to the current, in units of the ANN's active outputs.
+        evenly: Share of what they add that is the same at all positions of a channel; the mean square's.
+        lost: Share of the ANN's squared output at which this layer is silent.
+    """
+
+    now: float
+    threshold: float
+    correction: float
+    best: float
+    factor: float
+    shift: float
+    evenly: float
+    lost: float
+
+
+@dataclass(frozen=True)
+class LayerDiagnosis:
+    """One spiking layer.
+
+    Attributes:
+        name: Of its node.
+        where: Its place in the user's model.
+        neuron: Its kind.
+        max_spikes: Most spikes a step.
+        neurons: How many there are.
+        threshold: Lowest, mean and highest θ.
+        error: Root mean square of decoded output minus the ANN's, in the ANN's units.
+        scale: Root mean square of the ANN's output.
+        parts: The error by cause: ``propagated``, ``correction``, ``clipping``, ``quantisation``, ``unevenness``.
+        pearson: Correlation of output and ANN's, over values; None if one of them is constant.
+        saturated: Share of outputs at the highest rate.
+        silent: Share of neurons that never fire.
+        dead: Share of the neurons active in the ANN that never fire.
+        rates: Share of outputs by rate, in 20 equal bins from 0 to the highest rate.
+        trial: The layer by itself; None if it is never active in the ANN.
+    """
+
+    name: str
+    where: str
+    neuron: str
+    max_spikes: int
+    neurons: int
+    threshold: tuple[float, float, float]
+    error: float
+    scale: float
+    parts: dict[str, Part]
+    pearson: float | None
+    saturated: float
+    silent: float
+    dead: float
+    rates: tuple[float, ...]
+    trial: Trial | None
+
+    @property
+    def relative(self) -> float:
+        """The error in units of the ANN's output; 0 if both are."""
+        return self.error / self.scale if self.scale else float(self.error > 0)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, or what error there is, and what to do.
+
+    Attributes:
+        cause: In a few words, always the same ones.
+        fault: Whether something is broken; else it tells what dominates in a network that is in order.
+        layer: The layer's node name; None if it is about the network.
+        text: A sentence or two, with the numbers it rests on.
+        suggestion: What to change, as Python: an option of ``respike.from_torch``, or a call.
+    """
+
+    cause: Cause
+    fault: bool
+    layer: str | None
+    text: str
+    suggestion: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The error of each layer, split by cause, and what follows from it.
+
+    Attributes:
+        samples: How many samples it rests on.
+        timesteps: T.
+        calibrated: T that the network was calibrated for.
+        schedule: Of the network.
+        agreement: Share of samples on which SNN and ANN decide alike; None if the output is no class scores.
+        output_error: Root mean square of output minus ANN's, in units of the ANN's standard deviation over samples.
+        propagated: The same with the ANN's own weights behind the last spiking layers: what those before make of it.
+        layers: In the order of the network.
+        findings: Faults first, in the order of the network.
+    """
+
+    samples: int
+    timesteps: int
+    calibrated: int
+    schedule: str
+    agreement: float | None
+    output_error: float
+    propagated: float
+    layers: tuple[LayerDiagnosis, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings about something broken; none if the network is in order."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in lists and numbers."""
+        return {"format": "respike diagnosis 1", **asdict(self)}
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """The result as JSON text, also written to ``path`` if given."""
+        text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
+        if path is not None:
+            with written_whole(path) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Each layer's error by cause, as a figure, also written to ``path`` (png, svg, pdf) if given."""
+        from ...report import diagnosis_figure, save  # a shortcut for users; nothing here depends on it
+
+        figure = diagnosis_figure(self)
+        if path is not None:
+            save(figure, path)
+        return figure

@@ -1,0 +1,130 @@
+"""Each layer by itself: what the ANN sends arrives, evenly, so that no other layer's fault can show.
+
+And what would make it better: other thresholds, or the ANN's weights without a bias.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...convert.neurons import SpikingReLU
+from ...convert.options import Options
+from ...convert.statistics import per_channel
+from ...convert.thresholds import best_threshold, decoded
+from .parts import constant
+from .result import Trial
+
+ROWS = 256
+"""Positions per channel that a batch gives, at most."""
+NUMBERS = 2**15
+"""Numbers that a batch gives for each layer, at most."""
+BATCHES = 8
+
+
+class Trials:
+    """Keeps some currents of a layer, and tries on them.
+
+    Args:
+        neuron: The layer.
+        timesteps: T that it was calibrated for.
+    """
+
+    def __init__(self, neuron: SpikingReLU, timesteps: int) -> None:
+        self.neuron, self.timesteps = neuron, timesteps
+        self.options = Options(
+            timesteps=timesteps,
+            schedule="layerwise",  # an even current
+            granularity="layer" if neuron.threshold.numel() == 1 else "channel",
+        )
+        self.generator = torch.Generator().manual_seed(0)
+        self.ann: list[Tensor] = []
+        self.alone: list[Tensor] = []
+
+    def add(self, ann: Tensor, alone: Tensor) -> None:
+        """A batch.
+
+        Args:
+            ann: The ANN's currents, ``(N, ...)``.
+            alone: What the SNN's weights make of what the ANN's layers before send.
+        """
+        if len(self.ann) == BATCHES:
+            return
+        z, own = per_channel(ann, self.neuron.axis), per_channel(alone, self.neuron.axis)
+        count = min(len(z), ROWS, max(1, NUMBERS // z.shape[1]))
+        index = torch.randperm(len(z), generator=self.generator)[:count].to(z.device)
+        self.ann.append(z[index].float())
+        self.alone.append(own[index].float())
+
+    def result(self) -> Trial | None:
+        """None if the ANN's layer is never active."""
+        ann, alone = torch.cat(self.ann), torch.cat(self.alone)
+        neuron = self.neuron
+        target = ann.clamp(min=0, max=neuron.cap)
+        power = float(target.square().sum())
+        if not power:
+            return None
+        theta, start = neuron.threshold.flatten().float(), neuron.start.flatten().float()
+        half = torch.full_like(start, 0.5)
+        changed = self._like(theta, start, neuron.bias.flatten().float())
+        plain = self._like(theta, half, torch.zeros_like(start))
+        now = self._error(alone, changed, target)
+        other = self._best(alone, changed, target)
+        threshold = self._error(alone, other, target)
+        correction = self._error(ann, plain, target)
+        best = self._error(ann, self._best(ann, plain, target), target)
+        shift = alone + constant(changed, self.timesteps) - ann
+        moved = float(shift.mean(0).square().mean() / shift.square().mean().clamp(min=1e-30))
+        silent = self._output(alone, changed) == 0
+        return Trial(
+            now=_relative(now, power),
+            threshold=_relative(torch.minimum(threshold, now), power),
+            correction=_relative(torch.minimum(correction, now), power),
+            best=_relative(torch.minimum(torch.minimum(threshold, best), torch.minimum(correction, now)), power),
+            factor=_weighted_median(theta / other.threshold, (now - threshold).clamp(min=0)),
+            shift=float(shift.mean() / (target.square().sum() / (target > 0).sum()).sqrt()),
+            evenly=moved,
+            lost=float(target[silent].square().sum()) / power,
+        )
+
+    def best_at(self, timesteps: int) -> float | None:
+        """``Trial.best`` for another T, but for what is gained by present weights and bias."""
+        other = Trials(self.neuron, timesteps)
+        ann = torch.cat(self.ann)
+        target = ann.clamp(min=0, max=self.neuron.cap)
+        power = float(target.square().sum())
+        theta = self.neuron.threshold.flatten().float()
+        plain = other._like(theta, torch.full_like(theta, 0.5), torch.zeros_like(theta))
+        return _relative(other._error(ann, other._best(ann, plain, target), target), power) if power else None
+
+    def _like(self, theta: Tensor, start: Tensor, bias: Tensor) -> SpikingReLU:
+        made = self.neuron.trial(theta, start)
+        made.bias, made.cap = bias, self.neuron.cap
+        return made
+
+    def _best(self, currents: Tensor, neuron: SpikingReLU, target: Tensor) -> SpikingReLU:
+        found = best_threshold(currents[None], target, neuron, self.options)
+        found = torch.where(found > 0, found, neuron.threshold)
+        if neuron.cap is not None:
+            found = found.clamp(max=neuron.cap / neuron.options.max_spikes)
+        return self._like(found, neuron.start, neuron.bias)
+
+    def _output(self, currents: Tensor, neuron: SpikingReLU) -> Tensor:
+        return decoded((currents + neuron.bias)[None], neuron.threshold, neuron.start, neuron, self.options)
+
+    def _error(self, currents: Tensor, neuron: SpikingReLU, target: Tensor) -> Tensor:
+        """Sum of squares, of each channel."""
+        return (self._output(currents, neuron) - target).square().sum(0)
+
+
+def _relative(squares: Tensor, power: float) -> float:
+    return float((squares.sum() / power).sqrt())
+
+
+def _weighted_median(values: Tensor, weights: Tensor) -> float:
+    if values.numel() == 1:
+        return float(values)
+    values = values.expand(weights.shape)
+    order = values.argsort()
+    total = weights[order].cumsum(0)
+    return float(values[order][int((total < total[-1] / 2).sum())]) if float(total[-1]) else float(values.median())

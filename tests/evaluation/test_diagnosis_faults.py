@@ -1,0 +1,188 @@
+"""Networks broken on purpose: the diagnosis names layer and cause, and what it suggests brings them back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import respike
+from respike.convert.neurons import SpikingReLU
+from respike.evaluation import Diagnosis
+from respike.models import datasets
+
+
+class Setting:
+    """A model, its network, and the samples on which both are judged: by labels, or by what the ANN decides."""
+
+    def __init__(self, name: str, timesteps: int, samples: int, judged: int) -> None:
+        self.model = respike.models.load(name)
+        self.calibration = datasets.calibration()[:samples]
+        images, labels = datasets.load("mnist").tensors
+        self.x = images[:judged]
+        self.y = labels[:judged] if name.startswith("mnist") else self.model(self.x).argmax(1)
+        self.snn = respike.from_torch(self.model, self.calibration, timesteps)
+
+    def accuracy(self, snn: nn.Module) -> float:
+        return float((snn(self.x).argmax(1) == self.y).double().mean())
+
+    def follow(self, diagnosis: Diagnosis, snn: respike.SpikingNetwork) -> respike.SpikingNetwork:
+        """The network after all that the diagnosis suggests, done to the letter."""
+        values: dict[str, Any] = {
+            "snn": snn,
+            "respike": respike,
+            "model": self.model,
+            "calibration": self.calibration,
+        }
+        for finding in diagnosis.faults:
+            exec(finding.suggestion, values)
+        found = values["snn"]
+        assert isinstance(found, respike.SpikingNetwork)
+        return found
+
+
+@pytest.fixture(scope="module")
+def cnn() -> Setting:
+    torch.manual_seed(0)
+    return Setting("mnist_cnn", 4, 80, 150)
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Setting:
+    """Of clothes, on digits: whether it decides as the ANN does not need data that do not ship."""
+    torch.manual_seed(0)
+    return Setting("fashion_resnet", 4, 24, 60)
+
+
+def layer(snn: respike.SpikingNetwork, number: int) -> SpikingReLU:
+    found = list(snn.neurons.values())[number]
+    assert isinstance(found, SpikingReLU)
+    return found
+
+
+def too_high(neuron: SpikingReLU) -> None:
+    neuron.threshold *= 10
+
+
+def too_low(neuron: SpikingReLU) -> None:
+    neuron.threshold /= 10
+
+
+def dead(neuron: SpikingReLU) -> None:
+    neuron.bias -= 1e3
+
+
+def shifted_up(neuron: SpikingReLU) -> None:
+    neuron.bias += 0.5 * neuron.threshold
+
+
+def shifted_down(neuron: SpikingReLU) -> None:
+    neuron.bias -= 0.6 * neuron.threshold
+
+
+BROKEN: list[tuple[str, int, Callable[[SpikingReLU], None], str]] = [
+    ("cnn", 1, too_high, "threshold too high"),
+    ("cnn", 3, too_high, "threshold too high"),
+    ("cnn", 0, too_low, "threshold too low"),
+    ("cnn", 2, dead, "dead"),
+    ("cnn", 1, shifted_down, "bias shifted"),
+    ("cnn", 0, shifted_up, "bias shifted"),
+    ("resnet", 7, too_high, "threshold too high"),
+    ("resnet", 9, shifted_up, "bias shifted"),
+]
+
+
+@pytest.mark.parametrize(("name", "number", "harm", "cause"), BROKEN)
+def test_a_broken_layer_is_named_with_its_cause_and_comes_back(
+    name: str, number: int, harm: Callable[[SpikingReLU], None], cause: str, request: pytest.FixtureRequest
+) -> None:
+    setting: Setting = request.getfixturevalue(name)
+    broken = copy.deepcopy(setting.snn)
+    harm(layer(broken, number))
+    before, bad = setting.accuracy(setting.snn), setting.accuracy(broken)
+    assert before - bad > 0.02
+    diagnosis = broken.diagnose(setting.x, samples=48)
+    assert [(f.cause, f.layer) for f in diagnosis.findings] == [(cause, list(broken.neurons)[number])]
+    assert layer(broken, number).where in diagnosis.findings[0].text
+    after = setting.accuracy(setting.follow(diagnosis, broken))
+    assert after - bad >= 0.9 * (before - bad), (before, bad, after)
+
+
+@pytest.mark.parametrize(("name", "timesteps"), [("cnn", 1), ("resnet", 1)])
+def test_too_few_timesteps_are_told_from_a_broken_layer(
+    name: str, timesteps: int, request: pytest.FixtureRequest
+) -> None:
+    setting: Setting = request.getfixturevalue(name)
+    short = copy.deepcopy(setting.snn)
+    short.timesteps = timesteps
+    bad = setting.accuracy(short)
+    diagnosis = short.diagnose(setting.x, samples=48)
+    (finding,) = diagnosis.findings
+    assert (finding.cause, finding.fault, finding.layer) == ("timesteps too few", True, None)
+    assert f"T = {timesteps} is too small" in finding.text
+    lost = setting.accuracy(setting.snn) - bad
+    assert lost > 0.02
+    assert setting.accuracy(setting.follow(diagnosis, short)) - bad >= 0.9 * lost
+
+
+def test_two_broken_layers_are_told_apart_from_those_that_suffer(cnn: Setting) -> None:
+    broken = copy.deepcopy(cnn.snn)
+    too_low(layer(broken, 0))
+    shifted_up(layer(broken, 2))
+    names = list(broken.neurons)
+    diagnosis = broken.diagnose(cnn.x, samples=48)
+    assert [(f.cause, f.layer) for f in diagnosis.findings] == [
+        ("threshold too low", names[0]),
+        ("bias shifted", names[2]),
+    ]
+    assert diagnosis.layers[1].parts["propagated"].share > 0.9  # it has lost as much, and is not blamed
+    assert cnn.accuracy(cnn.follow(diagnosis, broken)) > cnn.accuracy(cnn.snn) - 0.01
+
+
+def test_weights_are_told_from_biases_and_come_back(cnn: Setting) -> None:
+    broken = copy.deepcopy(cnn.snn)
+    last = next(n for n in broken.graph.nodes if n.op == "aten.linear.default")
+    weight = broken.weights.get_buffer(last.args[1].name)
+    weight.copy_(weight[torch.randperm(len(weight))])
+    diagnosis = broken.diagnose(cnn.x, samples=48)
+    assert [(f.cause, f.layer) for f in diagnosis.findings] == [("weights changed", list(broken.neurons)[3])]
+    assert cnn.accuracy(broken) < 0.9
+    assert cnn.accuracy(cnn.follow(diagnosis, broken)) > cnn.accuracy(cnn.snn) - 0.01
+
+
+def test_a_broken_readout_is_named(cnn: Setting) -> None:
+    broken = copy.deepcopy(cnn.snn)
+    last = [n for n in broken.graph.nodes if n.op == "aten.linear.default"][-1]
+    broken.weights.get_buffer(last.args[2].name)[3] += 40
+    assert cnn.accuracy(broken) < 0.9
+    assert [f.cause for f in broken.diagnose(cnn.x, samples=48).findings] == ["readout changed"]
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "options"),
+    [
+        (1, {}),
+        (1, {"neuron": "lif", "correction": "bias"}),
+        (2, {"threshold": "max", "correction": "none"}),
+        (8, {"threshold": "percentile", "granularity": "layer", "correction": "bias"}),
+        (12, {}),
+        (12, {"neuron": "signed", "precision": "int8", "correction": "bias"}),
+        (8, {"neuron": "lif", "correction": "bias"}),
+        (4, {"neuron": "multi_threshold", "correction": "bias"}),
+        (6, {"max_spikes": 4, "schedule": "pipelined"}),
+        (12, {"schedule": "layerwise", "correction": "bias"}),
+    ],
+)
+def test_no_layer_of_a_sound_network_is_called_broken(timesteps: int, options: dict[str, Any]) -> None:
+    x: Tensor = datasets.calibration()
+    model = respike.models.load("mnist_mlp")
+    diagnosis = respike.from_torch(model, x[:100], timesteps, **options).diagnose(x[100:200])
+    assert len(diagnosis.findings) == 1
+    assert diagnosis.findings[0].layer is None
+    if timesteps > 2 and "threshold" not in options:
+        assert diagnosis.findings[0].cause in ("clipping", "quantisation", "unevenness")
+        assert not diagnosis.faults
