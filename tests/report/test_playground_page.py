@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from driving import ask, picture, press
+from driving import CONTRAST, ask, picture, press
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -176,26 +176,6 @@ def test_less_motion_means_no_animation(page: Chrome) -> None:
     assert page.find_element("id", "curve-sweep").text == "Sweep the current"
     page.find_element("id", "bucket-add").click()
     assert ask(page, "document.getAnimations().map(a => a.animationName).filter(n => n !== 'cry')") == []
-
-
-CONTRAST = """
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => channels(colour).slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
-  const behind = (e) => {
-    const colour = getComputedStyle(e).backgroundColor;
-    return channels(colour)[3] === 0 ? behind(e.parentElement) : colour;
-  };
-  const poor = [];
-  for (const e of document.querySelectorAll("body *")) {
-    const words = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!words || !e.checkVisibility({ opacityProperty: true })) continue;
-    const { color, fill } = getComputedStyle(e);
-    const [a, b] = [light(e instanceof SVGElement ? fill : color), light(behind(e))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push([e.outerHTML.slice(0, 80), (a + 0.05) / (b + 0.05)]);
-  }
-  return JSON.stringify(poor);"""
 
 
 def test_light_and_dark_both_have_contrast_and_differ(page: Chrome) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from ..theme import base_style
+
 STYLES = ("page", "drawing")
 SCRIPTS = "neurons stimuli models measure draw controls bucket_picture bucket bench curve page".split()
 """In this order: each uses only what stands before it."""
@@ -21,4 +23,6 @@ def playground_page() -> str:
         return "\n".join(folder.joinpath(f"{name}.{ending}").read_text(encoding="utf-8") for name in names)
 
     page = joined(("page",), "html")
-    return page.replace("{{style}}", joined(STYLES, "css")).replace("{{script}}", joined(SCRIPTS, "js"))
+    return page.replace("{{style}}", f"{base_style()}\n{joined(STYLES, 'css')}").replace(
+        "{{script}}", joined(SCRIPTS, "js")
+    )

@@ -1,0 +1,4 @@
+"""What a report says, in numbers and words, before anything is drawn."""
+
+from .gather import gather as gather
+from .report import Report as Report

@@ -1,0 +1,137 @@
+"""Everything that can be found out about one network, for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from ...about import about
+from ...convert.early_exit import EarlyExit
+from ...convert.graph import Ref
+from ...convert.network import SpikingNetwork
+from ...convert.parallel import cut
+from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
+from ...evaluation.evaluate import split_batches
+from .activations import activations
+from .decisions import decisions
+from .report import Report
+from .sample import sample_run
+
+PAIRED = 128
+"""Samples whose activations and rates are paired, at most."""
+
+
+def gather(
+    snn: SpikingNetwork,
+    data: Any,
+    ann: nn.Module | None = None,
+    *,
+    name: str = "network",
+    calibration: Any = None,
+    evaluation: Evaluation | None = None,
+    classes: Sequence[str] | None = None,
+    samples: int = 256,
+    sample: int = 0,
+    agreement: float = 99.9,
+    energy: EnergyModel = ENERGY_45NM,
+    batch_size: int = 100,
+    seed: int = 0,
+    command: str | None = None,
+    run: Mapping[str, Any] | None = None,
+    on_part: Callable[[str], None] | None = None,
+    progress: bool | None = None,
+) -> Report:
+    """Judge a network in every way that its report shows.
+
+    What cannot be known is left out: the diagnosis without the ANN, early exit without calibration data, decisions of
+    a network that makes none, the course of one sample unless the schedule is synchronous.
+
+    Args:
+        snn: The network; not changed.
+        data: Labelled test data as for ``respike.evaluate``; read several times.
+        ann: The network it was made from; not changed.
+        name: What to call it.
+        calibration: Unlabelled data as for ``respike.from_torch``, on which the early exit's threshold is chosen.
+        evaluation: Of the same network, data and ANN, if it is there already.
+        classes: Names of the classes.
+        samples: How many samples the diagnosis looks at, at most.
+        sample: The one whose spikes are shown, by its place in the data.
+        agreement: Of the early exit, in percent.
+        energy: Of each operation.
+        batch_size: For a Dataset or a pair of tensors.
+        seed: Of the order in which samples are read, and of what is drawn.
+        command: That made the report, to be shown in it.
+        run: What else should be known: names of data, options.
+        on_part: Told what begins now, in a word or two.
+        progress: As for ``respike.evaluate``.
+
+    Raises:
+        ValueError: data that can be read only once, a ``sample`` that is not there, fewer names than classes, or as
+            for ``respike.evaluate``.
+    """
+    if isinstance(data, Iterator):
+        raise ValueError(
+            "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
+        )
+    begin = on_part or (lambda part: None)
+    begin("evaluation")
+    result = evaluation or evaluate(snn, data, ann, batch_size=batch_size, progress=progress)
+    timesteps = result.timesteps
+    begin("decisions")
+    known = (
+        decisions(snn, ann, data, timesteps=timesteps, batch_size=batch_size, classes=classes)
+        if result.metric == "accuracy"
+        else None
+    )
+    early = compared = parts = None
+    if calibration is not None and known is not None and _may_stop(snn):
+        begin("early exit")
+        stopping = EarlyExit(snn, calibration, agreement=agreement, seed=seed)
+        early = evaluate_exit(stopping, data, batch_size=batch_size).as_dict()
+    if _comparable(snn, ann):
+        begin("diagnosis")
+        options = {"timesteps": timesteps, "samples": samples, "seed": seed}
+        compared = diagnose(snn, data, ann, **options).as_dict()
+        parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
+    begin("one sample")
+    args, target = _one(data, sample, batch_size, len(snn.graph.inputs))
+    return Report.of(
+        result,
+        name,
+        network=snn.as_dict(),
+        cost=result.cost(energy).as_dict(),
+        early_exit=early,
+        diagnosis=compared,
+        activations=parts,
+        decisions=known,
+        sample=sample_run(snn, args, target, ann, index=sample, timesteps=timesteps),
+        run={"command": command, "seed": seed, **(run or {}), "versions": about()},
+    )
+
+
+def _may_stop(snn: SpikingNetwork) -> bool:
+    """Whether samples can leave the network one by one, each with class scores."""
+    scores = [x for x in snn.graph.outputs if isinstance(x, Ref)]
+    shape = (snn.graph.shape(scores[0].name) if len(scores) == 1 else None) or ()
+    return snn.schedule == "synchronous" and snn.plan.apart and len(shape) == 2 and shape[1] != 1
+
+
+def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:
+    """Whether there is an ANN, in whose units the network computes."""
+    unit = all(bool((neuron.threshold == 1).all()) for neuron in snn.neurons.values())  # type: ignore[union-attr]
+    return (ann is not None or snn.origin is not None) and not unit
+
+
+def _one(data: Any, wanted: int, batch_size: int, inputs: int) -> tuple[tuple[Any, ...], Any]:
+    """A sample and its target, as a batch of one."""
+    seen = 0
+    for args, target in split_batches(data, batch_size, inputs):
+        n = len(pytree.tree_leaves(args)[0])
+        if 0 <= wanted < seen + n:
+            one, label = cut((args, target), slice(wanted - seen, wanted - seen + 1))
+            return one, label
+        seen += n
+    raise ValueError(f"there is no sample {wanted}: the data has {seen}, counted from 0")
