@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
 import torch
 
 from .layers import kernels
 
-_PACKAGES = ("respike", "torch", "torchvision", "numpy", "onnx", "numba", "triton")
+_PACKAGES = ("respike", "torch", "torchvision", "numpy", "onnx", "numba", "triton", "onnxruntime", "altair")
 
 
 def about() -> dict[str, str]:
@@ -18,7 +18,7 @@ def about() -> dict[str, str]:
     devices = {"cpu": platform.processor() or platform.machine()}
     if cuda:
         devices["cuda"] = torch.cuda.get_device_name()
-    told = {name: _version(name) for name in _PACKAGES}
+    told = {name: version(name) for name in _PACKAGES}
     told["python"] = platform.python_version()
     told["threads"] = str(torch.get_num_threads())
     for name, words in devices.items():
@@ -36,8 +36,9 @@ def _units() -> list[str]:
     return [name for name, there in (("bfloat16", bfloat16), ("int8", cpu._is_vnni_supported())) if there]
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Of an installed package, or that it is not."""
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return "not installed"

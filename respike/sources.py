@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,53 @@ from torch.utils.data import Dataset, TensorDataset
 from .models import REGISTRY, datasets
 from .models import load as load_reference
 
-MODEL_HELP = ", ".join([*REGISTRY, "torchvision:NAME", "FILE.onnx, or package.module:callable"])
-DATA_HELP = "mnist, fashion_mnist, folder:DIR (one folder per class), FILE.npz (arrays x and y), or FILE.safetensors"
+MODELS = sorted(REGISTRY)
+DATA = ["mnist", "fashion_mnist"]
+MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
+DATA_HELP = f"data: {', '.join(DATA)}, folder:DIR (one folder per class), FILE.npz (arrays x and y), FILE.safetensors"
 
 
 class SourceError(ValueError):
     """A name that stands for nothing, or a file that cannot be used."""
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean x?"``, or nothing if nothing known is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def is_saved(name: str) -> bool:
+    """Whether a model's name is that of a file that ``SpikingNetwork.save`` wrote, by its ending."""
+    return name.endswith(".respike")
+
+
+def own_data(name: str) -> str | None:
+    """The data set that a reference network was trained on; None for other models."""
+    return REGISTRY[name].dataset if name in REGISTRY else None
+
+
 def find_model(
-    name: str, weights: Path | None = None, outputs: Sequence[str] | None = None, verify: bool = False
+    name: str,
+    weights: str | PathLike[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    verify: bool = False,
 ) -> nn.Module:
     """The network that a name stands for, in eval mode.
 
     Args:
         name: A reference network, ``torchvision:NAME``, an ONNX file, or ``package.module:callable`` (a
-            function or class without arguments that gives a module).
+            function or class without arguments that gives a module; the current folder is looked in first).
         weights: A state_dict as ``.safetensors``, or as ``.pt`` read with ``weights_only``, so that
-            nothing in it is executed. Without it a torchvision network has random weights.
+            nothing in it is executed. Without it a torchvision network has random weights, the same every time.
         outputs: Of an ONNX file: names of the values to return.
         verify: Of an ONNX file: hold it against onnxruntime, and say how far apart they are.
 
     Raises:
         SourceError: nothing of that name, or weights that do not fit.
     """
+    if is_saved(name):
+        raise SourceError(f"{name} holds a spiking network, and a trained ReLU network is wanted here")
     if name.endswith(".onnx"):
         if weights is not None:
             raise SourceError(f"{name} holds its own weights; leave --weights out")
@@ -53,17 +77,26 @@ def find_model(
     elif name in REGISTRY:
         model = load_reference(name)
     else:
-        near = difflib.get_close_matches(name, REGISTRY, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise SourceError(f"no model is called {name!r}{hint} (models: {MODEL_HELP})")
+        raise SourceError(_unknown_model(name))
     if weights is not None:
-        _fill(model, weights, name)
+        _fill(model, Path(weights), name)
     return model.eval()
+
+
+def _unknown_model(name: str) -> str:
+    said = f"no model is called {name!r}"
+    if Path(name).suffix in (".pt", ".pth", ".safetensors"):
+        return f"{said}: a file of weights does not say what to do with them. Name the model, and --weights {name}"
+    hint = did_you_mean(name, MODELS)
+    if not hint and name in torchvision_models():
+        hint = f"; did you mean torchvision:{name}?"
+    return f"{said}{hint} ({MODEL_HELP})"
 
 
 def _onnx(name: str, outputs: Sequence[str] | None, verify: bool) -> nn.Module:
     from .convert import load_onnx, verify_onnx
 
+    require(Path(name), "ONNX file")
     net = load_onnx(name, outputs=outputs)
     if verify:
         difference = verify_onnx(net, name)
@@ -74,28 +107,46 @@ def _onnx(name: str, outputs: Sequence[str] | None, verify: bool) -> nn.Module:
 def _torchvision(name: str) -> nn.Module:
     from torchvision import models
 
-    if name not in models.list_models(models):
-        near = difflib.get_close_matches(name, models.list_models(models), 1)
-        raise SourceError(f"torchvision has no model {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    known = torchvision_models()
+    if name not in known:
+        raise SourceError(f"torchvision has no model {name!r}{did_you_mean(name, known)}")
     quick = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model: nn.Module = models.get_model(name, weights=None, **quick)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model: nn.Module = models.get_model(name, weights=None, **quick)
     return model
+
+
+def torchvision_models() -> list[str]:
+    """Names of torchvision's classifiers, which may stand behind ``torchvision:``."""
+    from torchvision import models
+
+    found: list[str] = models.list_models(models)
+    return found
 
 
 def _callable(name: str) -> nn.Module:
     module, _, attribute = name.partition(":")
+    if "" not in sys.path:  # the current folder, as python -m has it; a console script begins with its own
+        sys.path.insert(0, "")
     try:
-        made = getattr(importlib.import_module(module), attribute)()
+        imported = importlib.import_module(module)
+        if not hasattr(imported, attribute):
+            hint = did_you_mean(attribute, vars(imported))
+            raise SourceError(f"cannot make a model from {name!r}: {module} has nothing called {attribute!r}{hint}")
+        made = getattr(imported, attribute)()
+    except SourceError:
+        raise
     except Exception as error:  # user code
-        raise SourceError(f"cannot make a model from {name!r}: {type(error).__name__}: {error}") from error
+        hint = did_you_mean(module, ["torchvision"]) if isinstance(error, ModuleNotFoundError) else ""
+        raise SourceError(f"cannot make a model from {name!r}: {type(error).__name__}: {error}{hint}") from error
     if not isinstance(made, nn.Module):
         raise SourceError(f"{name!r} gives a {type(made).__name__}, not a torch.nn.Module")
     return made
 
 
 def _fill(model: nn.Module, path: Path, name: str) -> None:
-    if not path.is_file():
-        raise SourceError(f"there is no weights file {path}")
+    require(path, "weights file")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -113,16 +164,40 @@ def _fill(model: nn.Module, path: Path, name: str) -> None:
         raise SourceError(f"the weights in {path} do not fit {name}: {error}") from error
 
 
-def find_test_data(name: str, data_dir: Path | None, image_size: int = 224) -> Dataset[Any]:
-    """The labelled test data that a name stands for.
+def require(path: Path, what: str) -> None:
+    """Whether a file is there.
+
+    Raises:
+        SourceError: it is not; says what was wanted, and where.
+    """
+    if not path.is_file():
+        folder = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise SourceError(f"there is no {what} {path}{folder}")
+
+
+def find_test_data(
+    name: str, data_dir: str | PathLike[str] | None = None, image_size: int = 224, *, labelled: bool = True
+) -> Dataset[Any]:
+    """The test data that a name stands for.
+
+    Args:
+        name: See ``DATA_HELP``.
+        data_dir: Where torchvision's data sets lie, or are downloaded to.
+        image_size: Of ``folder:`` data sets: images are cut to so many pixels squared.
+        labelled: Targets are needed too.
 
     Raises:
         SourceError: nothing of that name.
     """
-    return _find(name, False, data_dir, image_size)
+    data = _find(name, False, data_dir, image_size)
+    if labelled and isinstance(data, TensorDataset) and len(data.tensors) < 2:
+        raise SourceError(f"{name} holds inputs x and no targets y, and test data needs both")
+    return data
 
 
-def find_calibration(name: str, data_dir: Path | None, image_size: int = 224) -> Tensor | Dataset[Any]:
+def find_calibration(
+    name: str, data_dir: str | PathLike[str] | None = None, image_size: int = 224
+) -> Tensor | Dataset[Any]:
     """The inputs that a name stands for; ``mnist`` without ``data_dir`` is what ships in the package.
 
     ``random:CxHxW`` gives 16 samples of noise: enough to see whether a network converts, no more.
@@ -141,8 +216,8 @@ def find_calibration(name: str, data_dir: Path | None, image_size: int = 224) ->
     return _find(name, True, data_dir, image_size)
 
 
-def _find(name: str, train: bool, data_dir: Path | None, image_size: int) -> Dataset[Any]:
-    if name in ("mnist", "fashion_mnist"):
+def _find(name: str, train: bool, data_dir: str | PathLike[str] | None, image_size: int) -> Dataset[Any]:
+    if name in DATA:
         try:
             return datasets.load(name, train=train, data_dir=data_dir)
         except (ValueError, RuntimeError, OSError) as error:
@@ -152,7 +227,7 @@ def _find(name: str, train: bool, data_dir: Path | None, image_size: int) -> Dat
     path = Path(name)
     if path.suffix in (".npz", ".safetensors"):
         return _arrays(path)
-    raise SourceError(f"no data set is called {name!r} (data: {DATA_HELP})")
+    raise SourceError(f"no data set is called {name!r}{did_you_mean(name, [*DATA, 'folder:'])} ({DATA_HELP})")
 
 
 def _folder(path: Path, image_size: int) -> Dataset[Any]:
@@ -173,6 +248,7 @@ def _folder(path: Path, image_size: int) -> Dataset[Any]:
 
 
 def _arrays(path: Path) -> TensorDataset:
+    require(path, "data file")
     try:
         if path.suffix == ".npz":
             import numpy as np

@@ -1,0 +1,83 @@
+"""``respike curve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .command import Command, option, say_json
+from .equivalent import literal
+from .network import program
+from .options import JSON
+from .values import Output, Steps
+
+
+def _python(options: dict[str, Any]) -> str:
+    steps, taus, neuron, path = options["timesteps"], options["taus"], options["neuron"], literal(options["output"])
+    if neuron is None:
+        lines = [f"current, panels = curves({steps}, {taus})", f"save(curve_figure(current, panels), {path})"]
+        return program(lines, "from respike.report import curve_figure, curves, save")
+    names = "list(NEURONS)" if neuron == "all" else literal([neuron])
+    lines = [
+        f"drawn = neuron_curves({names}, {max(steps)}, {taus[0]})",
+        f"save(neuron_figure(drawn, {max(steps)}, {taus[0]}), {path})",
+    ]
+    return program(lines, "from respike.report import NEURONS, neuron_curves, neuron_figure, save")
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="Draw how well neurons stand in for the ReLU.",
+    epilog="""\b
+Examples:
+  respike curve -T 4,16 -o curves.svg
+  respike curve --neuron all -T 64 --tau 5 -o neurons.png""",
+)
+@option(
+    "-T",
+    "--timesteps",
+    type=Steps(),
+    metavar="T,T,...",
+    default="4,16,64",
+    help="For IAF; all others take the largest.",
+)
+@option(
+    "--tau",
+    "taus",
+    type=float,
+    multiple=True,
+    default=(5.0, 20.0),
+    help="Of LIF, in timesteps; with --neuron the first.",
+)
+@option(
+    "--neuron", metavar="NAME|all", help="A neuron by its class, say Leaky, or all, beside closed form and rheobase."
+)
+@option("-o", "--output", type=Output(), metavar="FILE", default="curves.png", help="Write the figure here.")
+@JSON
+def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, output: Path, as_json: bool) -> None:
+    """Draw the transfer curves of neurons beside the ReLU they stand in for.
+
+    The firing rate of each neuron against a constant current; below, what is left between it and the
+    clipped ReLU. With --neuron, any or all of the models, each beside its closed form.
+    """
+    from ..report import NEURONS, curve_figure, curves, neuron_curves, neuron_figure, save
+
+    if min(taus) <= 0:
+        raise click.BadParameter("time constants must be positive", param_hint="--tau")
+    found: dict[str, Any]
+    if neuron is None:
+        current, panels = curves(timesteps, taus)
+        figure = curve_figure(current, panels)
+        rates = {title: {name: rate.tolist() for name, rate in lines.items()} for title, lines in panels.items()}
+        found = {"current": current.tolist(), "rates": rates}
+    else:
+        drawn = neuron_curves(list(NEURONS) if neuron == "all" else [neuron], max(timesteps), taus[0])
+        figure = neuron_figure(drawn, max(timesteps), taus[0])
+        found = {name: one.as_dict() for name, one in drawn.items()}
+    save(figure, output)
+    if as_json:
+        say_json(found)
+    click.echo(f"figure: {output}", err=True)

@@ -1,0 +1,78 @@
+"""``respike demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .command import Command, option, say_json
+from .equivalent import literal
+from .network import program
+from .options import JSON
+from .progress import stages
+from .values import Output, Steps
+
+TITLE = "MNIST CNN as a spiking network"
+HEAD = "MNIST CNN, four layers of integrate-and-fire neurons, one network calibrated for each T\n"
+
+
+def _python(options: dict[str, Any]) -> str:
+    lines = [
+        'model = respike.models.load("mnist_cnn")',
+        "calibration = respike.models.datasets.calibration()",
+        'images, labels = respike.models.datasets.load("mnist").tensors',
+        f"test = images[:{options['samples']}], labels[:{options['samples']}]",
+        "results = {}",
+        f"for t in {options['timesteps']}:",
+        "    snn = respike.from_torch(model, calibration, t)",
+        '    results[f"T = {t}"] = respike.evaluate(snn, test, ann=model)',
+        f"print({literal(HEAD)})",
+        "print(comparison(list(results.values())))",
+        f"save(accuracy_figure(results, {literal(TITLE)}), {literal(options['output'])})",
+    ]
+    return program(
+        lines, "from respike.evaluation import comparison", "from respike.report import accuracy_figure, save"
+    )
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="See it work: an MNIST network, from the package.",
+    epilog="""\b
+Examples:
+  respike demo
+  respike demo -T 4,8 --samples 1000 -o quick.png""",
+)
+@option("-T", "--timesteps", type=Steps(), metavar="T,T,...", default="2,4,8,16", help="One network for each.")
+@option("--samples", default=10_000, type=click.IntRange(1, 10_000), help="Test images used.")
+@option("-o", "--output", type=Output(), metavar="FILE", default="respike-demo.png", help="Write the figure here.")
+@JSON
+def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> None:
+    """Convert the MNIST CNN that ships with respike and judge it on the test images.
+
+    For each T a network is calibrated on 512 unlabelled training images, then run on the 10,000 test images.
+    Takes a few minutes on two cores; --samples 1000 is a quick look.
+    """
+    from torch.utils.data import Subset
+
+    from .. import from_torch, models
+    from ..evaluation import comparison, evaluate
+    from ..report import accuracy_figure, save
+
+    ann = models.load("mnist_cnn")
+    calibration = models.datasets.calibration()
+    test = Subset(models.datasets.load("mnist"), range(samples))
+    results = {}
+    for t in timesteps:
+        with stages() as say:
+            snn = from_torch(ann, calibration, t, progress=say)
+        results[f"T = {t}"] = evaluate(snn, test, ann=ann)
+    if as_json:
+        say_json({name: result.as_dict() for name, result in results.items()})
+    else:
+        click.echo(f"{HEAD}\n{comparison(list(results.values()))}")
+    save(accuracy_figure(results, TITLE), output)
+    click.echo(f"figure: {output}", err=True)

@@ -1,0 +1,73 @@
+"""``respike diagnose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import sources
+from .command import Command, say_json
+from .equivalent import call, literal
+from .network import check_data, find_test, network, program, python_network, python_test_data
+from .options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from .progress import waiting
+
+
+def _python(options: dict[str, Any]) -> str:
+    from ..evaluation import diagnose
+
+    ann = ["ann=model"] if sources.is_saved(options["model"]) else []
+    kwargs = {"samples": options["samples"], "seed": options["seed"]}
+    made = call("snn.diagnose", diagnose, "test", *ann, **kwargs)
+    lines = [*python_network(options), python_test_data(options, labelled=False), f"found = {made}", "print(found)"]
+    if options["output"] is not None:
+        lines.append(f"found.plot({literal(options['output'])})")
+    return program(lines)
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="Which layer is wrong, why, and what to change.",
+    epilog=f"""{MODELS_ARE}
+
+{DATA_ARE} No labels are looked at.
+
+\b
+Examples:
+  respike diagnose mnist_cnn -T 4
+  respike diagnose mnist.respike --ann mnist_cnn --samples 200""",
+)
+@MODEL
+@TEST
+@CONVERSION
+@FIGURE
+@JSON
+def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
+    """Say for each layer of MODEL how far it is from the ANN, and why; for the worst, what to change.
+
+    The error of what each layer decodes to is split into what came from the layers before it, and what clipping, the
+    steps of a count of spikes, and unevenness over time do here. At most --samples of --data are looked at.
+    """
+    from ..evaluation import diagnose as examine
+    from ..report import save
+
+    if sources.is_saved(options["model"]) and options["ann"] is None:
+        raise sources.SourceError(
+            f"{options['model']} does not hold the network it was made from, to compare with: name it, --ann mnist_cnn"
+        )
+    test = find_test(options, labelled=False)
+    ann, snn = network(options)
+    check_data(snn, ann, test, options)
+    held = ann if sources.is_saved(options["model"]) else None  # one that was just converted still has its own
+    with waiting("diagnosing"):
+        found = examine(snn, test, held, samples=options["samples"], seed=options["seed"])
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        click.echo(str(found))
+    if output is not None:
+        save(found.plot(), output)
+        click.echo(f"figure: {output}", err=True)

@@ -1,0 +1,126 @@
+"""``respike evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from torch.utils.data import DataLoader
+
+from .command import Command, option, say_json
+from .convert import found, python_found
+from .equivalent import call, literal
+from .network import (
+    calibration,
+    check_data,
+    find_test,
+    network,
+    program,
+    python_calibration,
+    python_network,
+    python_test_data,
+)
+from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from .progress import batches
+
+
+def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
+    """How the network does if its samples stop early."""
+    from ..convert import EarlyExit
+    from ..evaluation import evaluate_exit
+
+    agreement, samples, seed = options["early_exit"], options["samples"], options["seed"]
+    early = EarlyExit(snn, calibration(options), agreement=agreement, samples=samples, seed=seed)
+    with batches(DataLoader(test, batch_size=options["batch_size"]), "stopping early") as watched:
+        return evaluate_exit(early, watched)
+
+
+def _python(options: dict[str, Any]) -> str:
+    from ..convert import EarlyExit
+    from ..evaluation import evaluate, evaluate_exit
+
+    there = "model" if not options["model"].endswith(".respike") or options["ann"] else None
+    kwargs = {name: options[name] for name in ("batch_size", "against_float32")}
+    positional = ["snn", "test", *([] if there is None else ["ann=model"])]
+    lines = [*python_network(options), python_test_data(options)]
+    lines.append(f"result = {call('respike.evaluate', evaluate, *positional, **kwargs)}")
+    told = [*python_found(options), "result"]
+    if options["cost"]:
+        model = "" if options["energy"] == "45nm" else f"respike.evaluation.{ENERGY_NAMES[options['energy']]}"
+        told.append(f"result.cost({model})")
+    if options["early_exit"] is not None:
+        if there is None or options["model"].endswith(".respike"):
+            lines.append(python_calibration(options))
+        kwargs = {"agreement": options["early_exit"], "samples": options["samples"], "seed": options["seed"]}
+        lines.append(f"early = {call('respike.EarlyExit', EarlyExit, 'snn', 'calibration', **kwargs)}")
+        kwargs = {"batch_size": options["batch_size"]}
+        told.append(call("respike.evaluation.evaluate_exit", evaluate_exit, "early", "test", **kwargs))
+    lines.append(f"print({', '.join(told)})" if len(told) == 1 else f'print({", ".join(told)}, sep="\\n\\n")')
+    if options["output"] is not None:
+        lines.append(f"result.plot({literal(options['output'])})")
+    return program(lines)
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="Accuracy, spikes and SynOps against timesteps.",
+    epilog=f"""{MODELS_ARE}
+
+{DATA_ARE}
+
+\b
+Examples:
+  respike evaluate mnist_cnn -T 8 --cost -o accuracy.png
+  respike evaluate mnist.respike --ann mnist_cnn -T 16
+  respike evaluate net.onnx --calibration train.npz --data test.npz --json > net.json""",
+)
+@MODEL
+@TEST
+@BATCH_SIZE
+@option(
+    "--against-float32",
+    is_flag=True,
+    part="Evaluation",
+    help="Run in float32 too, and print how often decisions are the same.",
+)
+@option(
+    "--early-exit",
+    type=float,
+    metavar="PERCENT",
+    part="Evaluation",
+    help="Stop each image as soon as its answer is clear, so that so many keep the answer of all T steps; 99.9, say.",
+)
+@option("--cost", is_flag=True, part="Evaluation", help="Print what it takes in energy, beside three ANNs.")
+@ENERGY
+@CONVERSION
+@FIGURE
+@JSON
+def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
+    """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
+
+    Agreement is the share of samples on which the spiking network decides as the ANN. SynOps are synaptic
+    operations: spikes, times the synapses behind each.
+    """
+    from .. import evaluation
+    from ..report import save
+
+    test = find_test(options)
+    ann, snn = network(options)
+    check_data(snn, ann, test, options)
+    kwargs = {name: options[name] for name in ("batch_size", "against_float32")}
+    result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
+    after: dict[str, Any] = {}
+    if options["cost"]:
+        after["cost"] = result.cost(getattr(evaluation, ENERGY_NAMES[options["energy"]]))
+    if options["early_exit"] is not None:
+        after["early_exit"] = _early(snn, test, options)
+    if as_json:
+        told = {name: value.as_dict() for name, value in (found(snn) | after).items()}
+        say_json({**result.as_dict(), **told})
+    else:
+        click.echo("\n\n".join(map(str, [*found(snn).values(), result, *after.values()])))
+    if output is not None:
+        save(result.plot(), output)
+        click.echo(f"figure: {output}", err=True)

@@ -1,0 +1,42 @@
+"""``respike info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .command import Command, say_json
+from .network import program
+from .options import JSON
+
+
+def _python(options: dict[str, Any]) -> str:
+    lines = ["found = about()", "width = max(map(len, found))"]
+    lines.append('print("\\n".join(f"{name:{width}}  {value}" for name, value in found.items()))')
+    return program(lines, "from respike.about import about")
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="Versions, kernels and number formats here.",
+    epilog="""\b
+Examples:
+  respike info
+  RESPIKE_KERNELS=eager respike info --json""",
+)
+@JSON
+def info(as_json: bool) -> None:
+    """Say which versions, kernels and number formats run on this machine.
+
+    RESPIKE_KERNELS=eager|numba|triton in the environment chooses other kernels.
+    """
+    from ..about import about
+
+    found = about()
+    if as_json:
+        say_json(found)
+    else:
+        width = max(map(len, found))
+        click.echo("\n".join(f"{name:{width}}  {value}" for name, value in found.items()))

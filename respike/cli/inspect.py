@@ -1,0 +1,66 @@
+"""``respike inspect``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .command import Command, option, say_json
+from .equivalent import call, literal
+from .network import program
+from .options import JSON, ONNX
+from .values import Lengths
+
+
+def _python(options: dict[str, Any]) -> str:
+    from ..convert import inspect_onnx, load_onnx
+
+    path = literal(options["file"])
+    kwargs = {"outputs": options["outputs"], "shape": options["shape"]}
+    lines = [f"found = {call('respike.convert.inspect_onnx', inspect_onnx, path, **kwargs)}", "print(found)"]
+    if options["verify"]:
+        loaded = call("respike.convert.load_onnx", load_onnx, path, "outputs=found.judged")
+        lines.append(f"respike.convert.verify_onnx({loaded}, {path})")
+    return program(lines)
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="Look into an ONNX file.",
+    epilog="""\b
+Examples:
+  respike inspect net.onnx
+  respike inspect net.onnx --input 3x224x224 --outputs probabilities --verify""",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@ONNX
+@option(
+    "--input",
+    "shape",
+    type=Lengths(),
+    metavar="CxHxW",
+    part="ONNX",
+    help="Shape of a sample, if the file leaves it open.",
+)
+@JSON
+def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int] | None, as_json: bool) -> None:
+    """Look into an ONNX FILE: inputs, outputs, operators, and what each node would become.
+
+    Nothing is calibrated, so no data is needed. The exit code is 1 if the network cannot be converted as it is.
+    """
+    from .. import sources
+    from ..convert import inspect_onnx
+
+    found = inspect_onnx(file, outputs=outputs, shape=shape)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        click.echo(str(found))
+    if verify:
+        sources.find_model(str(file), None, found.judged, verify)
+    if found.problem:
+        sys.exit(1)

@@ -1,0 +1,206 @@
+"""From what a user names to a spiking network, its ANN and its data; and the Python that does the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import nn
+
+from .. import convert as conversion
+from .. import sources
+from ..convert.data import arity, batches, example
+from ..models import datasets
+from .equivalent import call, literal
+from .options import CONVERSION_NAMES
+from .progress import stages
+
+OF_A_RUN = {"timesteps", "samples", "seed"}
+"""Conversion options that mean something for a network that is already converted."""
+
+
+def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
+    """The ANN, if there is one, and the spiking network that was made from it or lies in a file.
+
+    Raises:
+        ValueError: what the options name is not there or does not fit.
+    """
+    model = options["model"]
+    if sources.is_saved(model):
+        return _saved(options)
+    if options.get("ann") is not None:
+        raise sources.SourceError(f"--ann is for a network from a file; {model} is itself what to compare with")
+    ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
+    data = calibration(options)
+    try:
+        with stages() as say:
+            made = conversion.from_torch(ann, data, progress=say, **{name: options[name] for name in CONVERSION_NAMES})
+    except conversion.ConversionError as error:
+        _check_model(ann, model, data, data_name(options, "calibration"), error)
+        raise
+    return ann, made
+
+
+def calibration(options: dict[str, Any]) -> Any:
+    """The samples to calibrate with.
+
+    Raises:
+        SourceError: none were named, and the model has none of its own; or nothing has that name.
+    """
+    name = data_name(options, "calibration")
+    return sources.find_calibration(name, options["data_dir"], options["image_size"])
+
+
+def find_test(options: dict[str, Any], labelled: bool = True) -> Any:
+    """The samples to judge on.
+
+    Raises:
+        SourceError: as ``calibration``.
+    """
+    name = data_name(options, "data")
+    return sources.find_test_data(name, options["data_dir"], options["image_size"], labelled=labelled)
+
+
+def data_name(options: dict[str, Any], which: str) -> str:
+    """What ``--calibration`` or ``--data`` names, or else the data set of the reference network.
+
+    Raises:
+        SourceError: neither.
+    """
+    name: str | None = (
+        options[which] or sources.own_data(options["model"]) or sources.own_data(options.get("ann") or "")
+    )
+    if name is None:
+        if not sources.is_saved(options["model"]):  # a mistyped name is the first thing to say
+            sources.find_model(options["model"], options["weights"], options["outputs"])
+        say = "train.npz, or random:3x64x64 to see whether it converts" if which == "calibration" else "test.npz"
+        raise sources.SourceError(
+            f"{options['model']} is no reference network, so name its data: --{which} {say} ({sources.DATA_HELP})"
+        )
+    return name
+
+
+def was_given(name: str) -> bool:
+    """Whether the user gave the option, here or in a file."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source != click.core.ParameterSource.DEFAULT
+
+
+def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any, options: dict[str, Any]) -> None:
+    """Whether the test samples are what the network takes, and the ANN that a network from a file is compared with.
+
+    Raises:
+        SourceError: they are not; says which shapes it takes.
+    """
+    name = data_name(options, "data")
+    try:
+        snn.graph.flatten(next(batches(data, snn.graph.arity, 0)))
+    except ValueError as error:
+        raise sources.SourceError(f"the network cannot take the samples of {name}: {error}") from error
+    if ann is not None:
+        _check_model(ann, options["ann"] or options["model"], data, name)
+
+
+def _check_model(ann: nn.Module, model: str, data: Any, name: str, cause: Exception | None = None) -> None:
+    """Whether samples are what the model takes; if not, says which of its layers takes others."""
+    args = example(next(batches(data, arity(ann), 0)), torch.device("cpu"))
+    misfit = _misfit(ann, args)
+    if misfit is not None:
+        raise sources.SourceError(f"{model} does not take the samples of {name}, {misfit}") from cause
+
+
+def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
+    model, ann = options["model"], options.get("ann")
+    settled = [f"--{name.replace('_', '-')}" for name in CONVERSION_NAMES if name not in OF_A_RUN and was_given(name)]
+    if settled:
+        raise sources.SourceError(
+            f"{model} is already converted, so {', '.join(settled)} cannot be chosen any more: convert the ANN anew "
+            "with it, or leave it out (timesteps can be)"
+        )
+    stray = [f"--{name}" for name in ("weights", "outputs", "verify") if options[name]]
+    if ann is None and stray:
+        raise sources.SourceError(f"{model} holds its own weights; {', '.join(stray)} is for the network of --ann")
+    sources.require(Path(model), "saved network")
+    snn = conversion.load(model)
+    if was_given("timesteps"):
+        if options["timesteps"] == "auto":
+            raise sources.SourceError(f"{model} is already converted; -T auto is for conversion, here T is a number")
+        snn.timesteps = options["timesteps"]
+    if ann is None:
+        return None, snn
+    return sources.find_model(ann, options["weights"], options["outputs"], options["verify"]), snn
+
+
+def _misfit(ann: nn.Module, args: tuple[Any, ...]) -> str | None:
+    """Where the model fails on these inputs, and how; None if it does not."""
+    entered: list[tuple[str, nn.Module]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda m, _, name=name: entered.append((name, m)))
+        for name, module in ann.named_modules()
+        if not list(module.children())
+    ]
+    try:
+        with torch.no_grad():
+            ann(*args)
+    except Exception as reason:  # user code
+        shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in args if isinstance(x, torch.Tensor))
+        where = f"its layer {entered[-1][0] or 'itself'} ({entered[-1][1]})" if entered else "it"
+        return f"of shape {shapes}: {where} fails with: {reason}"
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return None
+
+
+def python_network(options: dict[str, Any]) -> list[str]:
+    """Lines that make ``snn``, and ``model`` where there is an ANN, and ``calibration`` where it is used."""
+    name = options["model"]
+    if not sources.is_saved(name):
+        kwargs = {key: options[key] for key in CONVERSION_NAMES}
+        made = call("respike.from_torch", conversion.from_torch, "model", "calibration", **kwargs)
+        return [*_python_model(name, options), python_calibration(options), f"snn = {made}"]
+    lines = [] if options.get("ann") is None else _python_model(options["ann"], options)
+    lines.append(f"snn = respike.load({literal(name)})")
+    return [*lines, f"snn.timesteps = {options['timesteps']}"] if was_given("timesteps") else lines
+
+
+def _python_model(name: str, options: dict[str, Any]) -> list[str]:
+    if name in sources.MODELS and options["weights"] is None:
+        return [f"model = respike.models.load({literal(name)})"]
+    if not name.endswith(".onnx"):
+        kwargs = {"weights": options["weights"]}
+        return [f"model = {call('sources.find_model', sources.find_model, literal(name), **kwargs)}"]
+    kwargs = {"outputs": options["outputs"]}
+    lines = [f"model = {call('respike.convert.load_onnx', conversion.load_onnx, literal(name), **kwargs)}"]
+    return [*lines, f"respike.convert.verify_onnx(model, {literal(name)})"] if options["verify"] else lines
+
+
+def python_calibration(options: dict[str, Any]) -> str:
+    """A line that makes ``calibration``."""
+    name = data_name(options, "calibration")
+    if name == "mnist" and options["data_dir"] is None:
+        return "calibration = respike.models.datasets.calibration()"
+    return f"calibration = {_python_data(name, True, options)}"
+
+
+def python_test_data(options: dict[str, Any], labelled: bool = True) -> str:
+    """A line that makes ``test``."""
+    return f"test = {_python_data(data_name(options, 'data'), False, options, labelled)}"
+
+
+def _python_data(name: str, train: bool, options: dict[str, Any], labelled: bool = True) -> str:
+    if name in sources.DATA:
+        kwargs = {"train": train, "data_dir": options["data_dir"]}
+        return call("respike.models.datasets.load", datasets.load, literal(name), **kwargs)
+    function = sources.find_calibration if train else sources.find_test_data
+    kwargs = {"image_size": options["image_size"], **({} if train else {"labelled": labelled})}
+    return call(f"sources.{function.__name__}", function, literal(name), **kwargs)
+
+
+def program(lines: list[str], *imports: str) -> str:
+    """Lines with the imports that they need."""
+    body = "\n".join(lines)
+    wanted = ["from respike import sources"] if "sources." in body else []
+    return "\n".join(["import respike", *wanted, *imports, "", body])

@@ -1,0 +1,214 @@
+"""``respike report``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import sources
+from .command import Command, option, say_json
+from .equivalent import call, command_line, given, literal
+from .network import (
+    calibration,
+    check_data,
+    data_name,
+    find_test,
+    network,
+    program,
+    python_calibration,
+    python_network,
+    python_test_data,
+)
+from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
+from .progress import stages
+from .values import Choice, ModelName, Names, Output
+
+WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}
+"""Options that mean something for reports that are there already."""
+
+
+def _files(models: tuple[str, ...]) -> list[str]:
+    """Reports in files, if that is what is named; else there is one model.
+
+    Raises:
+        ValueError: a mixture, or several models.
+    """
+    files = [name for name in models if name.endswith(".json")]
+    if files and len(files) < len(models):
+        other = next(name for name in models if name not in files)
+        raise sources.SourceError(
+            f"reports are compared with reports: make one of {other} first, respike report {other} -o NAME.json"
+        )
+    if not files and len(models) > 1:
+        raise sources.SourceError(
+            f"a report is about one model, got {', '.join(models)}; to compare, make a report of each in a file "
+            "(-o NAME.json), then one of the files"
+        )
+    return files
+
+
+def _read(files: list[str], name: str | None) -> list[Any]:
+    """Reports from files."""
+    from ..report import Report
+
+    stray = [f"--{key.replace('_', '-')}" for key in given(click.get_current_context()) if key not in WRITING]
+    if stray:
+        raise sources.SourceError(f"{files[0]} is a report already, so {', '.join(stray)} cannot be chosen any more")
+    if name is not None and len(files) > 1:
+        raise sources.SourceError("--name is for one report; several are named by what is in their files")
+    for file in files:
+        sources.require(Path(file), "report")
+    reports = [Report.from_json(file) for file in files]
+    return reports if name is None else [replace(reports[0], name=name)]
+
+
+def _gather(options: dict[str, Any]) -> Any:
+    """The report of a model."""
+    from .. import evaluation
+    from ..report import gather
+
+    test = find_test(options)
+    ann, snn = network(options)
+    check_data(snn, ann, test, options)
+    result = evaluation.evaluate(snn, test, ann, batch_size=options["batch_size"])
+    context = click.get_current_context()
+    names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
+    with stages() as say:
+        return gather(
+            snn,
+            test,
+            ann,
+            name=options["name"] or options["model"],
+            calibration=calibration(options) if _calibrated(options) else None,
+            evaluation=result,
+            classes=options["classes"],
+            sample=options["sample"],
+            agreement=options["early_exit"],
+            energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+            command=command_line(context, given(context)),
+            run={key: str(value) for key, value in names.items() if value is not None},
+            on_part=say,
+        )
+
+
+def _calibrated(options: dict[str, Any]) -> bool:
+    """Whether there are samples to choose the early exit on: a network from a file can do without."""
+    if not sources.is_saved(options["model"]) or options["calibration"] is not None:
+        return True
+    return sources.own_data(options["ann"] or "") is not None
+
+
+def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[str]:
+    """Everything that was asked for; what was written, in words."""
+    from ..report import write_charts, write_page
+
+    report, alone = reports[0], len(reports) == 1
+    asked = [f"--{key}" for key in ("csv", "charts") if options[key] is not None]
+    asked += [f"--output {output}"] if output.suffix == ".json" else []
+    if not alone and asked:
+        raise sources.SourceError(f"{', '.join(asked)} is for one report; several can be compared on a page")
+    if output.suffix == ".json":
+        report.to_json(output)
+    else:
+        write_page(reports, output)
+    told = [f"{'report' if output.suffix == '.json' else 'page'}: {output}"]
+    if options["csv"] is not None:
+        told.append(f"tables: {', '.join(map(str, report.to_csv(options['csv'])))}")
+    if options["charts"] is not None:
+        told.append(f"charts: {len(write_charts(report, options['charts'], options['format']))} in {options['charts']}")
+    return told
+
+
+def _python(options: dict[str, Any]) -> str:
+    from ..report import gather, write_charts
+
+    files = _files(options["model"])
+    options = {**options, "model": options["model"][0]}
+    if files:
+        lines = [f"reports = [Report.from_json(name) for name in {literal(files)}]", "report = reports[0]"]
+        if options["name"] is not None:
+            lines += ["report = replace(report, name=" + literal(options["name"]) + ")", "reports = [report]"]
+    else:
+        saved = sources.is_saved(options["model"])
+        lines = [*python_network(options), python_test_data(options)]
+        positional = ["snn", "test", *(["model"] if not saved or options["ann"] else [])]
+        if _calibrated(options):
+            lines += [python_calibration(options)] if saved else []
+            positional.append("calibration=calibration")
+        if options["energy"] != "45nm":
+            positional.append(f"energy=respike.evaluation.{ENERGY_NAMES[options['energy']]}")
+        kwargs = {key: options[key] for key in ("classes", "sample", "batch_size", "seed")}
+        kwargs |= {"name": options["name"] or options["model"], "agreement": options["early_exit"]}
+        lines.append(f"report = {call('gather', gather, *positional, **kwargs)}")
+    path = literal(options["output"])
+    if options["output"].suffix == ".json":
+        lines.append(f"report.to_json({path})")
+    else:
+        lines.append(f"write_page({'reports' if files else 'report'}, {path})")
+    if options["csv"] is not None:
+        lines.append(f"report.to_csv({literal(options['csv'])})")
+    if options["charts"] is not None:
+        kwargs = {"format": options["format"]}
+        lines.append(call("write_charts", write_charts, "report", literal(options["charts"]), **kwargs))
+    wanted = [name for name in ("Report", "gather", "write_charts", "write_page") if f"{name}(" in "".join(lines)]
+    wanted = ["Report", *wanted] if files else wanted
+    extra = ["from dataclasses import replace"] if files and options["name"] is not None else []
+    return program(lines, *extra, *([f"from respike.report import {', '.join(wanted)}"] if wanted else []))
+
+
+@click.command(
+    cls=Command,
+    python=_python,
+    short_help="One page about a network, or a comparison of several.",
+    epilog=f"""{MODELS_ARE} REPORT.json is what -o REPORT.json or respike evaluate --json wrote.
+
+{DATA_ARE}
+
+\b
+Examples:
+  respike report mnist_cnn -T 8 -o mnist.html
+  respike report mnist_cnn -T 4 -o four.json
+  respike report four.json eight.json -o comparison.html
+  respike report four.json -o four.html --csv tables --charts figures --format png""",
+)
+@click.argument("model", type=ModelName(), nargs=-1, required=True, metavar="MODEL | REPORT.json ...")
+@MODEL_AND_DATA
+@TEST
+@BATCH_SIZE
+@option("--name", part="Report", help="What to call the network; by default MODEL.")
+@option("--classes", type=Names(), metavar="NAME,NAME,...", part="Report", help="Names of the classes.")
+@option("--sample", default=0, part="Report", help="Whose spikes are shown, by its place in the test data.")
+@option("--early-exit", type=float, default=99.9, metavar="PERCENT", part="Report", help="Agreement of stopping early.")
+@ENERGY
+@option(
+    "-o",
+    "--output",
+    type=Output(["html", "htm", "json"]),
+    metavar="FILE",
+    default="respike-report.html",
+    part="Report",
+    help="Write the page here, or as .json all that is in it, to make pages of later.",
+)
+@option("--csv", type=Output(folder=True), metavar="FOLDER", part="Report", help="Write tables here, too.")
+@option("--charts", type=Output(folder=True), metavar="FOLDER", part="Report", help="Write each chart here, too.")
+@option("--format", type=Choice(["svg", "png"]), default="svg", part="Report", help="Of --charts.")
+@CONVERSION
+@JSON
+def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) -> None:
+    """Convert MODEL and write one page about it, or compare reports from files.
+
+    Accuracy against timesteps, cost beside three ANNs, early exit, each layer's errors, spikes of a sample, and where
+    the network and its ANN differ: one HTML file that needs no network. For the charts, respike[report] is needed.
+    """
+    files = _files(model)
+    found = _read(files, options["name"]) if files else [_gather({**options, "model": model[0]})]
+    written = _write(found, output, options)
+    if as_json:
+        told = [one.as_dict() for one in found]
+        say_json(told[0] if len(told) == 1 else told)
+    click.echo("\n".join(written), err=True)

@@ -1,0 +1,171 @@
+"""What values of options are: how they are read, spelled again, completed, and what a TOML file may hold for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from ..sources import DATA, MODELS, did_you_mean, torchvision_models
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic in new versions of click only
+    """One of a few words; a mistyped one is met with the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(super().convert(value, param, ctx))
+        except click.BadParameter as error:
+            hint = did_you_mean(str(value), self.choices)
+            raise click.BadParameter(error.message.rstrip(".") + hint, ctx, param) from None
+
+
+class Spelled(click.ParamType):  # type: ignore[type-arg]
+    """A value with a spelling of its own.
+
+    Attributes:
+        toml: Types that a TOML file may hold for it.
+        toml_words: The same in words.
+    """
+
+    toml: tuple[type, ...] = (str,)
+    toml_words = "a string"
+
+    def spell(self, value: Any) -> str:
+        """As it is written on the command line."""
+        return str(value)
+
+
+class Steps(Spelled):
+    """Numbers of timesteps with commas between them, as a sorted list."""
+
+    name = "steps"
+    toml, toml_words = (int, list), "a whole number or a list of them"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        try:
+            steps = [int(str(part)) for part in parts]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 4,8,16", param, ctx)
+        if not steps or min(steps) < 1:
+            self.fail("timesteps must be 1 or more", param, ctx)
+        return sorted(set(steps))
+
+    def spell(self, value: Any) -> str:
+        return ",".join(map(str, value))
+
+
+class StepsOrAuto(Spelled):
+    """One number of timesteps, or the word."""
+
+    name = "steps or auto"
+    toml, toml_words = (int, str), 'a whole number or "auto"'
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            hint = did_you_mean(value, ["auto"])
+            self.fail(f"{value!r} is neither a whole number nor auto{hint}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return _starting([*(str(2**k) for k in range(7)), "auto"], incomplete)
+
+
+class Lengths(Spelled):
+    """The shape of a sample, as lengths with an x between them."""
+
+    name = "lengths"
+    toml, toml_words = (str, list), 'a string such as "3x64x64" or a list of whole numbers'
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        try:
+            return [int(str(n)) for n in (value.split("x") if isinstance(value, str) else value)]
+        except ValueError:
+            self.fail(f"{value!r} is not of the form 3x64x64", param, ctx)
+
+    def spell(self, value: Any) -> str:
+        return "x".join(map(str, value))
+
+
+class Names(Spelled):
+    """Names with commas between them."""
+
+    name = "names"
+    toml, toml_words = (list,), "a list of strings"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        names = value.split(",") if isinstance(value, str) else value
+        if not all(isinstance(name, str) for name in names):
+            self.fail(f"{value!r} is not {self.toml_words}", param, ctx)
+        return [name for name in names if name]
+
+    def spell(self, value: Any) -> str:
+        return ",".join(value)
+
+
+class ModelName(Spelled):
+    """What stands for a network; see ``sources.find_model``."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [*MODELS, "torchvision:"]
+        if incomplete.startswith("torchvision:"):  # only then, as importing it takes a second
+            names = [f"torchvision:{name}" for name in torchvision_models()]
+        return [CompletionItem(incomplete, type="file"), *_starting(names, incomplete)]
+
+
+class DataName(ModelName):
+    """What stands for a data set; see ``sources.find_test_data``."""
+
+    name = "data"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [*DATA, "folder:"] + (["random:"] if param.name == "calibration" else [])
+        return [CompletionItem(incomplete, type="file"), *_starting(names, incomplete)]
+
+
+class Output(click.Path):
+    """A file to write. Looked at before the work begins, so that an hour of it is not lost to a mistyped name.
+
+    Args:
+        endings: What the file may end in; ``None`` for what matplotlib can write.
+        folder: It is a folder for files, which is made if it is not there.
+    """
+
+    def __init__(self, endings: Sequence[str] | None = None, *, folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=folder, file_okay=not folder)
+        self.endings, self.folder = endings, folder
+
+    def check(self, path: Path) -> None:
+        """Whether the file can be written.
+
+        Raises:
+            FileNotFoundError: the folder does not exist.
+            ValueError: another ending.
+        """
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
+        if self.folder:
+            return
+        known = self.endings
+        if known is None:
+            from matplotlib.backend_bases import FigureCanvasBase
+
+            known = sorted(FigureCanvasBase.filetypes)
+        if path.suffix.lstrip(".").lower() not in known:
+            raise ValueError(f"cannot write {path}: its ending must be one of {', '.join(known)}")
+
+
+def _starting(names: Sequence[str], start: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(start)]

@@ -1,0 +1,219 @@
+"""What a user reads after a mistake: one message that names it, exit code 1, or 2 for wrong usage; no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_models import every_command, run, write_data
+
+from respike import sources
+from respike.cli import main
+
+FIXTURES = Path(__file__).parent.parent / "convert" / "onnx_import" / "fixtures"
+ONNX = str(FIXTURES / "keras_mlp.onnx")
+
+MISTAKES: list[tuple[str, str, int]] = [
+    ("convrt mnist_cnn", "No such command 'convrt'. Did you mean 'convert'?", 2),
+    ("demo -T 4,x", "'4,x' is not a list of whole numbers such as 4,8,16", 2),
+    ("demo --samples 0", "0 is not in the range 1<=x<=10000", 2),
+    ("demo -o nowhere/demo.png", "the folder nowhere does not exist", 1),
+    ("demo --smaples 9", "No such option '--smaples'. Did you mean", 2),
+    ("inspect nowhere.onnx", "there is no file nowhere.onnx", 1),
+    (f"inspect {ONNX} --input 3xlarge", "'3xlarge' is not of the form 3x64x64", 2),
+    ("inspect torn.onnx", "torn.onnx", 1),
+    ("convert", "Missing argument 'MODEL'", 2),
+    ("convert mnist_cn", "no model is called 'mnist_cn'; did you mean mnist_cnn?", 1),
+    ("convert resnet18", "did you mean torchvision:resnet18?", 1),
+    ("convert torchvision:resnet81", "torchvision has no model 'resnet81'; did you mean", 1),
+    ("convert torchvison:resnet18", "did you mean torchvision?", 1),
+    ("convert net.pt", "Name the model, and --weights net.pt", 1),
+    ("convert nowhere.onnx", "there is no ONNX file nowhere.onnx (looked for in ", 1),
+    ("convert nowhere.respike", "there is no saved network nowhere.respike (looked for in ", 1),
+    ("convert torn.respike", "it is damaged or no safetensors file", 1),
+    ("convert nowhere.module:net", "No module named 'nowhere'", 1),
+    ("convert cli_models:tyny", "cli_models has nothing called 'tyny'; did you mean tiny?", 1),
+    ("convert cli_models:broken", "RuntimeError: no such luck", 1),
+    ("convert builtins:dict", "'builtins:dict' gives a dict, not a torch.nn.Module", 1),
+    ("convert mnist_cnn --weights none.pt", "there is no weights file none.pt", 1),
+    ("convert mnist_cnn --weights evil.pt", "cannot read weights", 1),
+    ("convert mnist_cnn --weights torn.safetensors", "cannot read weights", 1),
+    (f"convert {ONNX} --weights x.pt", "holds its own weights", 1),
+    ("convert mnist_mlp --verify", "for ONNX files", 1),
+    ("convert cli_models:tiny", "is no reference network, so name its data: --calibration train.npz", 1),
+    ("convert mnist_cnn --calibration minst", "no data set is called 'minst'; did you mean mnist?", 1),
+    ("convert mnist_cnn --calibration none.npz", "there is no data file none.npz (looked for in ", 1),
+    ("convert mnist_cnn --calibration random:3xlarge", "not of the form random:3x64x64", 1),
+    ("convert mnist_cnn --calibration folder:nowhere", "no folder of class folders", 1),
+    ("convert mnist_cnn --calibration empty.npz", "must hold x", 1),
+    ("convert mnist_cnn --calibration random:3x8x8", "of shape 3x8x8: its layer features.0 (Conv2d(1, 32,", 1),
+    ("convert mnist_mlp --calibration random:5x9", "its layer net.1 (Linear(in_features=784,", 1),
+    ("convert mnist_mlp --analog net.9", "did you mean net.", 1),
+    ("convert mnist_mlp --threshold mxa", "'mxa' is not one of 'mse', 'max', 'percentile'; did you mean max?", 2),
+    ("convert mnist_mlp -T fast", "'fast' is neither a whole number nor auto", 2),
+    ("convert mnist_mlp -T autp", "did you mean auto?", 2),
+    ("convert mnist_mlp -T 0", "timesteps must be a whole number, 1 or more", 1),
+    ("convert mnist_mlp -o net.pt", "cannot write net.pt: its ending must be one of respike", 1),
+    ("convert mnist_mlp --config none.toml", "there is no file none.toml (looked for in ", 2),
+    ("evaluate mnist_cnn --data fashion_mnist", "does not ship with respike; pass data_dir (--data-dir)", 1),
+    ("evaluate mnist_mlp --data inputs.npz", "inputs.npz holds inputs x and no targets y", 1),
+    ("evaluate mnist_mlp --data small.npz -T 2 --samples 16", "small.npz: input 'x' must have shape (N, 1, 28, 28)", 1),
+    ("evaluate mnist_mlp --ann mnist_mlp", "mnist_mlp is itself what to compare with", 1),
+    ("evaluate mnist_mlp --early-exit 120 -T 2 --samples 16 --data square.npz", "agreement is in percent", 1),
+    ("evaluate mnist_mlp --cost --energy 45mn", "did you mean 45nm?", 2),
+    ("evaluate mnist_mlp -o accuracy.docx", "its ending must be one of", 1),
+    ("diagnose mnist_cn", "did you mean mnist_cnn?", 1),
+    ("diagnose mnist_mlp --data small.npz -T 2 --samples 16", "small.npz: input 'x' must have shape (N, 1, 28, 28)", 1),
+    ("diagnose kept.respike", "kept.respike does not hold the network it was made from, to compare with: name it", 1),
+    ("diagnose mnist_mlp --data minst", "no data set is called 'minst'; did you mean mnist?", 1),
+    ("diagnose mnist_mlp -T 2 --samples 0", "samples must be 1 or more", 1),
+    ("report", "Missing argument 'MODEL | REPORT.json ...'", 2),
+    ("report mnist_cn", "did you mean mnist_cnn?", 1),
+    ("report mnist_cnn mnist_mlp", "a report is about one model, got mnist_cnn, mnist_mlp; to compare", 1),
+    ("report a.json mnist_mlp", "make one of mnist_mlp first, respike report mnist_mlp -o NAME.json", 1),
+    ("report a.json", "there is no report a.json (looked for in ", 1),
+    ("report torn.json", "torn.json is no JSON file", 1),
+    ("report empty.json", "empty.json is no report", 1),
+    ("report empty.json -T 4 --threshold max", "is a report already, so --timesteps, --threshold cannot be chosen", 1),
+    ("report mnist_mlp -o report.pdf", "its ending must be one of html, htm, json", 1),
+    ("report mnist_mlp --charts nowhere/figures", "the folder nowhere does not exist", 1),
+    ("report mnist_mlp --format gif", "'gif' is not one of 'svg', 'png'", 2),
+    ("curve -o nowhere/curves.png", "the folder nowhere does not exist", 1),
+    ("curve --tau 0", "time constants must be positive", 2),
+    ("curve --neuron leaky", "unknown neuron 'leaky'; known are IAF", 1),
+    ("playground -o nowhere/page.html", "the folder nowhere does not exist", 1),
+    ("playground -o page.png", "its ending must be one of html", 1),
+    ("playground --outptu page.html", "Did you mean '--output'?", 2),
+    ("info --jsn", "Did you mean '--json'?", 2),
+    ("info extra", "Got unexpected extra argument (extra)", 2),
+    ("info --config torn.toml", "torn.toml is no TOML", 2),
+    ("completion bsh", "'bsh' is not one of 'bash', 'zsh', 'fish'; did you mean bash?", 2),
+    ("completion", "Missing argument", 2),
+    ("completion tcsh", "is not one of", 2),
+]
+
+
+class Explode:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch exploded",)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files to trip over."""
+    path = tmp_path_factory.mktemp("mistakes")
+    torch.save({"weight": Explode()}, path / "evil.pt")
+    for name in ("torn.safetensors", "torn.respike", "torn.onnx"):
+        (path / name).write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{")
+    (path / "torn.json").write_text("{")
+    (path / "empty.json").write_text("{}")
+    (path / "torn.toml").write_text("[info\n")
+    np.savez(path / "empty.npz", images=np.zeros(3))
+    write_data(path / "inputs.npz", labels=False)
+    write_data(path / "square.npz")
+    write_data(path / "small.npz", shape=(1, 9, 9))
+    return path
+
+
+@pytest.mark.parametrize(("typed", "message", "code"), MISTAKES, ids=[typed for typed, _, _ in MISTAKES])
+def test_a_mistake_is_named(typed: str, message: str, code: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    before = set(folder.iterdir())
+    result = run(*typed.split())
+    assert message in " ".join(result.stderr.split())
+    assert result.exit_code == code
+    assert not result.stdout
+    assert "Traceback" not in result.stderr
+    assert set(folder.iterdir()) == before  # nothing half-written, nothing in evil.pt was run
+
+
+def test_every_command_has_three_of_its_mistakes_here() -> None:
+    for command in every_command():
+        assert sum(typed.split()[0] == command for typed, _, _ in MISTAKES) >= 3, command
+
+
+def test_a_setting_in_the_environment_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESPIKE_KERNELS", "fast")
+    result = run("info")
+    assert result.exit_code == 1
+    assert "RESPIKE_KERNELS='fast': there are eager, numba, triton" in result.stderr
+
+
+def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    result = run("inspect", ONNX, "--verify")
+    assert result.exit_code == 1 and "pip install 'respike[verify]'" in result.stderr
+
+
+def test_a_library_of_an_extra_that_is_missing_deep_inside_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def needs(library: str) -> None:
+        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+    monkeypatch.setattr("respike.about.about", lambda: needs("altair.vegalite"))
+    result = run("info")
+    assert result.exit_code == 1 and "pip install 'respike[report]'" in result.stderr
+    monkeypatch.setattr("respike.about.about", lambda: needs("ours"))
+    assert isinstance(run("info").exception, ModuleNotFoundError)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ours() -> None:
+        np.zeros(3).reshape(2)
+
+    monkeypatch.setattr("respike.about.about", ours)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        main.main(["info"], standalone_mode=False)
+
+
+def test_what_the_system_refuses_is_said_with_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("respike.about.about", lambda: (tmp_path / "locked").mkdir() or (tmp_path / "locked").mkdir())
+    result = run("info")
+    assert result.exit_code == 1 and result.stderr == f"Error: {tmp_path / 'locked'}: file exists\n"
+
+
+def test_warnings_are_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    import warnings
+
+    from respike.convert import ConversionWarning
+
+    def warned() -> dict[str, str]:
+        warnings.warn("a layer never fires", ConversionWarning, stacklevel=1)
+        return {"a": "b"}
+
+    monkeypatch.setattr("respike.about.about", warned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        result = run("info", "--json")
+    assert result.stderr == "warning: a layer never fires\n" and result.stdout == '{\n "a": "b"\n}\n'
+
+
+def test_near_names_are_found_and_far_ones_are_not_guessed() -> None:
+    assert sources.did_you_mean("mnist_cn", sources.MODELS) == "; did you mean mnist_cnn?"
+    assert sources.did_you_mean("quux", sources.MODELS) == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
+    # Programs that are started in the background inherit that SIGINT is ignored.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from respike.cli import main; print('ready', flush=True); main()"
+    command = [sys.executable, "-c", code, "demo", "-T", "64", "-o", "demo.png"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"  # before that, Python itself would take the signal
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert b"interrupted" in errors
+    assert list(tmp_path.iterdir()) == []
