@@ -1,4 +1,4 @@
-"""The examples of the pages in docs run, print what the pages show, and write the figures of docs/neurons.md."""
+"""The examples of the pages in docs run, print what the pages show, and write the figures that bear a page's name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 sys.path.append(str(ROOT / "scripts"))
 
 import pages  # noqa: E402
@@ -17,10 +18,10 @@ import pages  # noqa: E402
 
 def figures(page: Path) -> set[str]:
     """The figures that a page shows and that bear its name."""
-    return set(re.findall(rf"\]\(figures/({page.stem}-[\w-]+\.png)\)", page.read_text(encoding="utf-8")))
+    return set(re.findall(rf"\]\((?:\.\./)?figures/({page.stem}-[\w-]+\.png)\)", page.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -32,7 +33,7 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(
 
 
 def test_the_figures_that_pages_show_are_in_docs() -> None:
-    shown = [name for page in DOCS.glob("*.md") for name in figures(page)]
+    shown = [name for page in PAGES for name in figures(page)]
     assert len(shown) >= 10
     for name in shown:
         assert 10_000 < (DOCS / "figures" / name).stat().st_size < 125_000, name

@@ -61,7 +61,7 @@ class MultiGaussian:
 
 @dataclass(frozen=True)
 class SingleExponential:
-    """The density exp(−|v − θ|/wθ)/wθ (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w."""
+    """The density ``exp(−|v − θ|/wθ)/wθ`` (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w."""
 
     grad_width: float = 0.5
     grad_scale: float = 1.0
@@ -97,7 +97,7 @@ class ATan:
 
 @dataclass(frozen=True)
 class FastSigmoid:
-    """1 / (1 + k·|v − θ|)² (Zenke and Ganguli, SuperSpike, 2018); ``slope`` is k."""
+    """``1 / (1 + k·|v − θ|)²`` (Zenke and Ganguli, SuperSpike, 2018); ``slope`` is k."""
 
     slope: float = 25.0
 
@@ -132,7 +132,7 @@ class Sigmoid:
 
 @dataclass(frozen=True)
 class Triangular:
-    """max(0, w − |v − θ|), a triangle around θ (Esser et al., PNAS 2016); ``threshold`` is its height w.
+    """``max(0, w − |v − θ|)``, a triangle around θ (Esser et al., PNAS 2016); ``threshold`` is its height w.
 
     snnTorch 1.0 gives +w below θ and −w from θ on: the sign of a neuron's gradient turned where it fires.
     """
@@ -153,7 +153,7 @@ class StraightThroughEstimator:
 
 @dataclass(frozen=True)
 class SpikeRateEscape:
-    """k·exp(−b·|v − θ|), a Boltzmann-like escape rate (Gerstner and Kistler 2002); ``beta`` is b, ``slope`` k.
+    """``k·exp(−b·|v − θ|)``, a Boltzmann-like escape rate (Gerstner and Kistler 2002); ``beta`` is b, ``slope`` k.
 
     In snnTorch 1.0 the peak stands at θ + 1, as it shifts by the threshold twice.
     """

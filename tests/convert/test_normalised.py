@@ -56,7 +56,7 @@ def test_the_zoo_spikes_alike_with_unit_thresholds(name: str, tmp_path: Any) -> 
 @pytest.mark.parametrize("name", respike.models.REGISTRY)
 def test_the_reference_networks_spike_alike_with_unit_thresholds(name: str) -> None:
     x = datasets.calibration()[:24]
-    snn = respike.from_torch(respike.models.load(name), x, 6)
+    snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")
     unit = snn.normalised()
     assert bool((thresholds(unit) == 1).all())
     assert bool((thresholds(snn) != 1).any())
@@ -95,10 +95,14 @@ def exponents(weight: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("bits", [3, 8])
-@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp", "fashion_resnet", "fashion_vgg", "fashion_mobilenet"])
-def test_weights_and_thresholds_are_whole_numbers(name: str, bits: int) -> None:
-    snn = respike.from_torch(respike.models.load(name), datasets.calibration()[:24], 4).quantised(bits)
+@pytest.mark.parametrize("name", respike.models.REGISTRY)
+def test_weights_and_thresholds_are_whole_numbers(name: str) -> None:
+    made = respike.from_torch(respike.models.load(name), datasets.calibration()[:24], 4, correction="bias")
+    for bits in (3, 8):
+        assert_whole(made.quantised(bits), bits)
+
+
+def assert_whole(snn: respike.SpikingNetwork, bits: int) -> None:
     weights = dict(snn.weights.named_buffers())
     seen = 0
     for node in snn.graph.nodes:

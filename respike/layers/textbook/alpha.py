@@ -104,7 +104,7 @@ class SRM0(Alpha):
     The default surrogate is 0.2's. Gerstner and Kistler, "Spiking Neuron Models", 2002, section 4.2.
 
     Args:
-        alpha, beta, threshold, learn_alpha, learn_beta, **options: As for ``Alpha``; ``reset_mechanism`` is
+        alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Alpha``; ``reset_mechanism`` is
             ``"subtract"`` unless given.
 
     Raises:

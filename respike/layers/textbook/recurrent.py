@@ -127,7 +127,7 @@ class RSynaptic(_Recurrent, Synaptic):
     ``reset_delay=False`` works, which in snnTorch 1.0 fails. Eshraghian et al., Proceedings of the IEEE 2023.
 
     Args:
-        alpha, beta, threshold, learn_alpha, learn_beta, **options: As for ``Synaptic``.
+        alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Synaptic``.
         V, all_to_all, linear_features, conv2d_channels, kernel_size, learn_recurrent: As for ``RLeaky``.
 
     Shape:

@@ -69,7 +69,7 @@ class Stein(Synaptic):
     neuronal variability", Biophysical Journal 1965.
 
     Args:
-        alpha, beta, threshold, learn_alpha, learn_beta, **options: As for ``Synaptic``.
+        alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Synaptic``.
 
     Raises:
         ValueError: ``reset_delay=False``, which this neuron cannot do, or what ``Synaptic`` refuses.
