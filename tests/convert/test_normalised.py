@@ -37,13 +37,15 @@ def thresholds(snn: respike.SpikingNetwork) -> Tensor:
 
 
 @pytest.mark.parametrize("name", zoo.CONVERTS)
-def test_the_zoo_spikes_alike_with_unit_thresholds(name: str, tmp_path: Any) -> None:
+def test_the_zoo_comes_back_from_files_and_spikes_alike_with_unit_thresholds(name: str, tmp_path: Any) -> None:
     case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) % len(SETTINGS)]
-    options = {key: value for key, value in options.items() if key != "precision"}
     x = tuple(torch.randn(20, *shape) for shape in case.shapes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
-        snn = respike.from_torch(case.build().eval(), [x] if len(x) > 1 else x[0], 4, **options).double()
+        snn = respike.from_torch(case.build().eval(), [x] if len(x) > 1 else x[0], 4, **options)
+    assert_same(snn, again(snn, tmp_path), x)
+    snn.precision = "float32"
+    snn = snn.double()
     unit = snn.normalised()
     assert bool((thresholds(unit) == 1).all())
     assert differing(snn, unit, x)[0] == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import struct
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-import zoo
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 import respike
 from respike.convert import FormatError
-from respike.convert.errors import ConversionWarning
 from respike.convert.saved import limits
 from respike.models import datasets
 
@@ -64,20 +61,10 @@ def assert_same(snn: respike.SpikingNetwork, loaded: respike.SpikingNetwork, arg
     assert not loaded.training
 
 
-@pytest.mark.parametrize("name", zoo.CONVERTS)
-def test_the_zoo_comes_back(name: str, tmp_path: Path) -> None:
-    case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) % len(SETTINGS)]
-    x = tuple(torch.randn(20, *shape) for shape in case.shapes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        snn = respike.from_torch(case.build().eval(), [x] if len(x) > 1 else x[0], 3, **options)
-    assert_same(snn, again(snn, tmp_path), x)
-
-
 @pytest.mark.parametrize("name", respike.models.REGISTRY)
 def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
     x = datasets.calibration()[:40]
-    snn = respike.from_torch(respike.models.load(name), x, 6)
+    snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")
     assert_same(snn, again(snn, tmp_path), (x[:10],))
 
 
