@@ -168,7 +168,11 @@ def _synops(report: Report) -> Chart:
     bars = (
         alt.Chart(rows(data))
         .mark_bar(color=COLOURS[0], height={"band": 0.7})
-        .encode(y=layer_axis(named), x=alt.X("x:Q", title=f"{name}SynOps per sample"), tooltip=told)
+        .encode(
+            y=layer_axis(named),
+            x=alt.X("x:Q", title=f"{name}SynOps per sample", axis=alt.Axis(tickCount=6)),
+            tooltip=told,
+        )
     )
     return Chart(
         "layer-synops",
