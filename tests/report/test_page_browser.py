@@ -12,7 +12,9 @@ import pytest
 from conftest import Converted, Opener
 from driving import CONTRAST, ask, press
 
-from respike.report import Report
+import respike
+from respike.models import datasets
+from respike.report import Report, gather
 from respike.report.charts import charts
 from respike.report.page import page as page_of
 
@@ -240,3 +242,22 @@ def test_several_reports_stand_side_by_side(opened: Opener, converted: Converted
             "small net",
             "t",
         ]
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "fashion_resnet"])
+def test_the_reports_of_reference_networks(name: str, opened: Opener) -> None:
+    """Drawn, pointed at, narrow and wide, light and dark; the images are those that the package has."""
+    ann, calibration = respike.models.load(name), datasets.calibration()[:48]
+    images, labels = datasets.load("mnist").tensors
+    snn = respike.from_torch(ann, calibration, timesteps=4, correction="bias")
+    report = gather(snn, (images[:40], labels[:40]), ann, name=name, calibration=calibration)
+    text = page_of(report)
+    assert len(text.encode()) < 6_000_000
+    with opened(text) as driver:
+        for width, scheme in ((390, "light"), (1280, "light"), (1280, "dark")):
+            resize(driver, width, 844, mobile=width < 500)
+            prefer(driver, color_scheme=scheme, reduced_motion="no-preference")
+            driver.refresh()
+            assert drawn(driver) == len(charts(report)) > 10
+            assert ask(driver, "[document.documentElement.scrollWidth, innerWidth]") == [width, width]
+        assert told(driver, "accuracy", 3)["SNN"] == f"{100 * report.evaluation['accuracy'][2]:.2f} %"
