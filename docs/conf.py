@@ -80,7 +80,7 @@ def write_extras(app: Sphinx, error: Exception | None) -> None:
 
     with written_whole(Path(app.outdir) / "playground.html") as temporary:
         temporary.write_text(playground_page(), encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(None):
         pages.run(Path(app.srcdir) / "tutorials" / "reading-the-report.md")
         shutil.copy("mnist_mlp.html", app.outdir)
 
