@@ -12,7 +12,6 @@ from .command import Command, say_json
 from .equivalent import call, literal
 from .network import check_data, find_test, network, program, python_network, python_test_data
 from .options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
-from .progress import waiting
 
 
 def _python(options: dict[str, Any]) -> str:
@@ -62,8 +61,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     ann, snn = network(options)
     check_data(snn, ann, test, options)
     held = ann if sources.is_saved(options["model"]) else None  # one that was just converted still has its own
-    with waiting("diagnosing"):
-        found = examine(snn, test, held, samples=options["samples"], seed=options["seed"])
+    found = examine(snn, test, held, samples=options["samples"], seed=options["seed"])
     if as_json:
         say_json(found.as_dict())
     else:

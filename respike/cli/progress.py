@@ -62,16 +62,3 @@ def batches(loader: DataLoader[Any], words: str, console: Console | None = None)
     """
     with _bar(console or Console(stderr=True)) as bar:
         yield bar.track(loader, description=words)
-
-
-@contextmanager
-def waiting(words: str, console: Console | None = None) -> Iterator[None]:
-    """How long something has taken that does not tell how far it is.
-
-    Args:
-        words: What is done.
-        console: As in ``stages``.
-    """
-    with _bar(console or Console(stderr=True)) as bar:
-        bar.add_task(words, total=None)
-        yield

@@ -93,6 +93,7 @@ def _gather(options: dict[str, Any]) -> Any:
             command=command_line(context, given(context)),
             run={key: str(value) for key, value in names.items() if value is not None},
             on_part=say,
+            progress=False,  # as say has a bar already
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -11,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -24,6 +21,7 @@ from ..convert.parallel import cut, each
 from ..convert.trace import prepare
 from .activity import ActivityCounter
 from .cost.needed import InputMacs, NeededMacs
+from .progress import bar
 from .result import Evaluation
 
 Metric = Callable[[Any, Any], Tensor]
@@ -71,8 +69,8 @@ def evaluate(
     twin = _in_float32(snn) if against_float32 and metric is None else None
     sums, agreed, kept, ann_sum, seen = np.zeros(total), np.zeros(total), np.zeros(total), 0.0, 0
     batches, length = _batches(data, batch_size)
-    with torch.no_grad(), _bar(progress) as bar:
-        task = bar.add_task("evaluating", total=length)
+    with torch.no_grad(), bar(progress) as shown:
+        task = shown.add_task("evaluating", total=length)
         for args, target in _split(batches, len(snn.graph.inputs)):
             args, target = _to((args, target), device)
             n = len(pytree.tree_leaves(args)[0])
@@ -91,7 +89,7 @@ def evaluate(
                 sums, agreed, kept = sums + right, agreed + same, kept + alike
                 counter.add(counted)
             seen += n
-            bar.advance(task, n)
+            shown.advance(task, n)
     if not seen:
         raise ValueError("there is no data to evaluate on")
     layers, work = counter.layers(seen), counter.work
@@ -231,9 +229,3 @@ def _split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...
 def split_batches(data: Any, batch_size: int, inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Batches of positional arguments and targets, from whatever ``evaluate`` takes."""
     return _split(_batches(data, batch_size)[0], inputs)
-
-
-def _bar(progress: bool | None) -> Progress:
-    shown = sys.stderr.isatty() if progress is None else progress
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..convert.activity import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from .evaluate import split_batches
+from .told import columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,10 +62,8 @@ class ExitEvaluation:
             ("early", f"{100 * self.accuracy:.2f} %", f"{self.latency:.2f}", f"{self.synops:,.0f}"),
             ("fixed", f"{100 * self.fixed_accuracy:.2f} %", str(self.timesteps), f"{self.fixed_synops:,.0f}"),
         ]
-        widths = [max(len(line[k]) for line in lines) for k in range(4)]
-        table = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
         told = f"{self.samples:,} samples; {waits} steps; {100 * self.agreement:.2f} % get the answer of all steps"
-        return "\n".join([*table, told])
+        return "\n".join([*columns(lines), told])
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold."""

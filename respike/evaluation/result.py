@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..convert.work import Work
-from ..files import written_whole
+from .told import as_json, columns, plain, steps_worth_a_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,7 +129,7 @@ class Evaluation:
 
     def rows(self) -> list[int]:
         """The timesteps worth a line: powers of two, and the last."""
-        return sorted({2**k for k in range(self.timesteps.bit_length()) if 2**k <= self.timesteps} | {self.timesteps})
+        return steps_worth_a_line(self.timesteps)
 
     def __str__(self) -> str:
         return _table(self, [(self, t) for t in self.rows()])
@@ -147,24 +146,11 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, np.ndarray):
-                return value.tolist()
-            if isinstance(value, dict):
-                return {k: plain(v) for k, v in value.items()}
-            return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-        found: dict[str, Any] = plain(asdict(self))
-        return {"format": "respike evaluation 1", **found}
+        return {"format": "respike evaluation 1", **plain(asdict(self))}
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """The result as JSON text, also written to ``path`` if given."""
-        text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
-        if path is not None:
-            with written_whole(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        return text
+        return as_json(self.as_dict(), path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Accuracy and cost against timesteps, as a figure, also written to ``path`` (png, svg, pdf) if given."""
@@ -209,9 +195,7 @@ def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
     left_out = {1} if all(result.latency[t - 1] == t for result, t in rows) else set()
     left_out |= {4} if all(result.float32_agreement is None for result, _ in rows) else set()
     lines = [[cell for k, cell in enumerate(line) if k not in left_out] for line in lines]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join([*text, f"{first.samples:,} samples; spikes and SynOps per sample"])
+    return "\n".join([*columns(lines), f"{first.samples:,} samples; spikes and SynOps per sample"])
 
 
 def _row(result: Evaluation, t: int) -> list[str]:

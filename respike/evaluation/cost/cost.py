@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..result import Curve
+from ..told import columns, plain, steps_worth_a_line
 from .energy import EnergyModel
 
 QUANTISED = "quantised ANN"
@@ -137,7 +138,7 @@ class Cost:
 
     def rows(self) -> list[int]:
         """The timesteps worth a line: powers of two, and the last."""
-        return sorted({2**k for k in range(self.timesteps.bit_length()) if 2**k <= self.timesteps} | {self.timesteps})
+        return steps_worth_a_line(self.timesteps)
 
     def __str__(self) -> str:
         names = list(self.parts)
@@ -151,7 +152,7 @@ class Cost:
             counts = [f"{self.synops[i]:,.0f}", f"{self.updates[i]:,.0f}"]
             lines.append([str(t), *counts, *share, f"{self.energy[i] / 1e6:.3f}", *ratios, bits])
         said = textwrap.wrap(self.verdict, 110, break_on_hyphens=False)
-        return "\n".join([*_columns(lines), f"{self.samples:,} samples; all per sample", *said])
+        return "\n".join([*columns(lines), f"{self.samples:,} samples; all per sample", *said])
 
     def layer_table(self, timesteps: int | None = None) -> str:
         """A line for each layer, at the longest run or another.
@@ -168,18 +169,10 @@ class Cost:
             synops, updates, energy = (curve[t - 1] for curve in (layer.synops, layer.updates, layer.energy))
             share = f"{100 * energy / total:.1f} %"
             lines.append([layer.where, f"{synops:,.0f}", f"{updates:,.0f}", f"{energy / 1e6:.3f}", share])
-        return "\n".join(_columns(lines))
+        return "\n".join(columns(lines))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, np.ndarray):
-                return value.tolist()
-            if isinstance(value, dict):
-                return {k: plain(v) for k, v in value.items()}
-            return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
         told = {"energy": self.energy, "ratios": self.ratios, "verdict": self.verdict}
         found: dict[str, Any] = plain({"format": "respike cost 1", **asdict(self), **told})
         return found
@@ -206,8 +199,3 @@ def _where(more: Any) -> str:
 
 def _listed(words: Sequence[str], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def _columns(lines: list[list[str]]) -> list[str]:
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]

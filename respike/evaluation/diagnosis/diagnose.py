@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils.data import Dataset
 
 from ...convert import data as reading
 from ...convert.calibrate import first_rows
@@ -18,6 +19,7 @@ from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
 from ...convert.origin import origin_of
 from ...convert.parallel import cut
+from ..progress import bar
 from .findings import findings
 from .parts import Sums
 from .result import Diagnosis, LayerDiagnosis
@@ -38,6 +40,7 @@ def diagnose(
     timesteps: int | None = None,
     samples: int = 512,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> Diagnosis:
     """Which layer of a spiking network is wrong, why, and what to do about it.
 
@@ -53,6 +56,7 @@ def diagnose(
         timesteps: T; ``snn.timesteps`` by default.
         samples: Most samples that are looked at.
         seed: Of the order in which samples are read.
+        progress: Show a progress bar; by default if the terminal can.
 
     Raises:
         ConversionError: no ANN to compare with, one that does not fit, or data that is empty or of another shape.
@@ -64,20 +68,26 @@ def diagnose(
     device = next(iter(snn.buffers())).device
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
-    batches = reading.batches(data[0] if pair and arity == 1 else data, arity, seed)
+    data = data[0] if pair and arity == 1 else data
+    batches = reading.batches(data, arity, seed)
     first = next(batches)
     origin = origin_of(snn, ann, first).to(device)
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated) for name, neuron in neurons.items()}
     outputs = Outputs()
-    for args in _pieces(snn, itertools.chain([first], batches), samples):
-        reading.tensors_of(args, snn.graph, device)  # says of what shape it must be
-        batch = walk(snn, origin, pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, args), total)
-        outputs.add(batch, reading.rows(args))
-        for name in neurons:
-            sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
-            trials[name].add(batch.ann[name], batch.alone[name])
+    known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
+    with bar(progress) as shown:
+        task = shown.add_task("diagnosing", total=min(samples, known))
+        for args in _pieces(snn, itertools.chain([first], batches), samples):
+            reading.tensors_of(args, snn.graph, device)  # says of what shape it must be
+            there = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, args)
+            batch = walk(snn, origin, there, total)
+            outputs.add(batch, reading.rows(args))
+            for name in neurons:
+                sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
+                trials[name].add(batch.ann[name], batch.alone[name])
+            shown.advance(task, reading.rows(args))
     layers = tuple(_layer(snn, name, sums[name], trials[name]) for name in neurons)
 
     def alone(steps: int) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...files import written_whole
+from ..told import as_json
 from .table import table
 
 if TYPE_CHECKING:
@@ -172,11 +171,7 @@ class Diagnosis:
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """The result as JSON text, also written to ``path`` if given."""
-        text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
-        if path is not None:
-            with written_whole(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        return text
+        return as_json(self.as_dict(), path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Each layer's error by cause, as a figure, also written to ``path`` (png, svg, pdf) if given."""

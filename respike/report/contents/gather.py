@@ -94,7 +94,7 @@ def gather(
     if _comparable(snn, ann):
         begin("diagnosis")
         options = {"timesteps": timesteps, "samples": samples, "seed": seed}
-        compared = diagnose(snn, data, ann, **options).as_dict()
+        compared = diagnose(snn, data, ann, **options, progress=progress).as_dict()
         parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
     begin("one sample")
     args, target = _one(data, sample, batch_size, len(snn.graph.inputs))

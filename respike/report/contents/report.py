@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluation import Evaluation
-from ...files import written_whole
+from ...evaluation.told import as_json
 
 FORMAT = "respike report 1"
 Section = Mapping[str, Any]
@@ -71,11 +71,7 @@ class Report:
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """The report as JSON text, also written to ``path`` if given."""
-        text = json.dumps(self.as_dict(), allow_nan=False)
-        if path is not None:
-            with written_whole(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        return text
+        return as_json(self.as_dict(), path, indent=None)
 
     @classmethod
     def from_json(cls, path: str | PathLike[str]) -> Report:
@@ -96,7 +92,7 @@ class Report:
         elif kind != FORMAT:
             raise ValueError(
                 f"{place} is no report: it says {kind!r} where {FORMAT!r} is expected; "
-                "write one with respike report MODEL --format json"
+                "write one with respike report MODEL -o FILE.json"
             )
         known = {f.name: found[f.name] for f in fields(cls) if f.name in found}
         _check(known, place)

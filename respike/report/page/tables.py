@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...evaluation.told import steps_worth_a_line
 from ..charts.layers import labels
 from ..contents.spreadsheets import layers as layer_rows
-from .words import energy, percent, rows_worth_a_line, score, span
+from .words import energy, percent, score, span
 
 if TYPE_CHECKING:
     from ..contents import Report
@@ -52,7 +53,7 @@ def timesteps(report: Report, every: bool) -> Table:
         "energy",
     ]
     rows = []
-    for t in range(1, last + 1) if every else rows_worth_a_line(last):
+    for t in range(1, last + 1) if every else steps_worth_a_line(last):
         i = t - 1
         rows.append(
             [

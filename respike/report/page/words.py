@@ -46,8 +46,3 @@ def span(ends: Sequence[float]) -> str:
 def steps(count: int) -> str:
     """So many timesteps."""
     return "1 timestep" if count == 1 else f"{count} timesteps"
-
-
-def rows_worth_a_line(timesteps: int) -> list[int]:
-    """Powers of two, and the last."""
-    return sorted({2**k for k in range(timesteps.bit_length()) if 2**k <= timesteps} | {timesteps})
