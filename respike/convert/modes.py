@@ -106,7 +106,7 @@ class Synchronous:
         found = Timed(sent, carried)
         if self.recorder is not None:
             spikes = sent / neuron.threshold if carried is None else sent * neuron.options.finest
-            self._tell(node, neuron.events(spikes.round() if neuron.options.finest == 1 else spikes), found)
+            self._tell(node, neuron.events(spikes.round_() if neuron.options.finest == 1 else spikes), found)
         return found
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
@@ -299,7 +299,7 @@ def _events(values: Tensor, source: SpikingReLU | None) -> Tensor:
         same = values.dim() == source.threshold.dim() + 2 and values.shape[axis + 1] == channels
         if channels == 1 or same:
             theta = source.threshold if same else source.threshold.flatten()
-            return (values / theta).round().abs()
+            return (values / theta).round_().abs_()
     return (values != 0).to(values.dtype)
 
 
