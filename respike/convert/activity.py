@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .fanout import FanOut
 from .graph import Node
+from .timed import summed
 
 
 class EventCounter:
@@ -72,12 +73,5 @@ def over_batch(events: Tensor, single: torch.Size) -> Tensor:
     """``(T, neurons)``: events summed over samples, given the shape ``single`` they have for one sample."""
     for axis, size in enumerate(single, 1):
         if events.shape[axis] != size:  # the batch is in this axis, alone or as its slower part
-            events = _summed(events.unflatten(axis, (-1, size)), axis)
+            events = summed(events.unflatten(axis, (-1, size)), axis)
     return events.reshape(len(events), -1)
-
-
-def _summed(x: Tensor, axis: int) -> Tensor:
-    """``x.sum(axis)``, whose result lies in memory as ``x`` does: with another layout torch takes ten times as long."""
-    order = sorted(range(x.dim()), key=lambda k: -x.stride(k))
-    left = [k - (k > axis) for k in order if k != axis]
-    return x.permute(order).sum(order.index(axis)).permute([left.index(k) for k in range(len(left))])

@@ -35,16 +35,34 @@ class Patches:
             self.extra = self._pair(_argument(node, 5, 0), 0) if self.transposed else (0, 0)
             self.kernel = self._pair(list(weight.shape[2:]), 1)
 
-    def of(self, x: Tensor) -> Tensor:
-        """``(N, L, G, K)``: L positions, G groups of channels, K weights each, of an input ``(N, ...)``."""
+    def of(self, x: Tensor, index: Tensor) -> Tensor:
+        """``(N, L, G, K)``: L positions, G groups of channels, K weights each, of an input ``(N, ...)``.
+
+        Args:
+            x: The input.
+            index: Which of the output's positions, ``(L,)``.
+        """
         if not self.rank:
-            return x.reshape(len(x), -1, 1, x.shape[-1])
+            return x.reshape(len(x), -1, 1, x.shape[-1])[:, index]
         x = x.unsqueeze(2) if self.rank == 1 else x
         if self.transposed:
             x = self._stuffed(x)
         padding, stride = ((0, 0), (1, 1)) if self.transposed else (self.padding, self.stride)
-        flat: Tensor = F.unfold(x, self.kernel, self.dilation, padding, stride)
-        patches: Tensor = flat.unflatten(1, (self.groups, -1)).permute(0, 3, 1, 2)
+        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+        spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)]
+        sizes = [(n - span) // step + 1 for n, span, step in zip(x.shape[2:], spans, stride, strict=True)]
+        first, channels, *places = x.stride()
+        view = x.as_strided(  # every position's window
+            (*x.shape[:2], *sizes, *self.kernel),
+            (
+                first,
+                channels,
+                *(p * s for p, s in zip(places, stride, strict=True)),
+                *(p * d for p, d in zip(places, self.dilation, strict=True)),
+            ),
+        )
+        found = view[:, :, index // sizes[1], index % sizes[1]]  # (N, channels, L, *kernel)
+        patches: Tensor = found.transpose(1, 2).reshape(len(x), len(index), self.groups, -1)
         return patches
 
     def _stuffed(self, x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from .graph import Graph, Node, Ref, function
 from .passes import readouts
 from .patches import OPS, Patches, fan_in
 from .rules import Role
+from .timed import summed
 
 POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
@@ -162,8 +163,9 @@ class System:
             turn = number >= 0 if t == total else number // HELD_BACK % len(early) == k - 1
             if not bool(turn.any()):
                 continue
-            x = self.patches.of(inputs[:t, turn].mean(0))[:, index].flatten(0, 1)
-            s = self._outputs(given[:t, turn].mean(0))[:, index].flatten(0, 1)
+            these = slice(None) if t == total else turn
+            x = self.patches.of(summed(inputs[:t, these], 0) / t, index).flatten(0, 1)
+            s = self._outputs(summed(given[:t, these], 0) / t)[:, index].flatten(0, 1)
             held = (number[turn] % HELD_BACK == 0).repeat_interleave(len(index))
             self.rows.setdefault(t, []).append((x, s, z[turn][:, index].flatten(0, 1), held))
 
@@ -190,31 +192,19 @@ class System:
             judge.append(moment.where(held | alone))
             whole.append(moment)
         fitted, judged = Problem(fit, rectified, None), Problem(judge, rectified, cap)
-        changes, strength = candidates(fitted, judged)
-        best = torch.stack([judged.error(change) for change in changes]).argmin(0)
+        changes = fitted.at_once()
+        errors = [judged.error(change) for change in changes]
+        sums = [float(error.sum()) for error in errors[-len(STRENGTHS) :]]
+        strength = STRENGTHS[sums.index(min(sums))]
+        changes += fitted.in_turns(changes, strength)
+        errors += [judged.error(change) for change in changes[len(errors) :]]
         if sum(moment.inputs.shape[1] for moment in fit) < FEW * changes[0].shape[1]:
-            changes, _ = candidates(Problem(whole, rectified, None), judged, strength)
+            everything = Problem(whole, rectified, None)
+            changes = everything.at_once()
+            changes += everything.in_turns(changes, strength)
+        best = torch.stack(errors).argmin(0)
         chosen = torch.stack(changes).gather(0, best[None, :, None].expand(1, *changes[0].shape))[0]
         return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)
-
-
-def candidates(problem: Problem, judge: Problem, strength: float | None = None) -> tuple[list[Tensor], float]:
-    """Changes to choose from, and the λ with the least error; λ is chosen unless it is given.
-
-    No change, one of the bias alone, one for each λ, and those of the best λ in turns with what is then missing.
-    """
-    nothing = problem.nothing()
-    missing = problem.missing(nothing)
-    changes = [problem.solution(missing, number) for number in STRENGTHS]
-    if strength is None:
-        errors = [float(judge.error(change).sum()) for change in changes]
-        strength = STRENGTHS[errors.index(min(errors))]
-    change = changes[STRENGTHS.index(strength)]
-    changes = [nothing, problem.solution(missing, torch.inf), *changes]
-    for _ in range(SWEEPS if problem.rectified else 0):  # what is missing depends on what there is
-        change = problem.solution(problem.missing(change), strength)
-        changes.append(change)
-    return changes, strength
 
 
 class Problem:
@@ -233,6 +223,20 @@ class Problem:
         """No change, ``(G, K + 1, outputs)``."""
         first = self.moments[0]
         return first.wanted.new_zeros(first.wanted.shape[0], first.inputs.shape[-1], first.wanted.shape[-1])
+
+    def at_once(self) -> list[Tensor]:
+        """No change, one of the bias alone, and one for each λ."""
+        nothing = self.nothing()
+        missing = self.missing(nothing)
+        return [nothing, *(self.solution(missing, number) for number in (torch.inf, *STRENGTHS))]
+
+    def in_turns(self, changes: list[Tensor], strength: float) -> list[Tensor]:
+        """That of this λ in turns with what is then missing, as that depends on what there is."""
+        change, found = changes[STRENGTHS.index(strength) - len(STRENGTHS)], []
+        for _ in range(SWEEPS if self.rectified else 0):
+            change = self.solution(self.missing(change), strength)
+            found.append(change)
+        return found
 
     def error(self, change: Tensor) -> Tensor:
         """Sum of squares of each output, ``(G, outputs)``."""

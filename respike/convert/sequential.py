@@ -22,7 +22,7 @@ from .rules import Role
 from .schedules import mode_of
 from .statistics import per_channel
 from .thresholds import best_threshold, require_finite, set_thresholds
-from .timed import Timed
+from .timed import Timed, summed
 
 SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about."""
@@ -111,7 +111,7 @@ class Sequential:
             constant = None if neuron is not None or current in readouts(self.graph) else bias
             mend(layer, self.graph, change, constant)
             for x, (_, s, _) in zip(fed, pairs, strict=True):
-                s.env[current] = Timed(s.env[current].values + response(layer, x.values, change, constant))
+                s.env[current] = Timed(response(layer, x.values, change, constant).add_(s.env[current].values))
 
     def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
         node = self.graph.node(name)
@@ -165,18 +165,17 @@ class Sequential:
         for z, current in values:
             target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
             steps = current.values if isinstance(current, Timed) else current.unsqueeze(0)
-            flat = torch.stack([per_channel(step, neuron.axis) for step in steps.unbind(0)])
             keep = torch.rand(len(target), generator=self.generator) < SAMPLED / max(available, 1)
             index = keep.nonzero().flatten().to(z.device) if available > SAMPLED else slice(None)
             sample = seen + torch.arange(len(target), device=z.device) // (len(target) // len(z))
             seen += len(z)
             targets.append(target[index])
-            currents.append(flat[:, index])
+            currents.append(torch.stack([per_channel(step, neuron.axis)[index] for step in steps.unbind(0)]))
             held.append((sample % HELD_BACK == 0)[index])
         return torch.cat(currents, 1), torch.cat(targets), torch.cat(held)
 
 
 def _mean(value: Any) -> Tensor:
     """Mean over time."""
-    found: Tensor = value.values.mean(0) if isinstance(value, Timed) else value
+    found: Tensor = summed(value.values, 0) / len(value.values) if isinstance(value, Timed) else value
     return found
