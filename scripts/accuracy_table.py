@@ -43,9 +43,10 @@ def read(path: Path) -> list[Line]:
 
 
 def table(network: str, lines: Sequence[Line]) -> str:
-    """One network's table, in Markdown."""
+    """One network's table, in Markdown; rows on fewer test images than others say on how many."""
     steps = sorted({int(line["T"]) for line in lines if line["T"]})
-    ann = next(float(line["accuracy"]) + float(line["points_lost"]) for line in lines if line["accuracy"])
+    most = max(int(line["images"] or 0) for line in lines)
+    ann = next(float(line["accuracy"]) + float(line["points_lost"]) for line in lines if line["images"] == str(most))
     found: dict[tuple[str, str], dict[int, str]] = {}
     refused: dict[str, str] = {}
     for line in lines:
@@ -53,7 +54,8 @@ def table(network: str, lines: Sequence[Line]) -> str:
             refused[line["code"]] = line["points_lost"]
             continue
         lost = f"{float(line['points_lost']) + 0.0:.2f}".replace("-", "−")
-        found.setdefault((line["code"], line["correction"]), {})[int(line["T"])] = lost
+        code = line["code"] if line["images"] == str(most) else f"{line['code']} ({int(line['images']):,})"
+        found.setdefault((code, line["correction"]), {})[int(line["T"])] = lost
     head = ["code", "correction", *(f"T = {t}" for t in steps)]
     rows = [[code, correction, *(cells.get(t, MISSING) for t in steps)] for (code, correction), cells in found.items()]
     text = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]

@@ -70,6 +70,7 @@ class Row(NamedTuple):
     spikes: float | None = None
     synops: float | None = None
     latency: int | None = None
+    images: int | None = None
 
     def cells(self) -> list[str]:
         """What the table shows: all but the network and the accuracy, which points lost tell."""
@@ -112,7 +113,7 @@ def main() -> None:
     accuracy.add_argument("--samples", type=int, default=10_000, help="test images used")
     accuracy.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
     accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
-    accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, after every network")
+    accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
     cost = commands.add_parser("calibration", help="what calibration takes, in forward passes of the ANN")
     cost.add_argument("names", nargs="*", default=["fashion_resnet"], help="reference networks")
     cost.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
@@ -137,11 +138,7 @@ def main() -> None:
         return
     rows: list[Row] = []
     for name in args.names:
-        try:
-            table_of(name, args, found if args.peers else {}, rows)
-        finally:
-            if args.csv:
-                write(rows, args.csv)
+        table_of(name, args, found if args.peers else {}, rows)
 
 
 def cost_of(name: str, args: argparse.Namespace) -> None:
@@ -186,6 +183,8 @@ def table_of(name: str, args: argparse.Namespace, others: dict[str, peers.Peer],
     ours = ours_of(name, ann, calibration, judge, steps, args)
     for row in chain(ours, theirs_of(name, ann, calibration, judge, steps, others)):
         rows.append(row)
+        if args.csv:  # at once: a run takes hours
+            write(rows, args.csv)
         console.print(" | ".join(row.cells()), style="dim")
         table.add_row(*row.cells())
     console.print(table)
@@ -202,7 +201,8 @@ def ours_of(
         assert result.agreement is not None
         accuracy, agreement = 100 * float(result.accuracy[-1]), 100 * float(result.agreement[-1])
         costs = float(result.spikes[-1]), float(result.synops[-1])
-        yield Row(name, code, correction, t, judge.accuracy - accuracy, accuracy, agreement, *costs, snn.latency)
+        lost = judge.accuracy - accuracy
+        yield Row(name, code, correction, t, lost, accuracy, agreement, *costs, snn.latency, len(judge.labels))
 
 
 @torch.no_grad()
@@ -220,7 +220,8 @@ def theirs_of(
         for t in steps:
             decided = torch.cat([curve[t - 1].argmax(1) for curve in curves])
             accuracy, agreement = judge.share(decided, judge.labels), judge.share(decided, judge.decided)
-            yield Row(name, code, "-", t, judge.accuracy - accuracy, accuracy, agreement, latency=t)
+            shares = judge.accuracy - accuracy, accuracy, agreement
+            yield Row(name, code, "-", t, *shares, latency=t, images=len(judge.labels))
 
 
 if __name__ == "__main__":

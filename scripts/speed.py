@@ -13,7 +13,8 @@ growth    time at T = 256 ÷ time at T = 16, of the two small networks
 memory    peak of a process that converts (with 8 images) and runs, above what it took with torch and respike loaded
 profile   where our time goes, in one thread
 accuracy  of each precision beside float32's, on the test images (Fashion-MNIST's need --data-dir)
-whole     all MNIST test images, each converter at the smallest T that comes within 0.1 points of the ANN
+whole     MNIST test images, each converter at the smallest T that comes within 0.1 points of the ANN on all of them,
+          or comes closest
 scan      the fused float32 scan ÷ a plain copy, in one thread, 2.5 million neurons and 16 steps, out of the cache
 
 What images show makes no difference to the time of dense arithmetic: both small networks are timed, and calibrated for

@@ -76,6 +76,7 @@ def gather(
         raise ValueError(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
+    args, target = _one(data, sample, batch_size, len(snn.graph.inputs))  # before the long work: it may not be there
     begin = on_part or (lambda part: None)
     begin("evaluation")
     result = evaluation or evaluate(snn, data, ann, batch_size=batch_size, progress=progress)
@@ -97,7 +98,6 @@ def gather(
         compared = diagnose(snn, data, ann, **options, progress=progress).as_dict()
         parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
     begin("one sample")
-    args, target = _one(data, sample, batch_size, len(snn.graph.inputs))
     return Report.of(
         result,
         name,
