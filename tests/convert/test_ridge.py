@@ -60,6 +60,28 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
         torch.testing.assert_close(added[1], twin(module, arrives) - given, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_windows_times_weights_are_the_layer_at_the_positions_asked_for(name: str, memory: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    module, shape = MODULES[name]
+    x = torch.randn(2, *shape)
+    x = x.contiguous(memory_format=memory) if x.dim() == 4 else x
+    node, graph = layer(module, x)
+    windows = repair.Patches(node, graph.tensors[node.args[1].name])
+    channels = -1 if isinstance(module, nn.Linear) else 1
+    outputs = module(x).shape[channels] // windows.groups
+    positions = module(x).movedim(channels, -1).flatten(1, -2).shape[1] if module(x).dim() > 2 else 1
+    index = torch.randperm(positions)[: max(1, positions // 2)]
+    rows = windows.of(x, index)  # (N, L, G, K)
+    matrices = torch.randn(windows.groups, rows.shape[-1], outputs)
+    with torch.no_grad():
+        module.weight.copy_(windows.as_weight(matrices))
+        wanted = module(x) - (module.bias if channels == -1 else module.bias.reshape(-1, *[1] * (x.dim() - 2)))
+    wanted = wanted.movedim(channels, -1).reshape(2, positions, windows.groups, outputs)
+    torch.testing.assert_close(torch.einsum("nlgk,gko->nlgo", rows, matrices), wanted[:, index])
+
+
 def test_samples_one_by_one_give_what_they_give_together() -> None:
     torch.manual_seed(0)
     x = torch.rand(8, 40, 3, 6, 6)
