@@ -14,6 +14,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark import CODES, CORRECTIONS
+
 from respike.files import written_whole
 from respike.models import REGISTRY
 
@@ -57,11 +59,17 @@ def table(network: str, lines: Sequence[Line]) -> str:
         code = line["code"] if line["images"] == str(most) else f"{line['code']} ({int(line['images']):,})"
         found.setdefault((code, line["correction"]), {})[int(line["T"])] = lost
     head = ["code", "correction", *(f"T = {t}" for t in steps)]
-    rows = [[code, correction, *(cells.get(t, MISSING) for t in steps)] for (code, correction), cells in found.items()]
+    rows = [[*key, *(found[key].get(t, MISSING) for t in steps)] for key in sorted(found, key=place)]
     text = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
     name = REGISTRY[network].build().__class__.__name__
     notes = [f"{code}: {reason}." for code, reason in refused.items()]
     return "\n".join([f"**{name}**, {ann:.2f} %", "", *text, *(["", *notes] if notes else [])])
+
+
+def place(key: tuple[str, str]) -> tuple[int, int]:
+    """Where a row belongs: codes as the benchmark has them, each with less correction first; then other converters."""
+    code = key[0].partition(" (")[0]
+    return (list(CODES).index(code), CORRECTIONS.index(key[1])) if code in CODES else (len(CODES), 0)
 
 
 if __name__ == "__main__":
