@@ -62,7 +62,7 @@ def table(network: str, lines: Sequence[Line]) -> str:
     rows = [[*key, *(found[key].get(t, MISSING) for t in steps)] for key in sorted(found, key=place)]
     text = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
     name = REGISTRY[network].build().__class__.__name__
-    notes = [f"{code}: {reason}." for code, reason in refused.items()]
+    notes = [f"- {code}: {reason.rstrip('.')}." for code, reason in refused.items()]
     return "\n".join([f"**{name}**, {ann:.2f} %", "", *text, *(["", *notes] if notes else [])])
 
 
