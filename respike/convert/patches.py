@@ -49,19 +49,10 @@ class Patches:
             x = self._stuffed(x)
         padding, stride = ((0, 0), (1, 1)) if self.transposed else (self.padding, self.stride)
         x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
-        spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)]
-        sizes = [(n - span) // step + 1 for n, span, step in zip(x.shape[2:], spans, stride, strict=True)]
-        first, channels, *places = x.stride()
-        view = x.as_strided(  # every position's window
-            (*x.shape[:2], *sizes, *self.kernel),
-            (
-                first,
-                channels,
-                *(p * s for p, s in zip(places, stride, strict=True)),
-                *(p * d for p, d in zip(places, self.dilation, strict=True)),
-            ),
-        )
-        found = view[:, :, index // sizes[1], index % sizes[1]]  # (N, channels, L, *kernel)
+        for axis, (size, apart, step) in enumerate(zip(self.kernel, self.dilation, stride, strict=True), 2):
+            x = x.unfold(axis, apart * (size - 1) + 1, step)  # a view, as is the next
+        windows = x[..., :: self.dilation[0], :: self.dilation[1]]  # (N, channels, *positions, *kernel)
+        found = windows[:, :, index // windows.shape[3], index % windows.shape[3]]  # (N, channels, L, *kernel)
         patches: Tensor = found.transpose(1, 2).reshape(len(x), len(index), self.groups, -1)
         return patches
 
