@@ -15,7 +15,8 @@ from .data import rows
 from .errors import ConversionError
 from .halves import decision
 from .network import SpikingNetwork
-from .precision import PRECISIONS, Precision
+from .neurons import SpikingReLU
+from .precision import PRECISIONS, Precision, holds
 from .precision_choice import PrecisionChoice, PrecisionTrial
 
 ROUNDS = 5
@@ -42,16 +43,12 @@ def choose_precision(
     device = next(iter(snn.buffers())).device
     held = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, list(held))
     decided: dict[Precision, Tensor] = {}
+    kinds = [neuron.options for neuron in snn.neurons.values() if isinstance(neuron, SpikingReLU)]
     for precision in PRECISIONS:
-        snn.precision = precision
-        try:
+        if all(holds(precision, kind) for kind in kinds):
+            snn.precision = precision
             decided[precision] = torch.cat([_decided(snn(*args), rows(args)) for args in held])
-        except ConversionError:
-            raise
-        except ValueError:  # more spikes a step than its numbers hold
-            continue
-        finally:
-            snn.precision = "float32"
+    snn.precision = "float32"
     times: dict[Precision, list[float]] = {precision: [] for precision in decided}
     for _ in range(ROUNDS):
         for precision, taken in times.items():

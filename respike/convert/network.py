@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +24,12 @@ from .normalised import normalise_thresholds
 from .options import Schedule
 from .parallel import beside, cut, each
 from .plan import Plan
-from .precision import Arithmetic, Precision
+from .precision import PRECISIONS, Arithmetic, Precision, check_holds
 from .precision_choice import PrecisionChoice
 from .quantised import quantise
 from .saved.write import write
 from .schedules import latency, mode_of
+from .settings import Setting, bytes_or_none, one_of, whole
 from .summary import describe, table
 from .timed import Pair, Timed, channels_last
 from .weights import Weights, versions
@@ -49,13 +50,16 @@ class SpikingNetwork(nn.Module):
     Args:
         graph: With roles set.
         neurons: One layer for each node of role ``spike``, by node name.
-        timesteps: T that the network was calibrated for.
+        timesteps: T that ``snn(x)`` runs.
         schedule: ``"synchronous"``, ``"layerwise"`` or ``"pipelined"``.
         delay: Steps of head start for each layer of a pipelined network.
+        calibrated_timesteps: T that its thresholds were chosen for; None for ``timesteps``.
 
     Attributes:
-        timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``.
-        calibrated: T that the network was made with, whatever ``timesteps`` is now.
+        timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``. Like ``schedule``, ``delay``,
+            ``precision`` and ``memory_budget`` it may be changed at any time; what could not be run with is a
+            ``ValueError`` at once.
+        calibrated_timesteps: T that thresholds were chosen for, whatever ``timesteps`` is now.
         precision: In what synapses compute: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
             ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
             machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
@@ -70,6 +74,13 @@ class SpikingNetwork(nn.Module):
         precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
     """
 
+    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1))
+    calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
+    schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
+    delay = Setting[int](lambda _, value: whole("delay", value, 0))
+    precision = Setting[Precision](lambda snn, value: snn._held(value))
+    memory_budget = Setting["int | None"](lambda _, value: bytes_or_none("memory_budget", value))
+
     def __init__(
         self,
         graph: Graph,
@@ -77,21 +88,23 @@ class SpikingNetwork(nn.Module):
         timesteps: int,
         schedule: Schedule = "synchronous",
         delay: int = 1,
+        calibrated_timesteps: int | None = None,
     ) -> None:
         super().__init__()
         self.weights = Weights(graph.tensors)
         # From here on the graph knows the weights by name and shape only.
         self.graph = replace(graph, tensors={k: v.to("meta") for k, v in graph.tensors.items()})
         self.neurons = nn.ModuleDict(dict(neurons))
-        self.timesteps = self.calibrated = timesteps
-        self.schedule: Schedule = schedule
+        self.timesteps = timesteps
+        self.calibrated_timesteps = timesteps if calibrated_timesteps is None else calibrated_timesteps
+        self.schedule = schedule
         self.delay = delay
         self.origin: Graph | None = None
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
         self.precision_choice: PrecisionChoice | None = None
-        self.memory_budget: int | None = None
-        self.precision: Precision = "float32"
+        self.memory_budget = None
+        self.precision = "float32"
         self.plan = Plan(self.graph)
         self._arithmetic: tuple[Any, Arithmetic] | None = None
         self._stream: Synchronous | None = None
@@ -100,6 +113,20 @@ class SpikingNetwork(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy gets: all but a stream under way and what is made when needed."""
         return {**self.__dict__, "_stream": None, "_arithmetic": None}
+
+    def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
+        """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
+        made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
+        made.precision, made.memory_budget = self.precision, self.memory_budget
+        made.choice, made.allocation, made.precision_choice = self.choice, self.allocation, self.precision_choice
+        return made
+
+    def _held(self, precision: Any) -> Any:
+        one_of("precision", precision, PRECISIONS)
+        for neuron in self.neurons.values():
+            assert isinstance(neuron, SpikingReLU)
+            check_holds(precision, neuron.options, neuron.where)
+        return precision
 
     @property
     def depth(self) -> int:
@@ -189,8 +216,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: as for ``simulate``.
         """
-        if not isinstance(timesteps, int) or timesteps < 1:
-            raise ValueError(f"timesteps must be a whole number, 1 or more, got {timesteps!r}")
+        timesteps = whole("timesteps", timesteps, 1)
         inputs = self.graph.flatten(args)
         batch = len(inputs[0]) if inputs[0].dim() else 1
         apart = self.plan.apart and inputs[0].device.type == "cpu" and all(len(x) == batch for x in inputs)
@@ -233,9 +259,7 @@ class SpikingNetwork(nn.Module):
             For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
             last.
         """
-        total = self.timesteps if timesteps is None else timesteps
-        if not isinstance(total, int) or total < 1:
-            raise ValueError(f"timesteps must be a whole number, 1 or more, got {total!r}")
+        total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
         inputs, plan = self._inputs(args), self.plan
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)

@@ -36,10 +36,7 @@ def normalise_thresholds(snn: SpikingNetwork) -> SpikingNetwork:
     old: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     graph = prune(fold_scales(prune(graph.rewrite(_Unit(graph, old)))))
     neurons = {node.name: _unit_neuron(node, old[node.name]) for node in graph.nodes if node.role == Role.SPIKE}
-    made = type(snn)(graph, neurons, snn.timesteps, snn.schedule, snn.delay).eval()
-    made.precision, made.memory_budget = snn.precision, snn.memory_budget
-    made.choice, made.allocation, made.precision_choice = snn.choice, snn.allocation, snn.precision_choice
-    return made
+    return snn.like(graph, neurons)
 
 
 def _unit_neuron(node: Node, old: SpikingReLU) -> SpikingReLU:

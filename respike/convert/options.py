@@ -9,7 +9,8 @@ from typing import Literal, get_args
 from .choice import Preference
 from .errors import ConversionError
 from .neurons import NeuronOptions
-from .precision import PRECISIONS, Precision
+from .precision import PRECISIONS, Precision, check_holds
+from .settings import one_of, whole
 
 Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
@@ -47,18 +48,16 @@ class Options:
             "precision": (*PRECISIONS, "auto"),
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
-        if not isinstance(self.timesteps, int) or self.timesteps < 1:
-            raise ConversionError(f"timesteps must be a whole number, 1 or more, or 'auto'; got {self.timesteps!r}")
-        if not isinstance(self.delay, int) or self.delay < 0:
-            raise ConversionError(f"delay must be a whole number, 0 or more, got {self.delay!r}")
+            one_of(name, getattr(self, name), allowed)
+        object.__setattr__(self, "timesteps", whole("timesteps", self.timesteps, 1, ", or 'auto'"))
+        object.__setattr__(self, "delay", whole("delay", self.delay, 0))
         if self.delay != 1 and self.schedule != "pipelined":
             raise ConversionError(f"delay belongs to schedule='pipelined'; the schedule is {self.schedule!r}")
         if not 0 < self.percentile <= 100:
             raise ConversionError(f"percentile must be above 0 and at most 100, got {self.percentile}")
         if not 0 <= self.within < 100:
             raise ConversionError(f"within must be at least 0 and below 100 points of agreement, got {self.within}")
+        check_holds(self.precision, self.neurons)
         if self.budget is not None:
             self._check_budget(self.budget)
         if self.samples < 1:

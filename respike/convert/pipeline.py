@@ -27,7 +27,7 @@ from .neurons import NeuronName
 from .onnx_import import load_onnx
 from .options import Options, Schedule
 from .passes import judge, normalise
-from .precision import Precision
+from .precision import Precision, holds
 from .trace import prepare, trace, without_hooks
 
 TOLERANCE = 1e-4
@@ -116,6 +116,7 @@ def from_torch(
     if isinstance(analog, str):
         analog = (analog,)
     kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
+    kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     options = Options(
         timesteps=1 if timesteps == "auto" else timesteps,
         threshold=threshold,

@@ -8,6 +8,7 @@ without neurons between them hand on) is computed in float32.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
@@ -16,14 +17,18 @@ import torch
 from torch import Tensor
 
 from ..layers.kernels import Send
+from .errors import ConversionError
 from .graph import Node, Ref, function
 from .integers import WholeSynapses
-from .neurons import SpikingReLU
+from .neurons import NeuronOptions, SpikingReLU
 from .patches import layer_groups
 from .timed import Timed
 
 Precision = Literal["float32", "bfloat16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+HELD = {"bfloat16": 256, "int8": 127}
+"""Up to which number each holds every whole number; spikes are counted in float32 up to any that neurons may send."""
 
 ROUNDED = ("aten.linear.default", "aten.conv1d.default", "aten.conv2d.default")
 """The synapses that other types than float32 compute."""
@@ -36,20 +41,39 @@ Synapses = Callable[[Tensor], Timed]
 """Spikes ``(T, N, ...)``, whole numbers, to the currents that they cause."""
 
 
+def holds(precision: str, options: NeuronOptions) -> bool:
+    """Whether what such neurons send in a step, in their smallest spikes, is exact in a precision."""
+    return options.max_spikes / options.finest <= HELD.get(precision, math.inf)
+
+
+def check_holds(precision: str, options: NeuronOptions, where: str = "a neuron") -> None:
+    """Refuse a precision in which what neurons send is not exact.
+
+    Args:
+        precision: One of ``PRECISIONS``; anything else is not judged.
+        options: Which neurons.
+        where: Their name, for the message.
+
+    Raises:
+        ConversionError: they may send more spikes a step than it holds.
+    """
+    if not holds(precision, options):
+        raise ConversionError(
+            f"{where} sends up to {options.max_spikes / options.finest:.0f} smallest spikes in a step, and "
+            f"precision={precision!r} holds whole numbers up to {HELD[precision]} exactly; "
+            "take precision='float32', or fewer max_spikes or levels"
+        )
+
+
 class Arithmetic:
     """How a network's neurons send and its synapses compute.
 
     Args:
         precision: One of ``PRECISIONS``.
         weights: The graph's tensors.
-
-    Raises:
-        ValueError: an unknown precision.
     """
 
     def __init__(self, precision: Precision, weights: Mapping[str, Tensor]) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
         self.precision = precision
         self.weights = weights
         self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
@@ -77,12 +101,6 @@ class Arithmetic:
 
     def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor]:
         finest = neuron.options.finest
-        largest = neuron.options.max_spikes / finest
-        if largest > (127 if self.kind == torch.int8 else 256):
-            raise ValueError(
-                f"{neuron.where} sends up to {largest:.0f} smallest spikes in a step, more than {self.precision} holds "
-                "exactly; take precision='float32', or fewer max_spikes or levels"
-            )
         return Send(1.0 / finest, self.kind), neuron.threshold * finest
 
     def synapses(self, node: Node, x: Timed) -> Timed | None:

@@ -63,8 +63,8 @@ def quantise(snn: SpikingNetwork, bits: int) -> SpikingNetwork:
             finest = torch.stack(torch.broadcast_tensors(*found)).amax(0)
             grid = neuron.spread(finest) if finest.numel() > 1 else finest.reshape([1] * neuron.bias.dim())
             neuron.bias, neuron.start = _rounded(neuron.bias, grid), _rounded(neuron.start, grid)
-    result = type(snn)(prune(graph.rewrite(step)), neurons, snn.timesteps, snn.schedule, snn.delay).eval()
-    result.memory_budget = snn.memory_budget  # and float32, in which these whole numbers are exact
+    result = made.like(prune(graph.rewrite(step)), neurons)
+    result.precision, result.precision_choice = "float32", None  # in which these whole numbers are exact
     return result
 
 

@@ -68,7 +68,7 @@ def recalibrate(
     }
     one = all(snn.neurons[name].threshold.numel() == 1 for name in chosen)  # type: ignore[operator]
     options = Options(
-        timesteps=snn.calibrated,
+        timesteps=snn.calibrated_timesteps,
         granularity="layer" if one else "channel",
         schedule=snn.schedule,
         delay=snn.delay if snn.schedule == "pipelined" else 1,
@@ -79,10 +79,8 @@ def recalibrate(
     batches = list(_first(itertools.chain([first], stream), capacity(plan, options)))
     second = Sequential(graph, plan, neurons, options, device, progress, origin, chosen)  # type: ignore[arg-type]
     graph = correct_readouts(graph, second.run(batches))
-    made = type(snn)(graph, neurons, snn.calibrated, snn.schedule, snn.delay).eval()  # type: ignore[arg-type]
-    made.timesteps, made.origin = snn.timesteps, snn.origin
-    made.precision, made.memory_budget = snn.precision, snn.memory_budget
-    made.choice, made.allocation, made.precision_choice = snn.choice, snn.allocation, snn.precision_choice
+    made = snn.like(graph, neurons)  # type: ignore[arg-type]
+    made.origin = snn.origin
     return made
 
 

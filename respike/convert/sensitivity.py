@@ -18,8 +18,9 @@ from .execute import Value
 from .graph import Graph, Node
 from .measure import Measure, Outcome
 from .modes import Analog
-from .neurons import SpikingReLU, channel_axis
+from .neurons import NeuronOptions, SpikingReLU, channel_axis
 from .options import Options
+from .precision import holds
 from .rules import Role
 from .statistics import per_channel
 from .thresholds import best_threshold, set_thresholds
@@ -42,7 +43,7 @@ class Level:
 def sensitivity(
     graph: Graph, measure: Measure, plain: Outcome, progress: Callable[[str], None] | None
 ) -> dict[str, list[Level]]:
-    """Each layer's levels, as it is and after each doubling, by node name.
+    """Each layer's levels, as it is and after each doubling that its precision holds, by node name.
 
     Args:
         graph: With roles set.
@@ -58,7 +59,10 @@ def sensitivity(
         found[node.name] = []
         before = 0.0
         for k in range(DOUBLINGS + 1):
-            one = OneQuantised(graph, node, measure.options, 2**k)
+            kind = doubled(measure.options, k)
+            if not holds(measure.options.precision, kind):
+                break
+            one = OneQuantised(graph, node, measure.options, kind)
             error = measure.analog(one)
             before = before or one.spikes
             found[node.name].append(Level(error, cost * one.spikes / before if before else 0.0))
@@ -67,21 +71,25 @@ def sensitivity(
     return found
 
 
+def doubled(options: Options, times: int) -> NeuronOptions:
+    """The neurons with 2^times as many spikes a step."""
+    return replace(options.neurons, max_spikes=2**times * options.neurons.max_spikes)
+
+
 class OneQuantised(Analog):
     """The ANN, but for one layer that sends what its neurons send for a constant current.
 
     Args:
         graph: With roles set.
         node: The layer.
-        options: T, the neuron and the granularity.
-        factor: Times the neuron's spikes a step.
+        options: T and the granularity.
+        kind: Its neurons.
 
     Attributes:
         spikes: How many the layer has sent.
     """
 
-    def __init__(self, graph: Graph, node: Node, options: Options, factor: int) -> None:
-        kind = replace(options.neurons, max_spikes=factor * options.neurons.max_spikes)
+    def __init__(self, graph: Graph, node: Node, options: Options, kind: NeuronOptions) -> None:
         self.node, self.options = node, replace(options, schedule="layerwise", delay=1)
         self.neuron = SpikingReLU(node, kind, channel_axis(node, graph))
         self.ready = False

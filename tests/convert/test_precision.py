@@ -134,9 +134,8 @@ def test_wrong_precisions_are_named() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
     with pytest.raises(respike.ConversionError, match=r"precision must be one of float32, .*, auto; got 'int4'"):
         respike.from_torch(model, x, 4, precision="int4")
-    snn = respike.from_torch(model, x, 4, max_spikes=200, precision="int8")
-    with pytest.raises(ValueError, match=r"sends up to 200 smallest spikes .* more than int8 holds exactly"):
-        snn(x)
+    with pytest.raises(respike.ConversionError, match=r"200 smallest spikes .*'int8' holds whole numbers up to 127"):
+        respike.from_torch(model, x, 4, max_spikes=200, precision="int8")
 
 
 def small_cnn() -> nn.Sequential:

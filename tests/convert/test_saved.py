@@ -228,7 +228,10 @@ def moved_first(graph: Any, op: str) -> None:
 
 RELU, HUGE = "respike.relu", 1 << 40
 BROKEN: dict[str, tuple[Break, str]] = {
-    "newer": (lambda g, t, m: m.update(format="respike network 2"), "version 2 of the format, .* reads version 1"),
+    "newer": (
+        lambda g, t, m: m.update(format="respike network 3"),
+        "version 3 of the format, .* reads versions up to 2",
+    ),
     "other": (lambda g, t, m: m.update(format="pt"), "tensors but no network"),
     "no graph": (lambda g, t, m: m.pop("network"), "tensors but no network"),
     "no json": (lambda g, t, m: m.update(network="{"), "no JSON"),
@@ -292,7 +295,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "T = true": (lambda g, t, m: g.update(timesteps=True), "timesteps must be int"),
     "T = 2^40": (lambda g, t, m: g.update(timesteps=HUGE), "beyond"),
     "schedule": (lambda g, t, m: g.update(schedule="later"), "schedule must be 'synchronous' or"),
-    "delay": (lambda g, t, m: g.update(delay=2), "delay belongs to"),
+    "delay": (lambda g, t, m: g.update(delay=-2), "delay must be a whole number, 0 or more"),
     "precision": (lambda g, t, m: g.update(precision="int4"), "precision must be"),
     "neuron": (lambda g, t, m: neuron(g).update(neuron="hh"), "neuron must be 'iaf' or"),
     "levels": (lambda g, t, m: neuron(g).update(levels=9), "levels must be"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import types
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -68,6 +68,7 @@ class Document:
         arguments: Their structure, as ``values.drawn`` writes it.
         output: The output's.
         neurons: By the name of their node.
+        calibrated_timesteps: As in ``SpikingNetwork``; None in a file of version 1, which has none.
     """
 
     timesteps: int
@@ -85,6 +86,7 @@ class Document:
     arguments: Any
     output: Any
     neurons: dict[str, NeuronText]
+    calibrated_timesteps: int | None = None
 
     @property
     def text(self) -> str:
@@ -164,8 +166,9 @@ _hints = cache(get_type_hints)
 def _record(kind: type, value: Any, what: str) -> Any:
     hints = _hints(kind)
     names = [f.name for f in fields(kind)]
-    if not isinstance(value, dict) or set(value) != set(names):
+    needed = [f.name for f in fields(kind) if f.default is MISSING]
+    if not isinstance(value, dict) or not set(needed) <= set(value) <= set(names):
         given = set(value) if isinstance(value, dict) else set()
-        odd = [f"without {n!r}" for n in names if n not in given] + [f"with {shown(n)!r}" for n in given - set(names)]
+        odd = [f"without {n!r}" for n in needed if n not in given] + [f"with {shown(n)!r}" for n in given - set(names)]
         raise FormatError(f"its {what} is {', '.join(sorted(odd)[:3]) or 'no JSON object'}")
-    return kind(**{name: _fit(hints[name], value[name], f"{what}.{name}") for name in names})
+    return kind(**{name: _fit(hints[name], value[name], f"{what}.{name}") for name in names if name in value})

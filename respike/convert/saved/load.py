@@ -15,7 +15,6 @@ from ..graph import Graph, Node
 from ..network import SpikingNetwork
 from ..neurons import NeuronOptions, SpikingReLU
 from ..onnx_import.names import shown
-from ..options import Options
 from . import limits
 from .arguments import label
 from .check import check, kind_of
@@ -89,9 +88,9 @@ def _text(metadata: dict[str, str]) -> str:
             "it holds tensors but no network. respike.load reads what SpikingNetwork.save wrote; "
             "weights alone go into a model, and that into respike.from_torch"
         )
-    if int(found[1]) != VERSION:
+    if not 1 <= int(found[1]) <= VERSION:
         raise FormatError(
-            f"it has version {int(found[1])} of the format, and this respike reads version {VERSION}: "
+            f"it has version {int(found[1])} of the format, and this respike reads versions up to {VERSION}: "
             "load it with the respike that is as new as the one that wrote it"
         )
     return metadata["network"]
@@ -147,11 +146,13 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
         odd = document.neurons.keys() ^ spiking.keys()
         raise FormatError(f"its neurons are not those of its spiking layers: {', '.join(map(shown, sorted(odd)[:3]))}")
     try:
-        if max(document.timesteps, document.delay, *(n.max_spikes for n in document.neurons.values())) > limits.STEPS:
+        about, calibrated = document, document.calibrated_timesteps
+        steps = (about.timesteps, about.delay, calibrated or 0, *(n.max_spikes for n in about.neurons.values()))
+        if max(steps) > limits.STEPS:
             raise FormatError(f"its timesteps, delay or max_spikes are beyond {limits.STEPS:,}")
-        Options(document.timesteps, schedule=document.schedule, delay=document.delay, precision=document.precision)
         neurons = {name: _neuron(node, document, tensors, kind) for name, node in spiking.items()}
-        snn = SpikingNetwork(graph, neurons, document.timesteps, document.schedule, document.delay).eval()
+        snn = SpikingNetwork(graph, neurons, about.timesteps, about.schedule, about.delay, calibrated).eval()
+        snn.precision = about.precision
     except FormatError:
         raise
     except (ConversionError, KeyError) as error:  # options out of range, names that a module cannot give its parts
@@ -159,7 +160,6 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
     unknown = tensors.keys() - snn.state_dict().keys()
     if unknown:
         raise FormatError(f"the tensor {shown(min(unknown))!r} belongs to nothing in it")
-    snn.precision = document.precision
     snn.choice, snn.allocation = document.choice, document.allocation
     snn.precision_choice = document.precision_choice
     return snn

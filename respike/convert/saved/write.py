@@ -17,8 +17,11 @@ from .values import drawn, spelled
 if TYPE_CHECKING:
     from ..network import SpikingNetwork
 
-VERSION: Final = 1
-"""Of the format: raised by whatever makes an older reader read something else than what was written."""
+VERSION: Final = 2
+"""Of the format: raised by whatever makes an older reader read something else than what was written, or nothing.
+
+All versions up to it are read. 2: the T that thresholds were chosen for, which 1 takes to be the T of ``snn(x)``.
+"""
 WEIGHTS, NEURONS = "weights.", "neurons."
 """What the names of tensors begin with, as in the ``state_dict``."""
 DTYPES = frozenset({"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"})
@@ -67,6 +70,7 @@ def document_of(snn: SpikingNetwork) -> Document:
         arguments=drawn(graph.in_spec),
         output=drawn(graph.out_spec),
         neurons={name: _neuron(module) for name, module in snn.neurons.items()},
+        calibrated_timesteps=snn.calibrated_timesteps,
     )
 
 

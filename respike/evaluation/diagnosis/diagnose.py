@@ -74,7 +74,7 @@ def diagnose(
     origin = origin_of(snn, ann, first).to(device)
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
-    trials = {name: Trials(neuron, snn.calibrated) for name, neuron in neurons.items()}
+    trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
     outputs = Outputs()
     known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
     with bar(progress) as shown:
@@ -94,11 +94,11 @@ def diagnose(
         errors = [error for trial in trials.values() if (error := trial.best_at(steps)) is not None]
         return sum(errors) / max(len(errors), 1)
 
-    found = findings(layers, total, snn.calibrated, snn.schedule, outputs.error, outputs.propagated, alone)
+    found = findings(layers, total, snn.calibrated_timesteps, snn.schedule, outputs.error, outputs.propagated, alone)
     return Diagnosis(
         samples=outputs.samples,
         timesteps=total,
-        calibrated=snn.calibrated,
+        calibrated=snn.calibrated_timesteps,
         schedule=snn.schedule,
         agreement=outputs.agreement,
         output_error=outputs.error,
