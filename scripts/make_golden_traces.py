@@ -128,6 +128,29 @@ def sinabs(cases: dict[str, Any]) -> dict[str, Arrays]:
     return found
 
 
+def sinabs_checkpoints() -> dict[str, Arrays]:
+    """What Sinabs saves of used layers whose constants are not the defaults, and how fresh ones with them go on."""
+    library, taus = importlib.import_module("sinabs.layers"), torch.tensor([4.0, 9.0])
+    torch.manual_seed(0)
+    built: dict[str, Any] = {
+        "IAF": library.IAF(spike_threshold=0.75, tau_syn=3.0),
+        "LIF": library.LIF(taus, 3.0, spike_threshold=torch.tensor([0.5, 0.25]), min_v_mem=-0.5),
+        "LIF alphas": library.LIF(taus, train_alphas=True, norm_input=False),
+        "ALIF": library.ALIF(6.0, 20.0, norm_input=False),
+        "ExpLeak": library.ExpLeak(6.0),
+        "LIFRecurrent": library.LIFRecurrent(6.0, Wide(2, 2), norm_input=False),
+    }
+    found: dict[str, Arrays] = {}
+    for name, layer in built.items():
+        layer(currents(2, 2))
+        found[name] = {f"saved/{key}": value.detach().numpy() for key, value in layer.state_dict().items()}
+        layer.reset_states()
+        if name == "ALIF":
+            layer.spike_threshold += 1.0  # its own reset leaves the threshold at 0
+        found[name]["spikes"] = layer(currents(2, 2)).detach().numpy().astype(np.float32)
+    return found
+
+
 def norse() -> dict[str, Arrays]:
     """Norse's LIFBox, LIFRefrac, IAF and LIBox, from 0 and without gradients.
 
@@ -253,6 +276,7 @@ def main() -> None:
     save("snntorch", snntorch(cases["snntorch"]))
     save("snntorch-0.2", snntorch_02(cases["snntorch-0.2"], library))
     save("sinabs", sinabs(cases["sinabs"]))
+    save("sinabs-checkpoints", sinabs_checkpoints())
     save("norse", norse())
     save("brian2", brian2())
     save("ode", ode())

@@ -30,6 +30,7 @@ from .spiking import SpikingLayer as SpikingLayer
 from .squeeze import ExpLeakSqueeze as ExpLeakSqueeze
 from .squeeze import IAFSqueeze as IAFSqueeze
 from .squeeze import LIFSqueeze as LIFSqueeze
+from .squeeze import set_batch_size as set_batch_size
 from .stateful import StatefulLayer as StatefulLayer
 from .stateful import reset_states as reset_states
 from .stateful import zero_grad as zero_grad

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -89,6 +90,14 @@ class ALIF(TauNeuron):
         if shape is not None:
             self.init_state_with_shape(shape)
 
+    def _renamed(self) -> dict[str, Any]:
+        return {"spike_threshold": self.b0}
+
+    @property
+    def alpha_adapt_calculated(self) -> Tensor | None:
+        """ρ = exp(−1/τ_adapt), the share of the adaptation that one timestep leaves over."""
+        return self.alpha("adapt")
+
     def initial_state(self, name: str, like: Tensor) -> Tensor:
         if name == "spike_threshold":
             return self.b0.to(like).expand(like.shape).clone()
@@ -96,7 +105,8 @@ class ALIF(TauNeuron):
 
     def step(self, current: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         state = dict(state)
-        spikes, state["v_mem"] = self.fire(self.charge(current, state), state["spike_threshold"])
+        state["v_mem"] = self.charge(current, state)
+        spikes = self.fire(state, state["spike_threshold"])
         rho = self.alpha("adapt")
         assert rho is not None
         state["b"] = equations.adapt(state["b"], spikes, rho)

@@ -119,7 +119,7 @@ def _sinabs(neuron: LIF, currents: Tensor, timesteps: int) -> Tensor | None:
         if most is not None and bool((v_init < 0).any()):
             return None  # the steps that fill the debt do not fire, so fewer than T can
         return equations.iaf_count(current, theta, timesteps, v_init, most) / timesteps
-    alpha, reset = neuron.alpha_mem_calculated, neuron.reset_fn
+    alpha, reset = neuron.alpha("mem"), neuron.reset_fn
     if alpha is None or not isinstance(reset, MembraneReset) or neuron.spike_fn is not SingleSpike:
         return None
     if bool((v_init != reset.reset_value).any() or (alpha >= 1).any()):

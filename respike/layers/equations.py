@@ -17,6 +17,11 @@ def decay(tau: Tensor) -> Tensor:
     return torch.exp(-1.0 / tau)
 
 
+def time_constant(alpha: Tensor) -> Tensor:
+    """The time constant τ = −1/ln α of a decay factor; the inverse of ``decay``."""
+    return -1.0 / torch.log(alpha)
+
+
 def filter_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
     """Exponential synapse, i ← α·(i + I): the order of Sinabs, the new input decays in its own step."""
     return alpha * (i_syn + current)

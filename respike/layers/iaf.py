@@ -21,7 +21,7 @@ class IAF(LIF):
     Args:
         spike_threshold: θ > 0, a number or a tensor that broadcasts over the trailing dimensions.
         spike_fn: ``SingleSpike``, ``MultiSpike`` (the classes) or ``MaxSpike(n)``.
-        reset_fn: ``MembraneSubtract()`` or ``MembraneReset()``.
+        reset_fn: ``MembraneSubtract()``, ``MembraneReset()`` or ``NoReset()``.
         surrogate_grad_fn: Stand-in for ds/dv in the backward pass.
         tau_syn: Synaptic time constant in timesteps; None for no synaptic dynamics.
         min_v_mem: Lower bound of the potential.
@@ -62,6 +62,6 @@ class IAF(LIF):
         self.tau_mem = None
 
     @property
-    def alpha_mem_calculated(self) -> None:
-        """None: the membrane does not leak."""
-        return None
+    def alpha_mem_calculated(self) -> Tensor:
+        """1: the membrane does not leak."""
+        return self.v_init.new_ones(())

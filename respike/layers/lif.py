@@ -34,7 +34,8 @@ class LIF(TauNeuron):
         spike_threshold: θ > 0; a number or a tensor that broadcasts over the trailing dimensions, say
             ``(C, 1, 1)`` for one threshold per channel.
         spike_fn: ``SingleSpike``, ``MultiSpike`` (the classes) or ``MaxSpike(n)``.
-        reset_fn: ``MembraneSubtract()`` or ``MembraneReset()``, or a function of (v_mem, spikes, θ).
+        reset_fn: ``MembraneSubtract()``, ``MembraneReset()`` or ``NoReset()``, or a function of (v_mem, spikes, θ)
+            that gives v_mem.
         surrogate_grad_fn: Stand-in for ds/dv in the backward pass, a function of (v_mem, θ).
         min_v_mem: Lower bound of the potential, applied last in each step.
         train_alphas: Learn the decay factors ``alpha_mem``, ``alpha_syn`` instead of the time constants.
@@ -49,6 +50,7 @@ class LIF(TauNeuron):
         Input ``(batch, time, ...)``; output the same: spikes per timestep.
 
     Raises:
+        TypeError: something else than a number, a spike function or a reset function where one belongs.
         ValueError: a threshold or time constant that is not positive.
     """
 
@@ -81,14 +83,18 @@ class LIF(TauNeuron):
             v_init=v_init,
         )
         self.leak_compensation = leak_compensation
+        if spike_threshold is None and spike_fn is not None:
+            raise TypeError(
+                "spike_threshold must be a number or a tensor, got None; a layer without it has spike_fn=None"
+            )
         self.spike_threshold = threshold_parameter(spike_threshold)
         if shape is not None:
             self.init_state_with_shape(shape)
 
     def step(self, current: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         state = dict(state)
-        v_mem, alpha = self.charge(current, state), self.alpha_mem_calculated
+        v_mem, alpha = self.charge(current, state), self.alpha("mem")
         if self.leak_compensation and alpha is not None and self.spike_threshold is not None:
             v_mem = v_mem + equations.leak_compensation(alpha, self.spike_threshold)
-        spikes, state["v_mem"] = self.fire(v_mem, self.spike_threshold)
-        return spikes, state
+        state["v_mem"] = v_mem
+        return self.fire(state, self.spike_threshold), state

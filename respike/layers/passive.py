@@ -24,7 +24,7 @@ def rheobase(neuron: SpikingLayer) -> Tensor | None:
             return neuron.v_leak / _synapse_gain(neuron)
         if isinstance(neuron, LIF | ALIF):
             theta = neuron.b0 if isinstance(neuron, ALIF) else neuron.spike_threshold
-            alpha = neuron.alpha_mem_calculated
+            alpha = neuron.alpha("mem")
             if theta is None or hasattr(neuron, "rec_connect"):
                 return None
             if alpha is None:
@@ -86,7 +86,7 @@ def step_response(neuron: BetaNeuron, current: Tensor, k: Tensor) -> Tensor:
 def share_left(neuron: SpikingLayer) -> Tensor | None:
     """The share of the potential that a timestep leaves over."""
     if isinstance(neuron, LIF | ALIF):
-        alpha = neuron.alpha_mem_calculated
+        alpha = neuron.alpha("mem")
         fed_back = hasattr(neuron, "rec_connect") or getattr(neuron, "leak_compensation", False)
         return None if fed_back else torch.ones_like(neuron.v_init) if alpha is None else alpha
     if isinstance(neuron, Lapicque | TextbookLIF):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .alif import ALIF
 from .iaf import IAF
 from .lif import LIF
+from .spiking import in_kind_of
 
 
 class LIFRecurrent(LIF):
@@ -29,7 +30,7 @@ class LIFRecurrent(LIF):
         self.rec_connect = rec_connect
 
     def feedback(self, spikes: Tensor) -> Tensor:
-        current: Tensor = self.rec_connect(spikes)
+        current: Tensor = self.rec_connect(in_kind_of(self.rec_connect, spikes))
         return current.reshape(spikes.shape)
 
 

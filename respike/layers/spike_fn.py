@@ -2,13 +2,15 @@
 
 As in Sinabs a spike function is called as ``spike_fn.apply(v_mem, spike_threshold, surrogate_grad_fn)``,
 where ``SingleSpike``, ``StrictSpike`` and ``MultiSpike`` are passed as classes and ``MaxSpike(n)`` as an instance.
+One that reads other states names them in ``required_states``; their values come first, in that order.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -16,21 +18,29 @@ from torch import Tensor
 from . import equations
 
 Surrogate = Callable[[Tensor, Tensor], Tensor]
+Threshold = Tensor | float
+READ = ("v_mem",)
+"""The states that a spike function reads unless it names others."""
 
 
 class SpikeFn(Protocol):
-    """What a layer asks of a spike function."""
+    """What a layer asks of a spike function: the states that it requires, then θ and the surrogate."""
 
-    def apply(self, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate, /) -> Any: ...
+    def apply(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class _Surrogate(torch.autograd.Function):
     """Backward pass of all spike functions: the incoming gradient times the surrogate at v_mem."""
 
+    required_states: ClassVar[tuple[str, ...]] = READ
+
     @staticmethod
-    def remember(ctx: Any, v_mem: Tensor, threshold: Tensor, surrogate: Surrogate) -> None:
-        ctx.save_for_backward(v_mem, threshold)
+    def remember(ctx: Any, v_mem: Tensor, threshold: Threshold, surrogate: Surrogate) -> Tensor:
+        """Keep what ``backward`` needs; returns θ as a tensor."""
+        theta = torch.as_tensor(threshold, dtype=None if isinstance(threshold, Tensor) else v_mem.dtype)
+        ctx.save_for_backward(v_mem, theta)
         ctx.surrogate = surrogate
+        return theta
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
@@ -42,41 +52,37 @@ class SingleSpike(_Surrogate):
     """At most one spike a timestep: s = [v ≥ θ]."""
 
     @staticmethod
-    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate) -> Tensor:
-        _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
-        return equations.single_spike(v_mem, spike_threshold)
+    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
+        return equations.single_spike(v_mem, _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn))
 
 
 class StrictSpike(_Surrogate):
     """At most one spike a timestep, s = [v > θ], as in snnTorch; the gradient reaches the threshold too."""
 
     @staticmethod
-    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate) -> Tensor:
-        _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
-        return equations.strict_spike(v_mem, spike_threshold)
+    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
+        return equations.strict_spike(v_mem, _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         grad = _Surrogate.backward(ctx, *grads)[0]
-        return grad, -grad.sum_to_size(ctx.saved_tensors[1].shape), None
+        return grad, -grad.sum_to_size(ctx.saved_tensors[1].shape) if ctx.needs_input_grad[1] else None, None
 
 
 class MultiSpike(_Surrogate):
     """As many spikes a timestep as the potential holds thresholds: s = ⌊v/θ⌋."""
 
     @staticmethod
-    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate) -> Tensor:
-        _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
-        return equations.multi_spike(v_mem, spike_threshold)
+    def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
+        return equations.multi_spike(v_mem, _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn))
 
 
 class _AtMost(_Surrogate):
     @staticmethod
     def forward(
-        ctx: Any, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate, most: int | None
+        ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate, most: int | None
     ) -> Tensor:
-        _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn)
-        return equations.multi_spike(v_mem, spike_threshold, most)
+        return equations.multi_spike(v_mem, _Surrogate.remember(ctx, v_mem, spike_threshold, surrogate_grad_fn), most)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,29 @@ class MaxSpike:
     """At most ``max_num_spikes_per_bin`` spikes a timestep: s = min(⌊v/θ⌋, n); None means no limit."""
 
     max_num_spikes_per_bin: int | None = None
+    required_states: ClassVar[tuple[str, ...]] = READ
 
-    def apply(self, v_mem: Tensor, spike_threshold: Tensor, surrogate_grad_fn: Surrogate, /) -> Any:
+    def apply(self, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate, /) -> Any:
         return _AtMost.apply(v_mem, spike_threshold, surrogate_grad_fn, self.max_num_spikes_per_bin)
+
+
+def states_read(spike_fn: SpikeFn) -> tuple[str, ...]:
+    """Names of the states whose values a spike function is called with."""
+    return tuple(getattr(spike_fn, "required_states", READ))
+
+
+def check_spike_fn(spike_fn: Any, state_names: tuple[str, ...]) -> None:
+    """Refuse what cannot be called as a spike function.
+
+    Raises:
+        TypeError: a class that must be instantiated first, or no spike function at all.
+        ValueError: it reads a state that the layer does not have.
+    """
+    name = getattr(spike_fn, "__name__", repr(spike_fn))
+    if not callable(getattr(spike_fn, "apply", None)):
+        raise TypeError(f"spike_fn must be SingleSpike, MultiSpike or MaxSpike(n), or have their apply(); got {name}")
+    if isinstance(spike_fn, type) and inspect.isfunction(inspect.getattr_static(spike_fn, "apply")):
+        raise TypeError(f"spike_fn must be an instance of {name}, say {name}(); got the class")
+    unknown = [state for state in states_read(spike_fn) if state not in state_names]
+    if unknown:
+        raise ValueError(f"spike_fn {name} reads the state {unknown[0]!r}; the layer has {', '.join(state_names)}")

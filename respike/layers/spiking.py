@@ -30,14 +30,32 @@ class SpikingLayer(StatefulLayer):
         self.record_states = record_states
         self.recordings: dict[str, Tensor] = {}
         self.v_init: Tensor
-        self.register_buffer("v_init", torch.as_tensor(v_init, dtype=torch.get_default_dtype()).clone())
+        self.register_buffer("v_init", as_tensor(v_init, "v_init"))
+
+    @property
+    def does_spike(self) -> bool:
+        """Whether the layer's output is spikes."""
+        return True
+
+    def _constants(self) -> dict[str, Tensor]:
+        """The tensors of the model itself: all but its states."""
+        tensors = [*self.named_parameters(recurse=False), *self.named_buffers(recurse=False)]
+        return {name: tensor for name, tensor in tensors if name not in self.state_names}
 
     @property
     def neuron_shape(self) -> torch.Size:
         """The trailing shape that the parameters broadcast to: ``()`` where all neurons are alike."""
-        tensors = dict([*self.named_parameters(recurse=False), *self.named_buffers(recurse=False)])
-        shapes = (tensor.shape for name, tensor in tensors.items() if name not in self.state_names)
-        return torch.Size(torch.broadcast_shapes(*shapes))
+        return torch.Size(torch.broadcast_shapes(*(tensor.shape for tensor in self._constants().values())))
+
+    def _fill(self, like: Tensor) -> None:
+        neurons = like.shape[1:]
+        for name, tensor in self._constants().items():
+            if not _fits(tensor.shape, neurons):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} of shape {tuple(tensor.shape)} does not fit neurons of shape "
+                    f"{tuple(neurons)}; give a number, or a tensor that broadcasts to that shape"
+                )
+        super()._fill(like)
 
     def initial_state(self, name: str, like: Tensor) -> Tensor:
         if name == self.membrane:
@@ -70,38 +88,49 @@ class SpikingLayer(StatefulLayer):
             if self.record_states:
                 for name, values in recordings.items():
                     values.append(state[name])
+        kept = recordings if self.record_states else {}
         if not outputs:
-            return torch.zeros_like(currents), state, {}
-        recorded = {k: torch.stack(v, dim) for k, v in recordings.items()} if self.record_states else {}
-        return torch.stack(outputs, dim), state, recorded
+            return torch.zeros_like(currents), state, {name: torch.zeros_like(currents) for name in kept}
+        return torch.stack(outputs, dim), state, {name: torch.stack(values, dim) for name, values in kept.items()}
 
     def forward(self, input_data: Tensor) -> Tensor:
         """Spikes ``(batch, time, ...)`` for currents of the same shape; the states go on from the last call.
 
+        They are of the input's type; states, recordings and all sums are of float32 at least.
+
         Raises:
-            ValueError: no time axis, or states of another shape that were not reset.
+            TypeError: no tensor of real numbers.
+            ValueError: no time axis, constants that do not fit the neurons, or states of another shape that
+                were not reset.
         """
-        input_data = self._prepare(input_data)
+        currents = self._prepare(input_data)
         state = {name: getattr(self, name) for name in self.state_names}
-        spikes, state, self.recordings = self.scan(input_data, state)
+        spikes, state, self.recordings = self.scan(currents, state)
         for name, value in state.items():
             setattr(self, name, value)
         self._fresh = False
-        self.firing_rate = spikes.detach().mean()
-        return spikes
+        self.firing_rate = spikes.mean()
+        return spikes.to(input_data.dtype) if input_data.is_floating_point() else spikes
 
     def keep(self, name: str, value: float | Tensor, learn: bool = False) -> None:
         """Hold a constant of the model under ``name``: a parameter if it is learned, else a buffer."""
-        tensor = as_tensor(value)
+        tensor = as_tensor(value, name)
         if learn:
             self.register_parameter(name, nn.Parameter(tensor))
         else:
             self.register_buffer(name, tensor)
 
 
-def as_tensor(value: Any) -> Tensor:
-    """A copy of a number or tensor, in the default floating-point type."""
-    return torch.as_tensor(value).detach().to(torch.get_default_dtype()).clone()
+def as_tensor(value: Any, name: str = "a constant") -> Tensor:
+    """A copy of a number or tensor, in the default floating-point type.
+
+    Raises:
+        TypeError: it is neither, and is called by its name.
+    """
+    try:
+        return torch.as_tensor(value).detach().to(torch.get_default_dtype()).clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} must be a number or a tensor, got {value!r}") from None
 
 
 def positive(name: str, value: Any) -> Tensor:
@@ -110,7 +139,7 @@ def positive(name: str, value: Any) -> Tensor:
     Raises:
         ValueError: some of it is not.
     """
-    tensor = as_tensor(value)
+    tensor = as_tensor(value, name)
     if not bool((tensor > 0).all()):
         raise ValueError(f"{name} must be positive, got {short(tensor)}")
     return tensor
@@ -122,10 +151,23 @@ def share(name: str, value: Any) -> Tensor:
     Raises:
         ValueError: some of it is not in [0, 1].
     """
-    tensor = as_tensor(value)
+    tensor = as_tensor(value, name)
     if not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ValueError(f"{name} must be in [0, 1], the share left after one timestep, got {short(tensor)}")
     return tensor
+
+
+def in_kind_of(module: nn.Module, spikes: Tensor) -> Tensor:
+    """Spikes in the number format of a module's weights: sums are float32 in a layer of half precision too."""
+    weight = next((p for p in module.parameters() if p.is_floating_point()), spikes)
+    return spikes.to(weight.dtype)
+
+
+def _fits(shape: torch.Size, neurons: torch.Size) -> bool:
+    """Whether a constant broadcasts to the neurons of a sample, and not beyond them."""
+    missing = 1 + len(neurons) - len(shape)
+    sizes = zip((1,) * missing + tuple(shape), (1, *neurons), strict=False)
+    return missing >= 0 and all(size in (1, wanted) for size, wanted in sizes)
 
 
 def short(value: Tensor) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .exp_leak import ExpLeak
 from .iaf import IAF
@@ -61,3 +61,17 @@ class ExpLeakSqueeze(_Squeezed, ExpLeak):
     def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
         ExpLeak.__init__(self, **kwargs)
         self._init_squeeze(batch_size, num_timesteps)
+
+
+def set_batch_size(model: nn.Module, batch_size: int) -> None:
+    """Give every squeeze form in the model, the model itself included, another batch size.
+
+    Layers that had another start anew.
+
+    Raises:
+        ValueError: a batch size below 1.
+    """
+    for layer in model.modules():
+        if isinstance(layer, _Squeezed) and layer.batch_size != batch_size:
+            layer._init_squeeze(batch_size, layer.num_timesteps)
+            layer.reset_states()

@@ -14,7 +14,8 @@ class StatefulLayer(nn.Module):
     """A layer with named states, each a buffer of shape ``(batch, ...)`` without the time axis.
 
     States start at their initial value with the first input (or with ``shape``), go on from call to
-    call, and start anew after ``reset_states``. They are not part of the ``state_dict``: a checkpoint
+    call, and start anew after ``reset_states``; before the first input their shape is ``(0,)``. They are
+    of float32 at least, whatever the input is. They are not part of the ``state_dict``: a checkpoint
     holds parameters, not the membrane potentials of whichever batch came last.
     """
 
@@ -22,8 +23,13 @@ class StatefulLayer(nn.Module):
         super().__init__()
         self.state_names = tuple(state_names)
         for name in self.state_names:
-            self.register_buffer(name, torch.zeros(()), persistent=False)
+            self.register_buffer(name, torch.zeros(0), persistent=False)
         self._fresh = True
+
+    @property
+    def does_spike(self) -> bool:
+        """Whether the layer's output is spikes."""
+        return False
 
     def initial_state(self, name: str, like: Tensor) -> Tensor:
         """The value a state starts at: zeros, unless a subclass says otherwise."""
@@ -38,7 +44,7 @@ class StatefulLayer(nn.Module):
 
     def is_state_initialised(self) -> bool:
         """Whether the states have a shape yet."""
-        return all(getattr(self, name).dim() > 0 for name in self.state_names)
+        return all(getattr(self, name).shape != (0,) for name in self.state_names)
 
     def reset_states(self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None) -> None:
         """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1])."""
@@ -69,25 +75,37 @@ class StatefulLayer(nn.Module):
         return None
 
     def _prepare(self, input_data: Tensor) -> Tensor:
-        """States for an input ``(batch, time, ...)``, and the input itself, as floats.
+        """States for an input ``(batch, time, ...)``, and the input itself, in float32 at least.
+
+        Sums of many steps need more digits than half precision has: 0.5 + 0.001 is 0.5 in bfloat16.
 
         Raises:
-            ValueError: the input has no time axis, or another shape than the states it would go on from.
+            TypeError: the input is no tensor of real numbers.
+            ValueError: the input has no time axis, or other states than the layer's would go on from it.
         """
+        name = type(self).__name__
+        if not isinstance(input_data, Tensor) or input_data.is_complex():
+            found = input_data.dtype if isinstance(input_data, Tensor) else type(input_data).__name__
+            raise TypeError(f"{name} takes a tensor of real numbers (batch, time, ...), got {found}")
         if input_data.dim() < 2:
-            raise ValueError(f"{type(self).__name__} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
+            raise ValueError(f"{name} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
         if not input_data.is_floating_point():
             input_data = input_data.to(torch.get_default_dtype())
+        input_data = input_data.to(torch.promote_types(input_data.dtype, torch.float32))
         step = input_data[:, 0] if input_data.shape[1] else input_data.sum(1)
-        same_kind = not self._fresh or getattr(self, self.state_names[0]).dtype == step.dtype
-        if self.shape == step.shape and same_kind:
-            return input_data
-        if not self._fresh:
+        if self._fresh or not self.is_state_initialised():
+            first = getattr(self, self.state_names[0])
+            if (first.shape, first.dtype, first.device) != (step.shape, step.dtype, step.device):
+                self._fill(step)
+        elif self.shape != step.shape:
             raise ValueError(
-                f"{type(self).__name__} holds states of shape {tuple(self.shape or ())} and got an input for "
+                f"{name} holds states of shape {tuple(self.shape or ())} and got an input for "
                 f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
             )
-        self._fill(step)
+        if not torch.is_inference_mode_enabled():
+            for state in self.state_names:  # autograd refuses what was made in inference mode, but not its copy
+                if getattr(self, state).is_inference():
+                    setattr(self, state, getattr(self, state).clone())
         return input_data
 
     def _fill(self, like: Tensor) -> None:
@@ -104,6 +122,8 @@ class StatefulLayer(nn.Module):
                 value = {k: None if v is None else v.detach() for k, v in value.items()}
             elif key == "recordings":
                 value = {k: v.detach() for k, v in value.items()}
+            elif isinstance(value, Tensor):
+                value = value.detach()
             new.__dict__[key] = copy.deepcopy(value, memo)
         return new
 

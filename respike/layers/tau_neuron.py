@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from . import equations
-from .reset_fn import ResetFn
-from .spike_fn import SpikeFn, Surrogate
+from .arguments import arguments
+from .reset_fn import ResetFn, check_reset_fn
+from .spike_fn import SpikeFn, Surrogate, check_spike_fn, states_read
 from .spiking import SpikingLayer, as_tensor, positive, short
 
 
@@ -16,11 +18,15 @@ class TauNeuron(SpikingLayer):
     """Synapse, leaky membrane, spike and reset, with learnable time constants.
 
     Args:
-        taus: Time constants in timesteps, by name (``mem``, ``syn``, ...); None for one that is not there.
-            Kept as ``tau_<name>``, or as decay factors ``alpha_<name>`` with ``train_alphas``.
+        taus: Time constants in timesteps, by name (``mem``, ``syn``, ...); ``syn`` may be None. Kept as
+            ``tau_<name>``, or as decay factors ``alpha_<name>`` with ``train_alphas``.
         state_names: States besides ``v_mem`` and, with a ``syn``, ``i_syn``.
         spike_fn, reset_fn, surrogate_grad_fn, min_v_mem, train_alphas, norm_input, record_states, v_init:
             As for ``LIF``.
+
+    Raises:
+        TypeError: a constant that is no number, or something else than a spike, reset or surrogate function.
+        ValueError: a time constant that is not positive, or a spike function that reads states of other layers.
     """
 
     def __init__(
@@ -45,17 +51,43 @@ class TauNeuron(SpikingLayer):
         self.train_alphas = train_alphas
         self.norm_input = norm_input
         # Sinabs keeps bounds and thresholds as parameters that are not trained.
-        self.min_v_mem = None if min_v_mem is None else nn.Parameter(as_tensor(min_v_mem), requires_grad=False)
+        self.min_v_mem = (
+            None if min_v_mem is None else nn.Parameter(as_tensor(min_v_mem, "min_v_mem"), requires_grad=False)
+        )
+        if spike_fn is not None:
+            check_spike_fn(spike_fn, self.state_names)
+            check_reset_fn(reset_fn)
+            if isinstance(surrogate_grad_fn, type):
+                raise TypeError(f"surrogate_grad_fn must be an instance, {surrogate_grad_fn.__name__}(), got the class")
+        self.tau_names = tuple(taus)
         for name, value in taus.items():
-            tau = None if value is None else positive(f"tau_{name}", value)
+            tau = None if value is None and name == "syn" else positive(f"tau_{name}", value)
             if tau is not None and train_alphas:
                 tau = equations.decay(tau)
             held = None if tau is None else nn.Parameter(tau)
             setattr(self, f"{'alpha' if train_alphas else 'tau'}_{name}", held)
 
     @property
+    def does_spike(self) -> bool:
+        """Whether the layer's output is spikes, rather than the potential."""
+        return self.spike_fn is not None
+
+    @property
+    def arg_dict(self) -> dict[str, Any]:
+        """The arguments for a new layer that is like this one: ``type(layer)(**layer.arg_dict)``.
+
+        Constants are copies of what they are now; functions and ``rec_connect`` are shared. The arguments that Sinabs
+        does not have are left out where they are at their defaults, so that Sinabs' classes take these too.
+        """
+        return arguments(self, {f"tau_{name}": self.tau(name) for name in self.tau_names} | self._renamed())
+
+    def _renamed(self) -> dict[str, Any]:
+        """Arguments that are kept under other names."""
+        return {}
+
+    @property
     def alpha_mem_calculated(self) -> Tensor | None:
-        """exp(−1/τ_mem); None for a membrane that does not leak."""
+        """exp(−1/τ_mem), the share of the potential that one timestep leaves over."""
         return self.alpha("mem")
 
     @property
@@ -63,27 +95,58 @@ class TauNeuron(SpikingLayer):
         """exp(−1/τ_syn); None without synaptic dynamics."""
         return self.alpha("syn")
 
+    @property
+    def tau_mem_calculated(self) -> Tensor | None:
+        """The membrane's time constant, −1/ln α where α is trained; None for a membrane that does not leak."""
+        return self.tau("mem")
+
+    @property
+    def tau_syn_calculated(self) -> Tensor | None:
+        """The synapse's time constant, −1/ln α where α is trained; None without synaptic dynamics."""
+        return self.tau("syn")
+
     def alpha(self, name: str) -> Tensor | None:
         """The decay factor of a time constant; None where there is none."""
-        value: Tensor | None = getattr(self, f"alpha_{name}" if self.train_alphas else f"tau_{name}")
+        value = self._held(name)
         return value if value is None or self.train_alphas else equations.decay(value)
+
+    def tau(self, name: str) -> Tensor | None:
+        """A time constant in timesteps; None where there is none."""
+        value = self._held(name)
+        return equations.time_constant(value) if value is not None and self.train_alphas else value
+
+    def _held(self, name: str) -> Tensor | None:
+        value: Tensor | None = getattr(self, f"{'alpha' if self.train_alphas else 'tau'}_{name}")
+        return value
 
     def charge(self, current: Tensor, state: dict[str, Tensor]) -> Tensor:
         """The potential with a step's current on it; the synapse's new state goes into ``state``."""
-        alpha_syn = self.alpha_syn_calculated
+        alpha_syn = self.alpha("syn")
         if alpha_syn is not None:
             current = state["i_syn"] = equations.filter_synapse(state["i_syn"], current, alpha_syn)
-        return equations.integrate(state["v_mem"], current, self.alpha_mem_calculated, self.norm_input)
+        return equations.integrate(state["v_mem"], current, self.alpha("mem"), self.norm_input)
 
-    def fire(self, v_mem: Tensor, threshold: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Spikes, and the potential after the reset and the lower bound."""
-        spikes = v_mem
-        if self.spike_fn is not None and self.reset_fn is not None:
-            spikes = self.spike_fn.apply(v_mem, threshold, self.surrogate_grad_fn)  # type: ignore[arg-type]
-            v_mem = self.reset_fn(v_mem, spikes, threshold)  # type: ignore[arg-type]
+    def fire(self, state: dict[str, Tensor], threshold: Tensor | None) -> Tensor:
+        """Spikes for the states of this step; its potential goes through the reset and the lower bound."""
+        v_mem = spikes = state["v_mem"]
+        if self.spike_fn is not None:
+            read = (state[name] for name in states_read(self.spike_fn))
+            spikes = self.spike_fn.apply(*read, threshold, self.surrogate_grad_fn)
+            v_mem = self.reset_fn(v_mem, spikes, threshold)  # type: ignore[misc, arg-type]
         if self.min_v_mem is not None:
             v_mem = equations.bound_below(v_mem, self.min_v_mem)
-        return spikes, v_mem
+        state["v_mem"] = v_mem
+        return spikes
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if any(prefix + name in state_dict for name in self.state_names):
+            # Sinabs', whose checkpoints hold the states of the last batch, and of a layer's constants not all.
+            for name in self.state_names:
+                state_dict.pop(prefix + name, None)
+            for name, value in self._constants().items():
+                if name == "min_v_mem" or not isinstance(value, nn.Parameter):
+                    state_dict.setdefault(prefix + name, value.detach())
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
         wanted = "tau_mem tau_adapt tau_syn alpha_mem alpha_adapt alpha_syn b0 spike_threshold v_leak min_v_mem".split()

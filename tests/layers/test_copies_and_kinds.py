@@ -150,7 +150,11 @@ def test_a_hard_reset_leaves_silent_neurons_alone(neuron):
     assert neuron.v_mem.tolist() == [[0.0, 0.5, -0.25]]
 
 
-def test_the_firing_rate_is_the_mean_of_the_spikes():
-    layer = LIF(5.0, norm_input=False)
-    assert layer(currents()).mean() == layer.firing_rate
-    assert not layer.firing_rate.requires_grad
+def test_the_firing_rate_is_the_mean_of_the_spikes_with_its_gradient():
+    layer, twin, x = LIF(5.0, norm_input=False), LIF(5.0, norm_input=False), currents()
+    spikes = layer(x)
+    assert spikes.mean() == layer.firing_rate
+    layer.firing_rate.backward()  # a penalty on it trains, as in Sinabs
+    twin(x).mean().backward()
+    assert layer.tau_mem.grad == twin.tau_mem.grad != 0
+    assert not copy.deepcopy(layer).firing_rate.requires_grad

@@ -35,7 +35,7 @@ def reference(leaky: bool, most: int | None, theta: float | Tensor, v_init: floa
 
 def scan(layer: LIF, drive: Drive | Tensor, most: int | None, v_mem: Tensor | None = None) -> tuple[Tensor, Tensor]:
     drive = drive if isinstance(drive, Drive) else Drive(drive, len(drive))
-    alpha = layer.alpha_mem_calculated
+    alpha = layer.alpha("mem")
     rule = Rule(most, alpha=None if alpha is None else float(alpha))
     state = (layer.v_init if v_mem is None else v_mem,)
     assert layer.spike_threshold is not None

@@ -7,7 +7,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from ..spiking import as_tensor
+from ..spiking import as_tensor, in_kind_of
 from .beta_neuron import BetaNeuron, Options, State
 from .leaky import Leaky
 from .synaptic import Synaptic
@@ -67,7 +67,8 @@ class _Recurrent(BetaNeuron):
         return own if self.recurrent is None else torch.Size(torch.broadcast_shapes(own, self.feedback_shape))
 
     def charge(self, current: Tensor, state: State) -> State:
-        back = self.V * state["spk"] if self.recurrent is None else self.recurrent(state["spk"])
+        spikes = state["spk"]
+        back = self.V * spikes if self.recurrent is None else self.recurrent(in_kind_of(self.recurrent, spikes))
         return super().charge(current + back, state)
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, State]:
