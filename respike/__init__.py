@@ -1,14 +1,18 @@
 """respike: a trained ReLU network becomes a spiking network that does the same job."""
 
-from . import layers as layers
-from . import models as models
-from .convert import ConversionError as ConversionError
-from .convert import EarlyExit as EarlyExit
-from .convert import SpikingNetwork as SpikingNetwork
-from .convert import from_onnx as from_onnx
-from .convert import from_torch as from_torch
-from .convert import load as load
-from .evaluation import evaluate as evaluate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import layers as layers
+    from . import models as models
+    from .convert import ConversionError as ConversionError
+    from .convert import EarlyExit as EarlyExit
+    from .convert import SpikingNetwork as SpikingNetwork
+    from .convert import from_onnx as from_onnx
+    from .convert import from_torch as from_torch
+    from .convert import load as load
+    from .evaluation.evaluate import evaluate as evaluate
 
 __all__ = [
     "ConversionError",
@@ -21,3 +25,20 @@ __all__ = [
     "load",
     "models",
 ]
+
+_FOLDERS = {"convert", "evaluation", "layers", "models"}
+
+
+def __getattr__(name: str) -> Any:
+    """What is asked for the first time is imported then: the command line answers Ctrl-C while torch is imported."""
+    if name in _FOLDERS:
+        return import_module(f".{name}", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".{'evaluation' if name == 'evaluate' else 'convert'}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_FOLDERS})

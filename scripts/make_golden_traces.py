@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from respike.files import written_whole
+
 GOLDEN = Path(__file__).parent.parent / "tests" / "layers" / "golden"
 STEPS = 200
 Arrays = dict[str, Any]
@@ -258,7 +260,8 @@ def encoders() -> dict[str, Arrays]:
 def save(name: str, found: dict[str, Arrays], shared: Arrays | None = None) -> None:
     """One compressed file per library, the arrays named ``case/array``."""
     arrays = {f"{case}/{key}": value for case, values in found.items() for key, value in values.items()}
-    np.savez_compressed(GOLDEN / f"{name}.npz", **arrays, **(shared or {}))
+    with written_whole(GOLDEN / f"{name}.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays, **(shared or {}))
     print(f"{name}: {len(found)} cases, {(GOLDEN / f'{name}.npz').stat().st_size / 1000:.0f} kB")
 
 

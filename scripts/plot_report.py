@@ -16,6 +16,7 @@ from plot_playground import chromium, missing, prefer, resize
 from selenium import webdriver
 
 import respike
+from respike.files import written_whole
 from respike.report import Report, gather, write_page
 from respike.sources import find_calibration, find_test_data, own_data
 
@@ -59,7 +60,8 @@ def shoot(driver: webdriver.Chrome, selector: str, file: Path, highest: int | No
     width, height = box[2] + 2 * margin, min(box[3], highest or box[3]) + margin
     clip = {"x": box[0] - margin, "y": box[1], "width": width, "height": height, "scale": 1}
     found = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-    file.write_bytes(base64.b64decode(found["data"]))
+    with written_whole(file) as temporary:
+        temporary.write_bytes(base64.b64decode(found["data"]))
     print(file)
 
 

@@ -23,6 +23,7 @@ from rich.progress import track
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from respike.files import written_whole
 from respike.models import REGISTRY, datasets
 
 
@@ -139,7 +140,9 @@ def main() -> None:
     if recipe.half:
         weights = {k: v.half() if v.dim() > 1 else v for k, v in weights.items()}
         model.load_state_dict(weights)
-    save_file(weights, output, metadata={"model": args.model, "epochs": str(recipe.epochs), "seed": str(args.seed)})
+    metadata = {"model": args.model, "epochs": str(recipe.epochs), "seed": str(args.seed)}
+    with written_whole(output) as temporary:
+        save_file(weights, temporary, metadata)
     test_x, test_y = datasets.load(entry.dataset, train=False, data_dir=args.data_dir).tensors
     print(f"{output}: {100 * accuracy(model, test_x, test_y):.2f} % on {len(test_x)} test images")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from ..text import printable
 from . import config, equivalent
-from .guard import in_words
 from .values import Output
 
 
@@ -31,7 +31,7 @@ option = partial(click.option, cls=Option)
 
 
 class Command(click.Command):
-    """A command whose options may stand in a TOML file, which can print what it would do, and whose errors are words.
+    """A command whose options may stand in a TOML file, and which can print what it would do.
 
     Args:
         python: The Python program that does the same, from the values of the options.
@@ -59,13 +59,12 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, or print what would run."""
-        with in_words():
-            if ctx.params.pop("show"):
-                return self._show(ctx)
-            for param in self.params:
-                if isinstance(param.type, Output) and ctx.params[str(param.name)] is not None:
-                    param.type.check(ctx.params[str(param.name)])
-            return super().invoke(ctx)
+        if ctx.params.pop("show"):
+            return self._show(ctx)
+        for param in self.params:
+            if isinstance(param.type, Output) and ctx.params[str(param.name)] is not None:
+                param.type.check(ctx.params[str(param.name)])
+        return super().invoke(ctx)
 
     def _show(self, ctx: click.Context) -> None:
         as_json = ctx.params.pop("as_json", False)
@@ -78,7 +77,7 @@ class Command(click.Command):
                 "toml": f"as a file, for respike {self.name} --config FILE",
                 "python": "in Python",
             }
-            click.echo("\n\n".join(f"# {heads[kind]}\n{text}" for kind, text in told.items()))
+            echo("\n\n".join(f"# {heads[kind]}\n{text}" for kind, text in told.items()))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options under their headlines, in the order in which these first occur; the general ones last."""
@@ -93,6 +92,12 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
+def echo(text: str, err: bool = False) -> None:
+    """A result on stdout, or what was done with it on stderr, whatever names are in it."""
+    click.echo(printable(text, keep="\n"), err=err)
+
+
 def say_json(value: Any) -> None:
     """JSON on stdout, which holds nothing else."""
-    click.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))

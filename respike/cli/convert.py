@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .equivalent import literal
 from .network import network, program, python_network
 from .options import CONVERSION, JSON, MODEL, MODELS_ARE
@@ -64,7 +64,7 @@ def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> N
     if as_json:
         say_json(snn.as_dict())
     else:
-        click.echo("\n\n".join(map(str, [*found(snn).values(), snn.summary()])))
+        echo("\n\n".join(map(str, [*found(snn).values(), snn.summary()])))
     if output is not None:
         snn.save(output)
-        click.echo(f"network: {output}", err=True)
+        echo(f"network: {output}", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .equivalent import literal
 from .network import program
 from .options import JSON
@@ -80,4 +80,4 @@ def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, out
     save(figure, output)
     if as_json:
         say_json(found)
-    click.echo(f"figure: {output}", err=True)
+    echo(f"figure: {output}", err=True)

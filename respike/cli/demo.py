@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .equivalent import literal
 from .network import program
 from .options import JSON
@@ -73,6 +73,6 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
     if as_json:
         say_json({name: result.as_dict() for name, result in results.items()})
     else:
-        click.echo(f"{HEAD}\n{comparison(list(results.values()))}")
+        echo(f"{HEAD}\n{comparison(list(results.values()))}")
     save(accuracy_figure(results, TITLE), output)
-    click.echo(f"figure: {output}", err=True)
+    echo(f"figure: {output}", err=True)

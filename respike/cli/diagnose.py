@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .. import sources
-from .command import Command, say_json
+from .command import Command, echo, say_json
 from .equivalent import call, literal
 from .network import check_data, find_test, network, program, python_network, python_test_data
 from .options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
@@ -65,7 +65,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     if as_json:
         say_json(found.as_dict())
     else:
-        click.echo(str(found))
+        echo(str(found))
     if output is not None:
         save(found.plot(), output)
-        click.echo(f"figure: {output}", err=True)
+        echo(f"figure: {output}", err=True)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from torch.utils.data import DataLoader
 
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .convert import found, python_found
 from .equivalent import call, literal
 from .network import (
@@ -120,7 +120,7 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
         told = {name: value.as_dict() for name, value in (found(snn) | after).items()}
         say_json({**result.as_dict(), **told})
     else:
-        click.echo("\n\n".join(map(str, [*found(snn).values(), result, *after.values()])))
+        echo("\n\n".join(map(str, [*found(snn).values(), result, *after.values()])))
     if output is not None:
         save(result.plot(), output)
-        click.echo(f"figure: {output}", err=True)
+        echo(f"figure: {output}", err=True)

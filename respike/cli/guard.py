@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import warnings
@@ -12,7 +13,11 @@ from typing import TextIO
 
 import click
 
+from ..text import printable
+
 OURS = Path(__file__).parent.parent
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate")
+"""What torch says on each device when there is none left."""
 EXTRAS = {"onnxruntime": "verify", "altair": "report", "vl_convert": "report"}
 """Libraries that not every installation has, and the extra of respike that brings them."""
 
@@ -33,17 +38,31 @@ def in_words() -> Iterator[None]:
         sys.exit(130)
     except BrokenPipeError:  # click knows what to do
         raise
-    except ValueError as error:
-        if not _raised_by_us(error):
+    except click.ClickException as error:
+        error.message = printable(error.message, keep="\n")  # type: ignore[misc]  # final for type checkers only
+        raise
+    except Exception as error:
+        message = _message(error)
+        if message is None:
             raise
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(_told(error)) from error
-    except ModuleNotFoundError as error:
+        raise click.ClickException(printable(message, keep="\n")) from error
+
+
+def _message(error: Exception) -> str | None:
+    """What a user reads; None for a mistake of ours."""
+    if isinstance(error, OSError):
+        return _told(error)
+    if isinstance(error, ValueError) and _raised_by_us(error):
+        return str(error)
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return (
+            "there is not enough memory for this: take fewer --timesteps, a smaller --batch-size or fewer --samples "
+            f"({str(error).strip().splitlines()[0] if str(error).strip() else 'MemoryError'})"
+        )
+    if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        raise click.ClickException(f"this needs {error.name}: pip install 'respike[{extra}]'") from error
+        return None if extra is None else f"this needs {error.name}: pip install 'respike[{extra}]'"
+    return None
 
 
 def _raised_by_us(error: BaseException) -> bool:
@@ -67,4 +86,4 @@ def _warned(
 ) -> None:
     """Our own warnings say all there is to say; of others the place matters."""
     place = "" if category.__module__.startswith("respike") else f"{filename}:{lineno}: {category.__name__}: "
-    click.echo(f"warning: {place}{message}", err=True)
+    click.echo(printable(f"warning: {place}{message}", keep="\n"), err=True)

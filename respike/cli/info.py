@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .command import Command, say_json
+from .command import Command, echo, say_json
 from .network import program
 from .options import JSON
 
@@ -39,4 +39,4 @@ def info(as_json: bool) -> None:
         say_json(found)
     else:
         width = max(map(len, found))
-        click.echo("\n".join(f"{name:{width}}  {value}" for name, value in found.items()))
+        echo("\n".join(f"{name:{width}}  {value}" for name, value in found.items()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .equivalent import call, literal
 from .network import program
 from .options import JSON, ONNX
@@ -59,7 +59,7 @@ def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int
     if as_json:
         say_json(found.as_dict())
     else:
-        click.echo(str(found))
+        echo(str(found))
     if verify:
         sources.find_model(str(file), None, found.judged, verify)
     if found.problem:

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from .command import Command, option
+from .command import Command, echo, option
 from .equivalent import literal
 from .network import program
 from .values import Output
 
 
 def _python(options: dict[str, Any]) -> str:
-    lines = [f'Path({literal(options["output"])}).write_text(playground_page(), encoding="utf-8")']
-    return program(lines, "from pathlib import Path", "from respike.report.playground import playground_page")
+    lines = [f"write_playground({literal(options['output'])})"]
+    return program(lines, "from respike.report.playground import write_playground")
 
 
 @click.command(
@@ -40,9 +40,7 @@ def playground(output: Path) -> None:
     A bucket that leaks and fires; a bench where each neuron's parameters and input can be dragged; and the
     activation curve beside the ReLU, against the number of timesteps. It computes what respike.layers computes.
     """
-    from ..files import written_whole
-    from ..report.playground import playground_page
+    from ..report.playground import write_playground
 
-    with written_whole(output) as temporary:
-        temporary.write_text(playground_page(), encoding="utf-8")
-    click.echo(f"page: {output}", err=True)
+    write_playground(output)
+    echo(f"page: {output}", err=True)

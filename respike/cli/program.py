@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import MutableMapping
+from functools import cache
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Any
+
 import click
 
-from .completion import completion
-from .convert import convert
-from .curve import curve
-from .demo import demo
-from .diagnose import diagnose
-from .evaluate import evaluate
-from .info import info
-from .inspect import inspect
-from .playground import playground
-from .report import report
+from .guard import in_words
+
+NAMES = ("demo", "inspect", "convert", "evaluate", "diagnose", "report", "curve", "playground", "info", "completion")
+"""In the order in which one gets to know them."""
 
 
-class InOrder(click.Group):
-    """Lists its commands in the order in which one gets to know them, not by the alphabet."""
+@cache
+def _commands() -> dict[str, click.Command]:
+    return {name: getattr(import_module(f".{name}", __package__), name) for name in NAMES}
+
+
+class Commands(click.Group):
+    """Imports its commands, and torch with them, when one is asked for: then Ctrl-C is answered already."""
+
+    @property
+    def commands(self) -> MutableMapping[str, click.Command]:
+        """By name."""
+        return _commands()
+
+    @commands.setter
+    def commands(self, none: MutableMapping[str, click.Command]) -> None:
+        """Click sets its own, which are none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        """In order, not by the alphabet."""
+        return list(NAMES)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, with a way to print any character on any terminal."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Options before the command, --help among them."""
+        with in_words():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """A command, from its options to its end."""
+        with in_words():
+            return super().invoke(ctx)
 
 
 @click.group(
-    cls=InOrder,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:
@@ -40,7 +73,3 @@ def main() -> None:
     Start with `respike demo`: it converts a trained MNIST network and shows its accuracy growing with the
     number of timesteps. Then `respike evaluate` does the same for yours. Each command has its own --help.
     """
-
-
-for command in (demo, inspect, convert, evaluate, diagnose, report, curve, playground, info, completion):
-    main.add_command(command)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import sources
-from .command import Command, option, say_json
+from .command import Command, echo, option, say_json
 from .equivalent import call, command_line, given, literal
 from .network import (
     calibration,
@@ -212,4 +212,4 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
     if as_json:
         told = [one.as_dict() for one in found]
         say_json(told[0] if len(told) == 1 else told)
-    click.echo("\n".join(written), err=True)
+    echo("\n".join(written), err=True)

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from ..text import printable, shown
 from .errors import ConversionError, Refusal
 from .graph import BATCH, DERIVED, Graph, Node, Ref
-from .onnx_import.names import shown
 from .onnx_import.step import Step
 
 # Operations that give back their first argument, as far as values in eval mode go.
@@ -289,5 +289,5 @@ def _origin(n: torch.fx.Node) -> tuple[str, str]:
     for path, kind in reversed(list((n.meta.get("nn_module_stack") or {}).values())):
         name = kind if isinstance(kind, str) else kind.__name__
         if "nn_module_stack" not in name:
-            return str(path), name.rsplit(".", 1)[-1]
+            return printable(str(path)), printable(name.rsplit(".", 1)[-1])
     return "", ""

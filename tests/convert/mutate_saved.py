@@ -1,6 +1,8 @@
-"""Break a saved network at random, thousands of times, and say what became of each; run as a program, by a test.
+"""Break a saved network thousands of times, and say what became of each; run as a program, by a test.
 
-A mutant depends on nothing but its number, so a failure can be seen again: ``mutate_saved.py FOLDER FIRST LAST``.
+A mutant depends on nothing but its number, so a failure can be seen again: ``mutate_saved.py FOLDER FIRST LAST`` breaks
+it at random, ``mutate_saved.py FOLDER each`` puts each of a list of values into each place of its graph, and
+``mutate_saved.py FOLDER each 40`` does so with every 40th of these pairs.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,39 @@ from respike.convert.saved.table import operations
 
 NUMBERS = [0, 1, -1, 2, 3, 7, 77, 1 << 16, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63, 1 << 80]
 OTHERS = [None, True, False, 0.5, -1.0, 1e-30, 1e30, "", "x", "\x00", [], {}, [1], {"ref": "x"}, {"float": "inf"}]
+EACH = [
+    *(
+        "1" + "0" * 400,
+        str(1 << 63),
+        str(1 << 62),
+        str(-(1 << 63)),
+        "-1",
+        "0",
+        "1",
+        "2",
+        "0.5",
+        "-0.0",
+        "1e308",
+        "5e-324",
+    ),
+    *(
+        "1e999",
+        "NaN",
+        "-Infinity",
+        "true",
+        "null",
+        '""',
+        '"*"',
+        '"none"',
+        '"\\ud800"',
+        '"\\u001b[2J"',
+        f'"{"x" * 5000}"',
+    ),
+    *("[]", "{}", "[[]]", "[" * 950 + "]" * 950, '{"a":' * 950 + "1" + "}" * 950, "[1" + "0" * 400 + "]"),
+    *('{"ref": "x"}', '{"ref": "\\ud800"}', '{"ref": "x", "ref": "y"}', '{"float": "inf"}', '{"dtype": "bool"}'),
+    *("[null, 268435456, 268435456]", "[4611686018427387904]", '{"tuple": [["*"]]}'),
+]
+"""What is put into each place, as JSON: of each type what is small, large, or means something elsewhere in a file."""
 
 
 class Small(nn.Module):
@@ -145,30 +181,46 @@ def mutant(data: bytes, number: int) -> bytes:
     return joined(header, json.dumps(graph), numbers)
 
 
+def replaced(data: bytes, one_in: int) -> Iterator[tuple[int, bytes]]:
+    """Files with one of ``EACH`` in one place of the graph, numbered."""
+    header, graph, numbers = split(data)
+    count = 0
+    for holder, key in spots(graph):
+        now, holder[key] = holder[key], "@"
+        text = json.dumps(graph)
+        holder[key] = now
+        for value in EACH:
+            count += 1
+            if count % one_in == 0:
+                yield count, joined(header, text.replace('"@"', value), numbers)
+
+
 def outcome(path: Path, x: Tensor) -> str:
     try:
         snn = respike.load(path)
     except FormatError as error:
-        return "refused" if str(error).startswith(f"cannot load {path}: ") else "raised"
+        return "refused" if str(error).startswith(f"cannot load {path}: ") and str(error).isprintable() else "raised"
+    assert all(line.isprintable() for line in f"{snn.summary()}\n{snn.choice}".split("\n"))
+    json.dumps(snn.as_dict(), allow_nan=False)
     try:
         snn.timesteps = min(snn.timesteps, 20)
-        found = snn(x)
+        args, kwargs = snn.graph.in_spec.unflatten([x for _ in snn.graph.leaves])
+        found = snn(*args, **kwargs)
     except RuntimeError:  # of torch, for what only numbers reveal: a softmax of 8-bit integers, say
         return "refused by torch"
     assert all(isinstance(y, (Tensor, int, float, str, type(None))) for y in pytree.tree_leaves(found))
     return "ran"
 
 
-def main(folder: Path, first: int, last: int) -> None:
+def main(folder: Path, mutants: Callable[[bytes], Iterator[tuple[int, bytes]]]) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("error")
     path = folder / "net.respike"
     x = original(path)
-    data = path.read_bytes()
     counts: Counter[str] = Counter()
-    for number in range(first, last):
+    for number, broken in mutants(path.read_bytes()):
         (folder / "number").write_text(str(number))  # to be there if this process is not, any more
-        path.write_bytes(mutant(data, number))
+        path.write_bytes(broken)
         try:
             counts[outcome(path, x)] += 1
         except BaseException:
@@ -178,4 +230,9 @@ def main(folder: Path, first: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    place, first, *rest = sys.argv[1:]
+    if first == "each":
+        one_in = int(rest[0]) if rest else 1
+        main(Path(place), lambda data: replaced(data, one_in))
+    else:
+        main(Path(place), lambda data: ((n, mutant(data, n)) for n in range(int(first), int(rest[0]))))

@@ -234,11 +234,11 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "other": (lambda g, t, m: m.update(format="pt"), "tensors but no network"),
     "no graph": (lambda g, t, m: m.pop("network"), "tensors but no network"),
-    "no json": (lambda g, t, m: m.update(network="{"), "no JSON"),
-    "deep json": (lambda g, t, m: m.update(network="[" * 100_000), "no JSON"),
-    "long number": (lambda g, t, m: m.update(network="1" * 10_000), "no JSON"),
-    "not a number": (lambda g, t, m: m.update(network='{"timesteps": NaN}'), "NaN, which is no number"),
-    "infinite": (lambda g, t, m: m.update(network='{"timesteps": 1e999}'), "1e999, which is no number"),
+    "no json": (lambda g, t, m: m.update(network="{"), "not JSON"),
+    "deep json": (lambda g, t, m: m.update(network="[" * 100_000), "not JSON"),
+    "long number": (lambda g, t, m: m.update(network="1" * 10_000), "whole numbers must be from"),
+    "not a number": (lambda g, t, m: m.update(network='{"timesteps": NaN}'), "NaN, which is not a finite number"),
+    "infinite": (lambda g, t, m: m.update(network='{"timesteps": 1e999}'), "1e999, which is not a finite number"),
     "repeated key": (lambda g, t, m: m.update(network='{"delay": 1, "delay": 2}'), "a key is repeated"),
     "much json": (lambda g, t, m: m.update(network=" " * (limits.TEXT + 1)), "most that is read"),
     "not an object": (lambda g, t, m: m.update(network="[]"), "no JSON object|without"),
@@ -271,18 +271,38 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "cycle": (lambda g, t, m: node(g, "conv2d").update(args=[{"ref": node(g, RELU)["name"]}]), "wait for each other"),
     "itself": (lambda g, t, m: node(g, RELU).update(args=[{"ref": node(g, RELU)["name"]}]), "wait for each other"),
     "two of a name": (lambda g, t, m: g["nodes"].append(g["nodes"][-1]), "is given 2 times"),
-    "bad name": (lambda g, t, m: node(g, "softmax").update(name="a.b\n"), "is no name"),
+    "bad name": (lambda g, t, m: node(g, "softmax").update(name="a.b"), "is no name"),
     "reserved name": (lambda g, t, m: renamed(g, t, "training"), "training"),
     "no output": (lambda g, t, m: g.update(outputs=[{"ref": "gone"}]), "output 'gone' is nowhere"),
     "too many outputs": (lambda g, t, m: g.update(outputs=2 * g["outputs"]), "structure has 1 places"),
     "bad structure": (lambda g, t, m: g.update(output={"set": ["*"]}), "no structure of inputs or outputs"),
     "bad names in it": (lambda g, t, m: g.update(output={"namedtuple": ["x", [["a b", "*"]]]}), "cannot be made"),
-    "deep structure": (lambda g, t, m: g.update(output=deep(60)), "no structure of inputs or outputs"),
+    "deep structure": (lambda g, t, m: g.update(output=deep(20)), "no structure of inputs or outputs"),
+    "deeper structure": (lambda g, t, m: g.update(output=deep(60)), "nested more than 72 deep"),
+    "nested": (lambda g, t, m: g["leaves"].append(nested(300)), "nested more than 72 deep"),
+    "escape sequence": (
+        lambda g, t, m: node(g, RELU).update(path="\x1b]0;owned\x07\x1b[2J"),
+        "it holds the text '.]0;own",
+    ),
+    "lone surrogate": (lambda g, t, m: node(g, RELU).update(kind="\ud800"), "all of them printable"),
+    "beyond 64 bits": (lambda g, t, m: node(g, "conv2d")["args"].append([10**400] * 2), "holds 1000.*must be from -2"),
+    "tau beyond 64 bits": (lambda g, t, m: neuron(g).update(neuron="lif", tau_mem=10**400), "must be from -2"),
+    "one more argument": (
+        lambda g, t, m: node(g, "softmax")["kwargs"].update(dim=1),
+        "does not take, or lacks some: dim",
+    ),
+    "a type for a number": (
+        lambda g, t, m: node(g, "softmax")["args"].__setitem__(1, {"dtype": "bool"}),
+        "another kind",
+    ),
+    "one argument less": (lambda g, t, m: node(g, "conv2d").update(args=[]), "lacks some: input, weight"),
     "bad argument": (lambda g, t, m: node(g, "conv2d")["args"].append({"call": "x"}), "no argument of an operation"),
     "long argument": (lambda g, t, m: node(g, "conv2d")["args"].append([0] * 5000), "no argument of an operation"),
     "many pieces": (lambda g, t, m: cut_up(g, 4_000), "too many tensors"),
     "long pieces": (lambda g, t, m: cut_up(g, 1, 1 << 20), "cuts something of more than 65,536"),
-    "much at once": (lambda g, t, m: cut_up(g, 0, 1 << 28), "gives more than"),
+    "much at once": (lambda g, t, m: cut_up(g, 0, 1 << 28), "no possible shape"),
+    "much in secret": (lambda g, t, m: cut_up(g, 0, 1 << 28, -1), "gives more than"),
+    "much as input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 3, 1 << 28, 1 << 28]), "no possible shape"),
     "many operations": (lambda g, t, m: cut_up(g, 7_000), "the most that is read is 6,000"),
     "bad dtype": (lambda g, t, m: node(g, "conv2d")["args"].append({"dtype": "qint8"}), "no dtype 'qint8'"),
     "huge pad": (lambda g, t, m: node(g, "conv2d")["args"].extend([1, HUGE]), "argument beyond"),
@@ -290,7 +310,10 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "wrong role": (lambda g, t, m: node(g, "conv2d").update(role="constant"), "role 'constant', and is 'linear'"),
     "no role": (lambda g, t, m: node(g, RELU).update(role="spikes"), "role 'spikes', and is 'spike'"),
     "needless analog": (lambda g, t, m: node(g, "conv2d").update(role="analog"), "need not be"),
-    "curved": (lambda g, t, m: node(g, "max_pool2d").update(op="aten.exp.default"), "cannot be part of a spiking"),
+    "curved": (
+        lambda g, t, m: node(g, "max_pool2d").update(op="aten.exp.default", args=node(g, RELU)["args"][:1]),
+        "cannot be part",
+    ),
     "T = 0": (lambda g, t, m: g.update(timesteps=0), "timesteps must be"),
     "T = true": (lambda g, t, m: g.update(timesteps=True), "timesteps must be int"),
     "T = 2^40": (lambda g, t, m: g.update(timesteps=HUGE), "beyond"),
@@ -312,14 +335,25 @@ def neuron(graph: Any) -> Any:
     return next(iter(graph["neurons"].values()))
 
 
+def nested(levels: int) -> Any:
+    found: Any = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 def deep(levels: int) -> Any:
     return {"tuple": [deep(levels - 1)]} if levels else "*"
 
 
-def cut_up(graph: Any, times: int, length: int = 60_000) -> None:
-    """Make the input long and cut it up, again and again."""
+def cut_up(graph: Any, times: int, length: int = 60_000, said: int | None = None) -> None:
+    """Make the input long, and say so unless another length is said, and cut it up, again and again."""
     source, rest = graph["inputs"][0]["name"], {"kwargs": {}, "path": "", "kind": "", "role": "linear"}
-    long = {"op": "aten.expand.default", "args": [{"ref": source}, [-1, length, 6, 6]], "shape": [None, length, 6, 6]}
+    long = {
+        "op": "aten.expand.default",
+        "args": [{"ref": source}, [-1, length, 6, 6]],
+        "shape": [None, said or length, 6, 6],
+    }
     graph["nodes"].append({"name": "long", **long, **rest})
     one = {"op": "aten.unbind.int", "args": [{"ref": "long"}, 1], "shape": None, **rest}
     graph["nodes"].extend({"name": f"cut_{i}", **one} for i in range(times))

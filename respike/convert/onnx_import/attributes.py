@@ -8,8 +8,8 @@ import numpy as np
 from onnx import AttributeProto
 from torch import Tensor
 
+from ...text import shown
 from . import limits
-from .names import shown
 from .tensors import TensorReader
 
 

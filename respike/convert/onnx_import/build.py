@@ -14,10 +14,11 @@ from onnx import TensorProto
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...text import shown
 from ..errors import ConversionError, Refusal
 from . import limits, ops
 from .module import Input, OnnxModule
-from .names import identifier, shown
+from .names import identifier
 from .node import Node, NodeError, Numbers, Value, Varies
 from .outputs import suggested
 from .read import label, opsets, read

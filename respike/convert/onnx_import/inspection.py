@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...text import shown
 from ..errors import ConversionError, Refusal
 from ..graph import Graph
 from ..rules import LINEAR, Role
 from .build import load
 from .module import OnnxModule, example
-from .names import shown
 from .outputs import suggested
 from .read import label, opsets, read
 from .step import Step

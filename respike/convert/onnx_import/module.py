@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ...text import shown
 from ..errors import ConversionError
 from .limits import AXES, ELEMENTS, INTS
-from .names import shown
 from .step import Step, as_tensor
 
 

@@ -29,9 +29,3 @@ def identifier(name: str, taken: dict[str, int]) -> str:
         found = f"{safe}_{taken[safe]}"
     taken[found] = 1
     return found
-
-
-def shown(name: str, length: int = limits.NAME_LENGTH + 20) -> str:
-    """A name of the file's for a message: on one line, without control characters, not too long."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:length])
-    return clean if len(name) == len(clean) else f"{clean}..."

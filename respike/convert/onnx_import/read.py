@@ -11,9 +11,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.helper import OP_SET_ID_VERSION_MAP
 
+from ...text import shown
 from ..errors import ConversionError
 from . import limits
-from .names import shown
 from .table import VERSIONS
 from .tensors import check_external
 

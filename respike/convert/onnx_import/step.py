@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .names import shown
+from ...text import shown
 
 
 @dataclass(frozen=True)

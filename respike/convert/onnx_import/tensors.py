@@ -14,9 +14,9 @@ from onnx import TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 from torch import Tensor
 
+from ...text import shown
 from ..errors import ConversionError
 from . import limits
-from .names import shown
 
 _BYTES: dict[int, int] = {
     TensorProto.FLOAT: 4,

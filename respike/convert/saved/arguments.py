@@ -6,15 +6,23 @@ import math
 import re
 from typing import Any
 
+import torch
+
+from ...text import shown
 from ..errors import FormatError
-from ..graph import BATCH, Graph, Node, Ref, function, leaves
-from ..onnx_import.names import shown
+from ..graph import BATCH, RELU, Graph, Node, Ref, function, leaves
 from . import limits
 from .table import operations
 
 _WINDOWED = re.compile(r"aten\.(conv|.*pool|upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
 _SIDES = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
 _AXES = frozenset({"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "source", "destination"})
+_SPECIAL = {
+    torch.dtype: "ScalarType",
+    torch.layout: "Layout",
+    torch.memory_format: "MemoryFormat",
+    torch.device: "Device",
+}
 _MAKES_AXES = ("aten.unsqueeze.", "aten.stack.")
 
 
@@ -31,6 +39,7 @@ def check_arguments(node: Node, graph: Graph) -> None:
     """
     if node.op not in operations():
         raise FormatError(f"operation {shown(node.name)!r} is {shown(node.op)!r}, which is not in the table")
+    _check_count(node)
     if node.op == "operator.getitem":
         source, index = node.args if len(node.args) == 2 else (None, None)
         if not isinstance(source, Ref) or type(index) is not int:
@@ -41,8 +50,36 @@ def check_arguments(node: Node, graph: Graph) -> None:
             raise FormatError(f"{label(node)} computes with something else than numbers")
     _check_numbers(node)
     _check_pieces(node, graph)
-    for name, value in _named(node):
+    for name, kind, value in _named(node):
+        _check_kind(node, name, kind, list(leaves(value)))
         _check_place(node, graph, name, [n for n in leaves(value) if type(n) is int])
+
+
+def _check_count(node: Node) -> None:
+    """As many arguments as the operation takes, of the names that it gives them, none twice."""
+    if node.op == RELU:
+        names, needed = ["x", "cap"], {"x"}
+    elif node.op.startswith("operator."):
+        names = ["a"] if node.op == "operator.neg" else ["a", "b"]
+        needed = set(names)
+    else:
+        names = [a.name for a in _schema(node) if not a.kwarg_only or a.name in node.kwargs]
+        needed = {a.name for a in _schema(node) if not a.has_default_value()}
+    placed = names[: len(node.args)]
+    odd = sorted({*node.kwargs} - {*names} | {*node.kwargs} & {*placed} | needed - {*placed, *node.kwargs})
+    if len(node.args) > len(names) or odd:
+        raise FormatError(
+            f"{label(node)} has arguments that it does not take, or lacks some: {', '.join(map(shown, odd))}"
+            if odd
+            else f"{label(node)} has {len(node.args)} arguments and takes {len(names)}"
+        )
+    if node.is_shape and node.kwargs:
+        raise FormatError(f"{label(node)} takes its arguments by place, not by name")
+
+
+def _schema(node: Node) -> list[Any]:
+    """What torch says of the operation's arguments."""
+    return list(function(node.op)._schema.arguments)  # type: ignore[attr-defined]
 
 
 def _check_numbers(node: Node) -> None:
@@ -63,11 +100,21 @@ def _check_pieces(node: Node, graph: Graph) -> None:
                 raise FormatError(f"{label(node)} cuts something of more than {limits.WINDOW:,} into pieces")
 
 
-def _named(node: Node) -> list[tuple[str, Any]]:
-    """The arguments with their names."""
-    schema = getattr(function(node.op), "_schema", None) if node.op.startswith("aten.") else None
-    names = [argument.name for argument in schema.arguments] if schema is not None else []
-    return [*zip(names, node.args, strict=False), *node.kwargs.items()]
+def _named(node: Node) -> list[tuple[str, str, Any]]:
+    """The arguments with their names and their types, as torch spells these."""
+    if not node.op.startswith("aten."):
+        return []
+    schema = {argument.name: str(argument.real_type) for argument in _schema(node)}
+    values = [*zip(schema, node.args, strict=False), *node.kwargs.items()]
+    return [(name, schema[name], value) for name, value in values]
+
+
+def _check_kind(node: Node, name: str, kind: str, values: list[Any]) -> None:
+    """Torch would take a type or a layout for a number."""
+    for value in values:
+        for special, spelling in _SPECIAL.items():
+            if isinstance(value, special) and spelling not in kind:
+                raise FormatError(f"{label(node)} has {value} as its {name}, which is of another kind")
 
 
 def _check_place(node: Node, graph: Graph, name: str, numbers: list[int]) -> None:

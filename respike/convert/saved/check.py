@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...text import shown
 from ..errors import ConversionError, FormatError
 from ..execute import Walk
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
 from ..modes import Analog
-from ..onnx_import.names import shown
 from ..passes.verdicts import verdicts
 from ..rules import LINEAR, Role
 from . import limits
@@ -86,8 +87,9 @@ def _check_order(graph: Graph) -> None:
 
 
 def _is_shape(shape: Iterable[int | None]) -> bool:
-    sizes = list(shape)
-    return len(sizes) <= limits.AXES and all(n is BATCH or DERIVED <= n <= limits.ELEMENTS for n in sizes)
+    sizes = [1 if n is BATCH else n for n in shape]
+    within = len(sizes) <= limits.AXES and all(DERIVED <= n <= limits.ELEMENTS for n in sizes)
+    return within and math.prod(max(n, 1) for n in sizes) <= limits.ELEMENTS
 
 
 def _check_finite(graph: Graph) -> None:

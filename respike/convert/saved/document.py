@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import types
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ...text import shown
 from ..allocation import Allocation
 from ..choice import Choice
 from ..errors import FormatError
 from ..neurons import NeuronName
-from ..onnx_import.names import shown
 from ..options import Schedule
 from ..precision import Precision
 from ..precision_choice import PrecisionChoice
-from . import limits
+from .plain import plain
 
 
 @dataclass(frozen=True)
@@ -107,33 +106,9 @@ def parse(text: str) -> Document:
     Raises:
         FormatError: anything else.
     """
-    if len(text) > limits.TEXT:
-        raise FormatError(f"its graph has {len(text):,} characters; the most that is read is {limits.TEXT:,}")
-    try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
-    except FormatError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its graph is no JSON: {shown(str(error))}") from error
-    document = _fit(Document, value, "network")
+    document = _fit(Document, plain(text), "network")
     assert isinstance(document, Document)
     return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise FormatError("its graph says the same twice: a key is repeated")
-    return found
-
-
-def _no_number(text: str) -> Any:
-    raise FormatError(f"its graph holds {text}, which is no number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _no_number(shown(text))
 
 
 def _fit(kind: Any, value: Any, what: str) -> Any:
@@ -152,10 +127,10 @@ def _fit(kind: Any, value: Any, what: str) -> Any:
         return tuple(_fit(args[0], item, f"{what}[{i}]") for i, item in enumerate(value))
     if origin is dict and isinstance(value, dict):
         return {key: _fit(args[1], item, f"{what}.{shown(key)}") for key, item in value.items()}
-    if type(value) is kind and kind in (int, float, str, bool) and not (kind is str and len(value) > limits.STRING):
+    if type(value) is kind and kind in (int, float, str, bool):
         return value
     if kind is float and type(value) is int:
-        return value
+        return float(value)
     wanted = " or ".join(map(repr, args)) if origin is Literal else getattr(origin or kind, "__name__", str(kind))
     raise FormatError(f"its {what} must be {wanted}, and is {shown(repr(value)[:200])}")
 

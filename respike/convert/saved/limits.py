@@ -18,6 +18,8 @@ ITEMS: Final = 4096
 """In one list of arguments."""
 DEPTH: Final = 16
 """Lists within lists, in arguments and in the structure of inputs and outputs."""
+JSON_DEPTH: Final = 4 * DEPTH + 8
+"""Lists and objects in each other, in the whole graph; a structure takes up to four for each of its levels."""
 AXES: Final = 32
 """Of one value."""
 ELEMENTS: Final = 2**28

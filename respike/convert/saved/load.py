@@ -10,11 +10,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ...text import shown
 from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
 from ..network import SpikingNetwork
 from ..neurons import NeuronOptions, SpikingReLU
-from ..onnx_import.names import shown
 from . import limits
 from .arguments import label
 from .check import check, kind_of

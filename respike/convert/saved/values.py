@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from ...text import shown
 from ..errors import FormatError
 from ..graph import Ref
-from ..onnx_import.names import shown
 from . import limits
 
 _DTYPES = {
@@ -73,8 +73,7 @@ def understood(value: Any, depth: int = 0) -> Any:
                 return _READ[key](text)
             except KeyError:
                 raise FormatError(f"there is no {key} {shown(text)!r}") from None
-    plain = value is None or type(value) in (bool, int, float)
-    if plain or (isinstance(value, str) and len(value) <= limits.STRING):
+    if value is None or type(value) in (bool, int, float, str):
         return value
     raise FormatError(f"{shown(repr(value)[:200])} is no argument of an operation")
 

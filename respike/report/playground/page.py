@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from os import PathLike
 
+from ...files import written_whole
 from ..theme import base_style
 
 STYLES = ("page", "drawing")
 SCRIPTS = "neurons stimuli models measure draw controls bucket_picture bucket bench curve page".split()
 """In this order: each uses only what stands before it."""
+
+
+def write_playground(path: str | PathLike[str]) -> None:
+    """Write ``playground_page`` to a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with written_whole(path) as temporary:
+        temporary.write_text(playground_page(), encoding="utf-8")
 
 
 def playground_page() -> str:
