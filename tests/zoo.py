@@ -69,6 +69,11 @@ def plain(activation: Forward) -> Callable[[], nn.Module]:
     return net(lambda s, x: s.b(activation(s.a(x))), a=conv, b=lambda: conv(4, 5))
 
 
+def behind(activation: Forward) -> Callable[[], nn.Module]:
+    """conv, ReLU, conv, the activation, conv: what the activation reads varies in time."""
+    return net(lambda s, x: s.b(activation(s.c(F.relu(s.a(x))))), a=conv, c=lambda: conv(4, 4), b=lambda: conv(4, 5))
+
+
 def _aliased(s: Any, x: Tensor) -> Tensor:
     z = s.a(x)
     y = z
@@ -215,6 +220,7 @@ CONVERTS: dict[str, Case] = {
     "two_inputs": Case(net(lambda s, x, y: s.b(F.relu(s.a(x)) + s.c(y)), a=conv, b=lambda: conv(4, 5), c=lambda: conv(2, 4)), ((3, 8, 8), (2, 8, 8))),
     "tuple_output": Case(net(lambda s, x: (s.b(F.relu(s.a(x))), F.relu(s.a(x)).mean((1, 2))), a=conv, b=lambda: conv(4, 5))),
     "dict_output": Case(net(lambda s, x: {"a": s.b(F.relu(s.a(x))), "b": [x * 2, None]}, a=conv, b=lambda: conv(4, 5))),
+    "repeat_and_cumsum": Case(plain(lambda y: F.relu(y).repeat(1, 1, 2, 1)[:, :, 4:12].cumsum(2) / 4)),
     "relu_last": Case(net(lambda s, x: F.relu(s.a(x)), a=conv)),
     "relu_first": Case(net(lambda s, x: s.a(F.relu(x - 0.5)), a=conv)),
     "slice_assignment": Case(net(lambda s, x: _assigned(s, x), a=conv, b=lambda: conv(4, 5))),
@@ -223,6 +229,14 @@ CONVERTS: dict[str, Case] = {
     "adaptive_max_pool_1d": Case(net(lambda s, x: s.b(F.adaptive_max_pool1d(F.relu(s.a(x)), 5)), a=lambda: nn.Conv1d(2, 4, 3), b=lambda: nn.Conv1d(4, 3, 3)), ((2, 16),)),
     "dropout": Case(plain(lambda y: F.dropout(F.relu(y), 0.5, training=False))),
     "no_grad_inside": Case(plain(lambda y: _without_grad(y))),
+    "curved_first_layer": Case(net(lambda s, x: s.b(F.relu(s.c(F.gelu(s.a(x))))), a=conv, c=lambda: conv(4, 4), b=lambda: conv(4, 5))),
+    "layer_norm_of_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(s.n(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([3, 8, 8]))),
+    "gated_by_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)) * torch.sigmoid(x.mean((1, 2, 3), keepdim=True))), a=conv, b=lambda: conv(4, 5))),
+    "over_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)) / (1 + x.std(1, keepdim=True))), a=conv, b=lambda: conv(4, 5))),
+    "log_of_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(torch.log(x.clamp(min=0.01))))), a=conv, b=lambda: conv(4, 5))),
+    "masked_by_the_input": Case(net(lambda s, x: s.b(torch.where(x[:, :1] > 0.3, F.relu(s.a(x)), 0.1).masked_fill(x[:, 1:2] > 0.8, 0.0)), a=conv, b=lambda: conv(4, 5))),
+    "matrix_from_the_input": Case(net(lambda s, x: s.b(torch.softmax(x, -1)[:, :1] @ F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
+    "times_the_batch_size": Case(net(lambda s, x: s.b(F.relu(s.a(x)) * x.shape[0]) / x.shape[0], a=conv, b=lambda: conv(4, 5))),
     "head_softmax": Case(net(lambda s, x: torch.softmax(s.b(F.relu(s.a(x))).mean((2, 3)), 1), a=conv, b=lambda: conv(4, 5))),
     "head_sigmoid_gate": Case(net(lambda s, x: torch.sigmoid(s.b(F.relu(s.a(x)))) * s.b(F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
 }
@@ -259,13 +273,17 @@ REFUSED: dict[str, Case] = {
     "gelu": Case(plain(F.gelu)),
     "silu": Case(plain(F.silu)),
     "hardswish": Case(plain(F.hardswish)),
-    "hardswish_by_hand": Case(plain(lambda y: y * F.relu6(y + 3) / 6)),
+    "hardswish_by_hand": Case(behind(lambda y: y * F.relu6(y + 3) / 6)),
     "tanh_between": Case(plain(lambda y: torch.tanh(F.relu(y)))),
     "square": Case(plain(lambda y: F.relu(y) ** 2)),
-    "squeeze_and_excitation": Case(plain(lambda y: F.relu(y) * torch.sigmoid(y.mean((2, 3), keepdim=True)))),
+    "gelu_behind_neurons": Case(behind(F.gelu)),
+    "gelu_in_the_middle": Case(behind(lambda y: F.relu(F.gelu(y)))),
+    "log_of_a_clamp": Case(plain(lambda y: torch.log(y.clamp(min=0.1)))),
+    "index_from_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)).gather(1, (4 * x[:, :2]).long())), a=conv, b=lambda: conv(2, 5))),
+    "squeeze_and_excitation": Case(behind(lambda y: F.relu(y) * torch.sigmoid(y.mean((2, 3), keepdim=True)))),
     "attention": Case(plain(lambda y: torch.softmax(F.relu(y) @ y.transpose(2, 3), -1) @ y)),
-    "layer_norm": Case(net(lambda s, x: s.b(F.relu(s.n(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([4, 8, 8]))),
-    "instance_norm": Case(net(lambda s, x: s.b(F.relu(s.n(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.InstanceNorm2d(4))),
+    "layer_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([4, 8, 8]))),
+    "instance_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.InstanceNorm2d(4))),
     "batch_norm_without_statistics": Case(net(lambda s, x: s.b(F.relu(s.n(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.BatchNorm2d(4, track_running_stats=False))),
     "division_of_signals": Case(plain(lambda y: F.relu(y) / (1 + F.relu(-y)))),
     "max_pool_indices": Case(plain(lambda y: F.max_unpool2d(*F.max_pool2d(F.relu(y), 2, return_indices=True), 2))),

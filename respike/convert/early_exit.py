@@ -105,10 +105,13 @@ class EarlyExit:
             raise ConversionError(
                 f"every run of a {snn.schedule} network is one of its own; early exit needs synchronous"
             )
-        if not snn.plan.apart:
-            raise ConversionError("samples meet on their way through this network, so none can leave it early")
+        if not snn.plan.separable:
+            raise ConversionError(
+                "samples meet on their way through this network, or are not proven to stay apart along the first axis of "
+                "every value: early exit needs that, so that one of them can leave"
+            )
         self.snn, self.score, self.agreement = snn, score, agreement
-        stream = data.batches(calibration, len(snn.graph.inputs), seed)
+        stream = data.batches(calibration, snn.graph.arity, seed)
         curves = [self.scores(*args) for args in take(stream, samples)]
         scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
         self.threshold, self.expected = _lowest(scores, answers, agreement)

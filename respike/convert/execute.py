@@ -1,9 +1,9 @@
 """The one executor: walks a graph, with time where there is time.
 
-A value is a tensor ``(N, ...)`` if it is the same in every step, else ``Timed``: ``(T, N, ...)``, time first, in the
-form in which neurons or synapses gave it; what needs the numbers themselves asks for them. Because the graph has no
+A value is a tensor ``(N, ...)`` if it is static, the same in every step, else ``Timed``: ``(T, N, ...)``, time first, in
+the form in which neurons or synapses gave it; what needs the numbers themselves asks for them. Because the graph has no
 cycles, running node after node over all steps of a block equals running step after step; so what is linear sees time
-folded into its batch axis, and what depends on the constant input alone is computed once.
+folded into its batch axis, and what is static is computed once, with the true operation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .graph import BATCH, DERIVED, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
+from .batch import Along, begins, places
+from .graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
 from .precision import Arithmetic
 from .rules import LINEAR, MOVES, RESHAPES, Role
 from .timed import Charge, Pair, Timed, real
@@ -65,6 +66,7 @@ class Walk:
     ) -> None:
         self.graph, self.late, self.paired, self.pooled, self.arithmetic = graph, late, paired, pooled, arithmetic
         self.device = inputs[0].device
+        self.kind = next((t.dtype for t in (*weights.values(), *inputs) if t.is_floating_point()), torch.float32)
         self.env: dict[str, Value] = {**weights, **dict(zip(graph.inputs, inputs, strict=True))}
         self._estimates: dict[str, Value] = {}
 
@@ -77,13 +79,21 @@ class Walk:
                 self.env.pop(name, None)
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some of the samples, where the batch is the first axis of every value."""
+        """Go on with some of the samples, in a graph in which samples never meet.
+
+        Args:
+            rows: Which, a mask ``(N,)``.
+        """
+        where = places(self.graph)
+
+        def kept(place: Along) -> Callable[[Any], Any]:
+            index = rows.repeat_interleave(place.each).nonzero().flatten()
+            return lambda x: x.index_select(place.axis, index) if isinstance(x, Tensor) else x
+
         for name, value in self.env.items():
-            shape = self.graph.shape(name)
-            if isinstance(value, Tensor) and shape and shape[0] is BATCH:
-                self.env[name] = value[rows]
-            elif isinstance(value, (list, tuple)):
-                self.env[name] = [part[rows] if isinstance(part, Tensor) else part for part in value]
+            place = where[name]
+            if isinstance(place, Along) and not isinstance(value, Timed):
+                self.env[name] = map_leaves(kept(place), value)
 
     def outputs(self, mode: Mode) -> list[Any]:
         """The network's outputs after each step: decoded where they vary in time, ``(T, N, ...)``."""
@@ -102,11 +112,11 @@ class Walk:
         if node.name in self.paired and isinstance(args[0], Timed) and isinstance(args[1], Timed):
             return Pair(args[0], args[1])
         fn = function(node.op)
-        if node.role in (Role.MAX, Role.ANALOG):
-            return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k, mode), args, kwargs)
+        if node.role in (Role.MAX, Role.ANALOG) and node.name in self.graph.timed:
+            return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k), args, kwargs)
         if node.op in FILL_OPS and isinstance(args[0], Timed):
             args[0] = args[0].real[0]
-        return self._apply(node, fn, args, kwargs, mode)
+        return self._apply(node, fn, args, kwargs)
 
     def _is_late(self, node: Node) -> bool:
         return node.role == Role.HEAD or node.name in self.late
@@ -130,7 +140,7 @@ class Walk:
         args = [a.values[0] if isinstance(a, Timed) else a for a in args]
         return function(node.op)(*args)
 
-    def _apply(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], mode: Mode) -> Value:
+    def _apply(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Value:
         """``fn`` at each step: once if nothing varies, folded into the batch if shapes allow, else in a loop."""
         if node.op == "operator.getitem":
             source, index = args
@@ -140,7 +150,7 @@ class Walk:
         values = list(leaves((args, kwargs)))
         steps = next((len(a.values) for a in values if isinstance(a, Timed)), None)
         if steps is None:
-            return fn(*args, **kwargs)
+            return map_leaves(self._typed, fn(*args, **kwargs))
         fold, batched = _folding(node, self.graph)
         together = fold and all(first for first, a in zip(batched, values, strict=True) if isinstance(a, Timed))
         if together and self.arithmetic is not None and isinstance(args[0], Timed) and not args[0].plain:
@@ -159,6 +169,11 @@ class Walk:
             return [Timed(torch.stack(parts)) for parts in zip(*results, strict=True)]
         return Timed(torch.stack(results))
 
+    def _typed(self, value: Any) -> Any:
+        """Real numbers that an operation makes of whole ones, in the network's type."""
+        real = isinstance(value, Tensor) and value.is_floating_point() and value.dtype != self.kind
+        return value.to(self.kind) if real else value
+
     def _in_units(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Timed | None:
         """The value from spikes in whole numbers, if the operation can do with them: as synapses, or moved."""
         arithmetic, x = self.arithmetic, args[0]
@@ -166,6 +181,9 @@ class Walk:
         found = arithmetic.synapses(node, x)
         if found is not None or node.op not in MOVES or x.scale is None or x.offset is not None:
             return found
+        first = [shape[0] for name in (node.args[0].name, node.name) if (shape := self.graph.shape(name))]
+        if first != [BATCH, BATCH]:  # several entries of a sample, that may carry different things
+            return None
 
         def moved(values: Tensor) -> Tensor:
             rest = [[-1, *(node.shape or ())[1:]]] if node.op in RESHAPES else args[1:]
@@ -188,9 +206,7 @@ class Walk:
 
         if node.op in RESHAPES:
             assert node.shape is not None
-            args = [args[0], [-1, *node.shape[1:]]]
-            x = args[0].values
-            return Timed(fn(x.flatten(0, 1), [x.shape[0] * x.shape[1], *node.shape[1:]]).unflatten(0, (steps, -1)))
+            return Timed(fn(args[0].values.flatten(0, 1), [-1, *node.shape[1:]]).unflatten(0, (steps, -1)))
         result = fn(*map_leaves(fold, args), **map_leaves(fold, kwargs))
         if isinstance(result, (list, tuple)):
             return [Timed(r.unflatten(0, (steps, -1))) for r in result]
@@ -202,32 +218,13 @@ def _real(value: Any) -> Any:
 
 
 def _folding(node: Node, graph: Graph) -> tuple[bool, list[bool]]:
-    """Whether it is foldable, and which leaves of its arguments begin with the batch; found out once."""
-    if node.name not in graph.folding:
-        arguments = leaves((node.args, node.kwargs))
-        batched = [isinstance(a, Ref) and (graph.shape(a.name) or [0])[0] is BATCH for a in arguments]
-        graph.folding[node.name] = foldable(node, graph), batched
-    return graph.folding[node.name]
-
-
-def foldable(node: Node, graph: Graph) -> bool:
-    """Whether time may be folded into the batch axis: the batch comes first, and only there, in all tensors."""
-    rule = LINEAR.get(node.op)
-    maximum = node.role == Role.MAX
-    if not (maximum or (rule is not None and rule.fold)):
-        return False
-    # An operation that gives several tensors has no shape of its own: those that pick one have theirs.
-    results = [node] if node.shape is not None else graph.users.get(node.name, [])
-    if any(not n.shape or n.shape[0] is not BATCH for n in results):
-        return False
-    shapes = [n.shape for n in results if n.shape is not None]
-    for name in node.refs:
-        shape = graph.shape(name)
-        if shape is None:
-            source = graph.node(name)
-            if source is not None and source.is_shape and node.op not in RESHAPES:
-                return False
-            continue
-        shapes.append(shape)
-    varying = [s for s in shapes if BATCH in s or DERIVED in s]
-    return bool(varying) and all(s[0] is BATCH and BATCH not in s[1:] and DERIVED not in s for s in varying)
+    """Whether time may be folded into the batch axis, and which leaves of the arguments begin with the batch."""
+    key = f"folding of {node.name}"
+    if key not in graph.found:
+        listed = node.role == Role.MAX or node.op in LINEAR
+        read = begins(node, graph, places(graph)) if listed else None
+        values = leaves((node.args, node.kwargs))
+        batched = [isinstance(a, Ref) and isinstance((read or {}).get(a.name), Along) for a in values]
+        graph.found[key] = read is not None, batched
+    found: tuple[bool, list[bool]] = graph.found[key]
+    return found

@@ -3,22 +3,25 @@
 The network between its spiking layers is linear, so the number of synapses behind each neuron is the
 gradient of "every synapse has weight 1, every way without synapses passes on what it gets" with respect
 to the neuron's output. That gradient is computed by running the graph once in that form.
+
+What a spike is multiplied by is a weight, whether the network holds it or computes it from the input, as an adjacency
+matrix or a mask: a synapse of weight 0 is one as well. So the number of synapses does not depend on the sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .execute import Walk
-from .graph import Graph, Node, function, leaves, map_leaves
+from .graph import Graph, Node, Ref, function, leaves, map_leaves
 from .modes import Analog
-from .plan import Plan
-from .rules import LINEAR, Role
+from .rules import LINEAR, Role, Signals
 from .ways import SUMS, applied, compared, first_of, kept_analog, short, spread, ways
 from .work import Work
 
@@ -101,17 +104,21 @@ class _Count(Walk):
         self.synapses = torch.zeros((), dtype=torch.float64)
         self.direct = torch.zeros((), dtype=torch.float64)
         self.sources: dict[str, Tensor] = {}
-        self.timed = {n.name for n in Plan(graph).timed}
+        self.timed = graph.timed
+        self.weights = weights
 
     def evaluate(self, node: Node, mode: Any) -> Any:
         if node.role == Role.HEAD or (node.role == Role.CONSTANT and node.shape is None):
             return None
-        args, kwargs = map_leaves(self._fetch, list(node.args)), map_leaves(self._fetch, node.kwargs)
+        argument = self._argument(node)
+        args, kwargs = map_leaves(argument, list(node.args)), map_leaves(argument, node.kwargs)
         if node.role in (Role.SHAPE, Role.CONSTANT):
             return function(node.op)(*map_leaves(_ones, args), **map_leaves(_ones, kwargs))
         if node.op == "operator.getitem":
             return _picked(args[0], args[1])
-        if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
+        if node.role in (Role.ANALOG, Role.STATIC):
+            return self._opaque(node, args, kwargs)
+        if node.role in (Role.SPIKE, Role.MAX):
             return self._source(node, args, kwargs)
         if LINEAR[node.op].weighted:
             return self._synapses(node, args, kwargs)
@@ -138,14 +145,12 @@ class _Count(Walk):
         if node.role == Role.SPIKE:
             shaped, step = dense[0][0], Work()
             work = Work(additions=shaped.numel() * (1 if node.kwargs.get("cap") is None else 2))
-        elif node.role == Role.MAX:
+        else:
             shaped = first_of(function(node.op)(*dense[0], **dense[1]))
             looks = [self._compared(node, args, kwargs, name) for name in ("ones", "current", "events")]
             work = Work(additions=int(looks[0].sum()) - shaped.numel())
             step = Work(additions=int(looks[1].sum()))  # comparisons, and a difference to the step before
             self.direct = self.direct + looks[2].sum()
-        else:
-            shaped, work, step = kept_analog(node, *dense)
         self.result.ann += work
         if not timed:
             self.result.once += work
@@ -155,10 +160,51 @@ class _Count(Walk):
         self.result.every_step += step
         events = torch.ones(shaped.shape, dtype=torch.float64)
         zeros = torch.zeros_like(events)
-        if node.role == Role.ANALOG:
-            return _Signal(zeros, events, zeros)
         self.sources[node.name] = events.requires_grad_()
         return _Signal(events, zeros, zeros)
+
+    def _opaque(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+        """A value of which only the shape is known: computed once from the input, or kept analog."""
+        given = map_leaves(self._example, list(node.args)), map_leaves(self._example, node.kwargs)
+        work, step = kept_analog(node, *given)
+        ones = map_leaves(_one, self._examples[node.name])
+        self.result.ann += work
+        if node.name not in self.timed:
+            self.result.once += work
+            return _still(ones)
+        for signal in leaves((args, kwargs)):
+            if isinstance(signal, _Signal):
+                self._arrive(signal)
+        self.result.every_step += step
+        ones = first_of(ones)
+        return _Signal(torch.zeros_like(ones), ones, torch.zeros_like(ones))
+
+    def _example(self, arg: Any) -> Any:
+        return self._examples[arg.name] if isinstance(arg, Ref) else arg
+
+    @cached_property
+    def _examples(self) -> dict[str, Any]:
+        """All values of one sample in their own types, with shapes alone: a count is no index and no mask."""
+        weights = {name: value.to("meta") for name, value in self.weights.items()}
+        kinds = [self.graph.integers.get(name, torch.float64) for name in self.graph.inputs]
+        shapes = [[1 if n is None else n for n in shape] for shape in self.graph.inputs.values()]
+        inputs = [torch.empty(shape, dtype=kind, device="meta") for shape, kind in zip(shapes, kinds, strict=True)]
+        walk = Walk(self.graph, weights, inputs)
+        walk.run([n for n in self.graph.nodes if n.role != Role.HEAD], Analog())
+        return walk.env
+
+    def _argument(self, node: Node) -> Callable[[Any], Any]:
+        """What stands for an argument: of what a node multiplies by, or chooses with, every value is a weight."""
+        rule = LINEAR.get(node.op)
+        weighs = rule is not None and rule.factor and node.name in self.timed
+        choice = node.args[0] if rule is not None and rule.signals is Signals.CHOSEN else None
+
+        def argument(arg: Any) -> Any:
+            found = self._fetch(arg)
+            static = isinstance(arg, Ref) and arg.name not in self.timed and (choice is None or arg == choice)
+            return _ones(found) if weighs and static else found
+
+        return argument
 
     def _compared(self, node: Node, args: list[Any], kwargs: dict[str, Any], part: str) -> Tensor:
         own = [getattr(a, part) for a in leaves(args) if isinstance(a, _Signal)]
@@ -231,9 +277,14 @@ class _Count(Walk):
         return _Signal(events * (1 - current), current, (constant > 0).double() * (1 - current))
 
 
-def _still(shaped: Tensor) -> _Signal:
-    zeros = torch.zeros(shaped.shape, dtype=torch.float64)
-    return _Signal(zeros, zeros, torch.ones_like(zeros))
+def _still(shaped: Any) -> _Signal:
+    ones = map_leaves(_one, shaped)
+    zeros = map_leaves(torch.zeros_like, ones)
+    return _Signal(zeros, zeros, ones)
+
+
+def _one(value: Any) -> Any:
+    return torch.ones(value.shape, dtype=torch.float64) if isinstance(value, Tensor) else value
 
 
 def _ones(value: Any) -> Any:

@@ -8,7 +8,7 @@ arguments are ``Ref``s and plain scalars, strings, dtypes and lists, so a graph 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Final
@@ -16,6 +16,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
+
+from .rules import Role
 
 BATCH: Final = None
 """The batch axis in a node's ``shape``."""
@@ -94,7 +96,7 @@ class Graph:
         nodes: Operations in order of execution.
         outputs: A ``Ref`` or a plain constant for each leaf of the output.
         leaves: A ``Ref`` to an input, or the constant traced, for each leaf of the arguments.
-        integers: Names of the inputs that hold whole numbers.
+        integers: The types of the inputs that hold whole numbers or truth values, by name.
         in_spec: Tree of the positional and keyword arguments that ``leaves`` are the leaves of.
         out_spec: Tree that the outputs are the leaves of.
     """
@@ -104,7 +106,7 @@ class Graph:
     nodes: list[Node]
     outputs: list[Any]
     leaves: list[Any]
-    integers: frozenset[str]
+    integers: Mapping[str, torch.dtype]
     in_spec: pytree.TreeSpec
     out_spec: pytree.TreeSpec
 
@@ -125,9 +127,23 @@ class Graph:
         return self._by_name[name].shape
 
     @cached_property
-    def folding(self) -> dict[str, tuple[bool, list[bool]]]:
-        """What the executor has found out of each node."""
+    def found(self) -> dict[str, Any]:
+        """What others have found out of the graph, so that they need not do so again."""
         return {}
+
+    @cached_property
+    def timed(self) -> frozenset[str]:
+        """Names of the values that vary in time: those of spiking nodes, and what is computed from them.
+
+        All others are *static*, the same in every step: no neuron is before them, or they read shapes alone.
+        Requires: roles.
+        """
+        found: set[str] = set()
+        for node in self.nodes:
+            read = not node.is_shape and node.op not in FILL_OPS and not found.isdisjoint(node.refs)
+            if read or node.role == Role.SPIKE:
+                found.add(node.name)
+        return frozenset(found)
 
     def flatten(self, args: tuple[Any, ...]) -> list[Tensor]:
         """The input tensors among the arguments, in order; dicts by key.
@@ -151,7 +167,8 @@ class Graph:
                 raise ValueError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
             else:
                 _check_shape(leaf.name, self.inputs[leaf.name], value)
-                found.append(value if leaf.name in self.integers else value.float())
+                whole = leaf.name in self.integers and not value.is_floating_point()
+                found.append(value if whole else value.float())
         return found
 
     @cached_property
@@ -233,8 +250,10 @@ class Rewriter:
         return Ref(node.name)
 
     def shape(self, name: str) -> tuple[int | None, ...]:
-        """Shape of a tensor that is there already."""
+        """Shape of a value that is there already; that of a number, say a batch size, is ``()``."""
         node = self.find(Ref(name))
+        if node is not None and node.is_shape:
+            return ()
         shape = node.shape if node is not None else self.old.inputs.get(name)
         return tuple(self.tensors[name].shape) if shape is None else shape
 

@@ -94,8 +94,12 @@ class Synchronous:
             yield self.steps if not only_last else int(start + length >= total)
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some of the samples."""
-        self.state = pytree.tree_map(lambda x: x[rows] if isinstance(x, Tensor) else x, self.state)
+        """Go on with some of the samples, which come first in every value; each may have several entries there."""
+
+        def kept(x: Any) -> Any:
+            return x[rows.repeat_interleave(len(x) // len(rows))] if isinstance(x, Tensor) else x
+
+        self.state = pytree.tree_map(kept, self.state)
 
     def spike(self, node: Node, x: Value) -> Value:
         if self.watch is not None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .allocation import Allocation
+from .batch import SAME, Along, places
 from .choice import Choice
 from .execute import Walk
 from .fanout import FanOut, fan_out
@@ -205,21 +206,24 @@ class SpikingNetwork(nn.Module):
 
     def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
         output = self.graph.outputs[i]
-        whole = isinstance(output, Ref) and isinstance(parts[0][i], Tensor) and self.graph.shape(output.name)
-        return torch.cat([part[i] for part in parts], 1) if whole else parts[0][i]
+        place = places(self.graph)[output.name] if isinstance(output, Ref) else SAME
+        if not isinstance(place, Along):
+            return parts[0][i]
+        return torch.cat([part[i] for part in parts], 1 + place.axis)  # behind time
 
     def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
         """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
 
-        One piece where samples could meet (an operation that may mix along the batch), and on a GPU.
+        One piece where samples may meet (``batch.apart``), and on a GPU.
 
         Raises:
             ValueError: as for ``simulate``.
         """
         timesteps = whole("timesteps", timesteps, 1)
         inputs = self.graph.flatten(args)
-        batch = len(inputs[0]) if inputs[0].dim() else 1
-        apart = self.plan.apart and inputs[0].device.type == "cpu" and all(len(x) == batch for x in inputs)
+        lengths = {len(x) for x in inputs if x.dim()}
+        batch = max(lengths, default=1)
+        apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
         if not apart or batch < 2:
             return [slice(None)], 1
         workers = torch.get_num_threads()
@@ -244,7 +248,7 @@ class SpikingNetwork(nn.Module):
         """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
 
         Who sends a mask ``(N,)`` back for a block goes on with those samples alone; the others cost nothing from then
-        on. That is for ``synchronous`` networks in which samples never meet (``plan.apart``).
+        on. That is for ``synchronous`` networks whose samples can be told apart at any time (``plan.separable``).
 
         Args:
             *args: Inputs as for the ANN.

@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from .execute import foldable
-from .graph import BATCH, DERIVED, Graph, Node
+from .batch import Along, apart, places
+from .graph import Graph, Node
 from .passes import readouts
 from .rules import POOLS, Role
-
-HEAD_BY_SAMPLE = frozenset(
-    {"aten.sigmoid.default", "aten.tanh.default", "aten.log_sigmoid.default", "aten.exp.default"}
-)
-HEAD_ALONG = frozenset({"aten.softmax.int", "aten.log_softmax.int", "aten.argmax.default"})
-"""With an axis, which must not be the batch; what else a head may do is taken to look at all samples."""
 
 
 class Plan:
@@ -142,11 +136,18 @@ class Plan:
 
     @cached_property
     def apart(self) -> bool:
-        """Whether samples never meet: the batch is the first axis of every value, and no operation mixes along it."""
-        nodes = [n for n in self.graph.nodes if n.role not in (Role.SHAPE, Role.CONSTANT)]
-        shapes = [*self.graph.inputs.values(), *(n.shape for n in nodes if n.shape is not None)]
-        first = all(s and s[0] is BATCH and BATCH not in s[1:] and DERIVED not in s for s in shapes)
-        return first and all(n.role == Role.SPIKE or _alone(n) or foldable(n, self.graph) for n in nodes)
+        """Whether samples never meet, so that the network may be run on pieces of a batch."""
+        return apart(self.graph)
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether besides they come first in all that varies in time, so that some may leave a run under way."""
+        where = places(self.graph)
+        return self.apart and all(isinstance(p := where[n.name], Along) and p.axis == 0 for n in self._varying)
+
+    @property
+    def _varying(self) -> list[Node]:
+        return [n for n in self.timed if n.name in self.graph.timed]
 
     def piece(self, batch: int, timesteps: int, budget: int, workers: int) -> int:
         """How many samples to take through the network at once, of a batch that several cores work on."""
@@ -156,14 +157,6 @@ class Plan:
     def block(self, batch: int, timesteps: int, budget: int) -> int:
         """How many of the timesteps to run at once so that a batch takes about ``budget`` bytes."""
         return max(1, min(timesteps, budget // (4 * batch * self.peak)))
-
-
-def _alone(node: Node) -> bool:
-    """Whether an operation of the head looks at each sample by itself."""
-    if node.op in HEAD_BY_SAMPLE:
-        return True
-    axis = node.args[1] if len(node.args) > 1 else None
-    return node.op in HEAD_ALONG and isinstance(axis, int) and axis % len(node.shape or (0,)) != 0 and axis >= -1
 
 
 def _size(node: Node) -> int:

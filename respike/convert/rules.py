@@ -1,7 +1,9 @@
 """The table: what each operation is in time, and why the others have no place there.
 
 A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a
-ReLU (made spiking), a maximum (taken over cumulative sums), part of the head, or refused.
+ReLU (made spiking), a maximum (taken over cumulative sums), part of the head, or refused. That is said of signals that
+vary in time. Before the first neurons nothing does: a function of the input alone, whatever it is, is static, computed
+once with the true operation, and a product of a static value and a signal is linear in the signal.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ class Role(StrEnum):
 
     SHAPE = "shape"  # a number computed from shapes
     CONSTANT = "constant"  # does not depend on the input
+    STATIC = "static"  # any function of the input alone, no neuron before it: computed once
     LINEAR = "linear"  # applied to each step by itself
     SPIKE = "spike"  # a ReLU: integrate-and-fire neurons
     MAX = "max"  # applied to the sum over time, then differenced
@@ -23,11 +26,12 @@ class Role(StrEnum):
 
 
 class Signals(StrEnum):
-    """Which of an operation's tensor arguments may vary with the input for it to stay linear."""
+    """Which of an operation's tensor arguments may vary in time for it to stay linear."""
 
     FIRST = "first"
     ONE = "one"
     ALL = "all"
+    CHOSEN = "chosen"  # all but the first, which chooses between them
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,15 @@ class Rule:
     """An operation that is linear or affine in its signals.
 
     Attributes:
-        signals: Which arguments may vary with the input.
+        signals: Which arguments may vary in time.
         weighted: Whether it has synapses: its operations are counted.
-        fold: Whether time can be folded into its batch axis, if shapes allow. False for operations
-            that mix or reorder along an axis without changing its length.
+        factor: Whether the others may be static, that is vary with the input but not in time. False where they are
+            weights or indices, which are the same for all samples.
     """
 
     signals: Signals = Signals.FIRST
     weighted: bool = False
-    fold: bool = True
+    factor: bool = False
 
 
 def _table(rule: Rule, names: str) -> dict[str, Rule]:
@@ -57,11 +61,12 @@ LINEAR: dict[str, Rule] = {
         "linear conv1d conv1d.padding conv2d conv2d.padding conv3d conv3d.padding convolution "
         "conv_transpose1d conv_transpose2d.input conv_transpose3d.input",
     ),
-    **_table(Rule(Signals.ONE, weighted=True), "matmul mm bmm addmm baddbmm mv einsum"),
+    **_table(Rule(Signals.ONE, weighted=True, factor=True), "matmul mm bmm addmm baddbmm mv einsum"),
     # arithmetic
     **_table(Rule(Signals.ALL), "add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Tensor rsub.Scalar neg"),
-    **_table(Rule(Signals.ONE), "mul.Tensor mul.Scalar"),
-    **_table(Rule(Signals.FIRST), "div.Tensor div.Scalar"),
+    **_table(Rule(Signals.ONE, factor=True), "mul.Tensor mul.Scalar"),
+    **_table(Rule(Signals.FIRST, factor=True), "div.Tensor div.Scalar masked_fill.Scalar"),
+    **_table(Rule(Signals.CHOSEN, factor=True), "where.self where.ScalarOther where.ScalarSelf"),
     # sums over space, resampling, padding
     **_table(Rule(), "avg_pool1d avg_pool2d avg_pool3d mean mean.dim sum sum.dim_IntList"),
     **_table(Rule(), "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
@@ -76,10 +81,9 @@ LINEAR: dict[str, Rule] = {
     **_table(Rule(), "unsqueeze flatten.using_ints unflatten.int select.int slice.Tensor split.Tensor"),
     **_table(Rule(), "split_with_sizes split.sizes chunk unbind.int narrow movedim.int movedim.intlist"),
     **_table(Rule(), "pixel_shuffle pixel_unshuffle channel_shuffle diagonal numpy_T mT"),
-    **_table(Rule(fold=False), "repeat tile flip roll cumsum index_select index.Tensor gather tril triu"),
-    **_table(Rule(Signals.ALL), "cat stack"),
-    **_table(Rule(Signals.ALL, fold=False), "slice_scatter select_scatter copy"),
-    **_table(Rule(), "masked_fill.Scalar"),
+    **_table(Rule(), "repeat tile flip roll cumsum index_select index.Tensor gather tril triu"),
+    **_table(Rule(), "repeat_interleave.self_int rot90"),
+    **_table(Rule(Signals.ALL), "cat stack slice_scatter select_scatter copy"),
     "operator.getitem": Rule(),
 }
 
@@ -110,32 +114,35 @@ MAXIMA = frozenset(
 
 _REPLACE = "train with ReLU in its place, or keep it analog: analog=['NAME', ...]"
 _PRODUCT = (
-    "multiplies two signals, and the product of two spike trains is not the spike train of the product",
+    "multiplies two signals that vary in time, and the product of two spike trains is not the spike train of the product",
     "take the multiplication (gate, hard-swish, attention, squeeze-and-excitation) out, "
     "or keep it analog: analog=['NAME', ...]",
 )
 _CURVED = ("is curved, and no firing rate follows it", _REPLACE)
 _NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")
-_BATCH_STATISTICS = (
+_MIXES = (
     "uses the statistics of the batch even in eval mode",
     "build it with track_running_stats=True and train those",
 )
+
+CURVES = frozenset(
+    "hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid log1p log2 log10 expm1".split()
+)
+"""Functions of each value by itself that are not piecewise linear, by the operation's name."""
+
+BATCH_STATISTICS = frozenset({"_native_batch_norm_legit", "batch_norm", "native_batch_norm"})
+"""Normalisations that mix the samples of a batch, wherever they stand, by the operation's name."""
 
 REFUSALS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         "mul matmul bmm mm div einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT
     ),
-    **dict.fromkeys(
-        "hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid".split(), _CURVED
-    ),
+    **dict.fromkeys(CURVES, _CURVED),
     **dict.fromkeys(
         "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES
     ),
     **dict.fromkeys("instance_norm rms_norm linalg_vector_norm local_response_norm".split(), _NORMALISES),
-    **dict.fromkeys(
-        "_native_batch_norm_legit batch_norm native_batch_norm".split(),
-        _BATCH_STATISTICS,
-    ),
+    **dict.fromkeys(BATCH_STATISTICS, _MIXES),
 }
 """By the operation's name without namespace and overload: why it is refused, and what to do."""
 
@@ -147,6 +154,10 @@ _UNKNOWN = (
 
 def refusal(op: str) -> tuple[str, str]:
     """Why the operation is refused, and what to do."""
-    short = op.split(".")[1] if "." in op else op
-    why, todo = REFUSALS.get(short, _UNKNOWN)
-    return f"{short} {why}", todo
+    why, todo = REFUSALS.get(short(op), _UNKNOWN)
+    return f"{short(op)} {why}", todo
+
+
+def short(op: str) -> str:
+    """An operation's name without namespace and overload."""
+    return op.split(".")[1] if "." in op else op

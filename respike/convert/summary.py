@@ -27,6 +27,7 @@ def describe(snn: SpikingNetwork) -> dict[str, Any]:
         "choice": None if snn.choice is None else snn.choice.as_dict(),
         "allocation": None if snn.allocation is None else snn.allocation.as_dict(),
         "layers": _layers(snn),
+        "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
         "head": [n.where for n in nodes if n.role == Role.HEAD],
     }
@@ -44,6 +45,8 @@ def table(snn: SpikingNetwork) -> str:
         rows.append((layer["where"], kind, size, _span(layer["threshold"]), fan_out, bias))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if about["static"]:
+        lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
     if about["analog"]:
         lines.append("kept analog: " + ", ".join(about["analog"]))
     if about["head"]:

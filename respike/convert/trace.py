@@ -136,7 +136,7 @@ class _Lowering:
         self.values: dict[str, Any] = {}
         self.inputs: dict[str, tuple[int | None, ...]] = {}
         self.leaves: list[Any] = []
-        self.integers: set[str] = set()
+        self.integers: dict[str, torch.dtype] = {}
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self.refused: list[Refusal] = []
@@ -157,7 +157,7 @@ class _Lowering:
         call = self.program.call_spec
         assert call.in_spec is not None and call.out_spec is not None
         outputs = self._outputs(fx_nodes[-1])
-        leaves, integers = self.leaves, frozenset(self.integers)
+        leaves, integers = self.leaves, self.integers
         return Graph(self.inputs, self.tensors, self.nodes, outputs, leaves, integers, call.in_spec, call.out_spec)
 
     def _placeholder(self, n: torch.fx.Node, spec: Any) -> None:
@@ -168,7 +168,7 @@ class _Lowering:
                 self.leaves.append(value)
                 return
             if not value.is_floating_point():
-                self.integers.add(n.name)
+                self.integers[n.name] = value.dtype
             self.leaves.append(Ref(n.name))
             if self.batch is None and value.dim():
                 self.batch = value.shape[0]

@@ -28,10 +28,12 @@ def ways(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tens
         How many ways lead to each output, weighted by the counts; a list where the node gives several tensors.
     """
     name, fn = short(node), function(node.op)
-    if name in SUMS | SCALES:
+    if name in SUMS | SCALES | {"where"}:
         shapes = [a.shape for a in leaves(args) if isinstance(a, Tensor)]
         return sum(signals[1:], signals[0]).expand(torch.broadcast_shapes(*shapes))
     x = args[0]
+    if name == "masked_fill":  # what it fills with is a constant
+        return x.expand(torch.broadcast_shapes(x.shape, args[1].shape))
     if name == "copy":  # has no derivative
         return args[1].expand(x.shape)
     if name == "mean":
@@ -91,8 +93,8 @@ def spread(node: Node, given: int, reached: Any) -> Work:
     return Work(additions=max(total - given, 0))
 
 
-def kept_analog(node: Node, args: list[Any], kwargs: dict[str, Any]) -> tuple[Tensor, Work, Work]:
-    """What an operation kept analog gives, and its work in the ANN and in each step.
+def kept_analog(node: Node, args: list[Any], kwargs: dict[str, Any]) -> tuple[Work, Work]:
+    """The work in the ANN and in each step of an operation kept analog, or, in the ANN, of any other.
 
     Its products count as they are; where there are none, a value counts as one multiplication, which is less than a
     curved function costs. In each step it also takes the mean of its inputs and the difference to the step before.
@@ -104,7 +106,7 @@ def kept_analog(node: Node, args: list[Any], kwargs: dict[str, Any]) -> tuple[Te
     macs = counter.get_total_flops() // 2
     own = Work(macs=macs, multiplications=0 if macs else shaped.numel(), values=shaped.numel() if macs else 0)
     inputs = sum(a.numel() for a in leaves((args, kwargs)) if isinstance(a, Tensor))
-    return shaped, own, own + Work(additions=shaped.numel(), multiplications=inputs + shaped.numel())
+    return own, own + Work(additions=shaped.numel(), multiplications=inputs + shaped.numel())
 
 
 def short(node: Node) -> str:

@@ -147,6 +147,7 @@ _WORDS = {
     Role.MAX: "maximum of the sums over time",
     Role.HEAD: "head, on the decoded output",
     Role.LINEAR: "linear, on the current of each step",
+    Role.STATIC: "computed once, from the input alone",
     Role.CONSTANT: "constant",
     Role.SHAPE: "shape arithmetic",
 }

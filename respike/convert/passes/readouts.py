@@ -16,13 +16,14 @@ from .scales import fold_scales
 def readouts(graph: Graph) -> list[str]:
     """Names of the currents ``(N, C, ...)`` that an output or the head decodes.
 
-    Spikes that leave the network as they are do not count: a correction could make them negative.
+    Spikes that leave the network as they are do not count: a correction could make them negative. Nor does what is
+    static, and therefore exact.
     """
     read = set(graph.output_names())
     for node in graph.nodes:
         if node.role == Role.HEAD:
             read.update(node.refs)
-    found = [n for n in graph.nodes if n.name in read and n.role == Role.LINEAR]
+    found = [n for n in graph.nodes if n.name in read & graph.timed and n.role == Role.LINEAR]
     return [n.name for n in found if n.shape and len(n.shape) > 1 and n.shape[0] is BATCH]
 
 

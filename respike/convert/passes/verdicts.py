@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph, Node, Ref, leaves
-from ..rules import LINEAR, MAXIMA, Role, Signals, refusal
+from ..rules import BATCH_STATISTICS, LINEAR, MAXIMA, CURVES, Role, Signals, refusal, short
 
 
 def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
@@ -31,50 +31,137 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
 
 def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] = ()) -> ConversionError | None:
     """Why a graph with these verdicts cannot be converted; None if it can."""
-    if refused:
-        return ConversionError(_headline(refused), refused)
-    if any(node.role == Role.SPIKE for node in judged.nodes):
-        return None
-    return ConversionError(
-        "there is no ReLU in this network, so nothing to convert; its outputs are an affine function of its input"
-        if not analog
-        else "every ReLU was kept analog, nothing is left to convert"
-    )
+    if not refused and not any(node.role == Role.SPIKE for node in judged.nodes):
+        if analog:
+            return ConversionError("every ReLU was kept analog, nothing is left to convert")
+        refused = _not_spiking(judged)
+        if not refused:
+            return ConversionError(
+                "there is no ReLU in this network, so nothing to convert: no operation of it can become spiking neurons"
+            )
+    return ConversionError(_headline(refused), refused) if refused else None
 
 
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
     """The graph with a role on every node, and the nodes that have no place in time.
 
+    A function of the input alone is static. A ReLU is neurons, and the first thing that varies in time; but what
+    guards the argument of a function of the input, as the clamp in log(clamp(x, min=1e-5)), belongs to that function.
+
     Raises:
         ConversionError: an ``analog`` name that fits nothing.
     """
-    signals = graph.signals()
-    busy = _before_synapses(graph, signals)
-    used: set[str] = set()
-    roles: dict[str, Role] = {}
-    refused: list[Refusal] = []
-    for node in graph.nodes:
-        role = _role(node, graph, signals, roles)
-        match = next((name for name in analog if _named(name, node)), None)
+    guards: set[str] = set()
+    while True:
+        judge = _Judge(graph, analog, guards)
+        judge.run()
+        if judge.guards <= guards:
+            break
+        guards = guards | judge.guards
+    _check_names(graph, analog, judge.used)
+    roles = judge.roles
+    return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), judge.refused
+
+
+class _Judge:
+    """Goes through a graph once, in order.
+
+    Args:
+        graph: In normal form.
+        analog: As for ``judge``.
+        guards: Names of ReLUs that are part of a function of the input.
+
+    Attributes:
+        roles: By node name.
+        timed: Names of the values that vary in time.
+        used: The names of ``analog`` that were needed.
+        refused: Nodes without a place in time.
+        guards: ReLUs that would have to be part of a function of the input, and can be.
+    """
+
+    def __init__(self, graph: Graph, analog: Sequence[str], guards: set[str]) -> None:
+        self.graph, self.analog, self.known = graph, analog, guards
+        self.signals = graph.signals()
+        self.busy = _before_synapses(graph, self.signals)
+        self.roles: dict[str, Role] = {}
+        self.timed: set[str] = set()
+        self.used: set[str] = set()
+        self.refused: list[Refusal] = []
+        self.guards: set[str] = set()
+
+    def run(self) -> None:
+        for node in self.graph.nodes:
+            role = self._judged(node)
+            if role is None:
+                self.guards |= self._guarding(node)
+                why, todo = refusal(node.op)
+                self.refused.append(Refusal(node.where, why, todo))
+                role = Role.LINEAR  # so that later nodes are judged on their own
+            self.roles[node.name] = role
+            reads = node.name in self.signals and not self.timed.isdisjoint(node.refs)
+            if role is Role.SPIKE or reads:
+                self.timed.add(node.name)
+
+    def _judged(self, node: Node) -> Role | None:
+        role = _role(node, self.graph, self.signals)
+        match = next((name for name in self.analog if _named(name, node)), None)
         if match is not None and role in (None, Role.SPIKE):
-            used.add(match)
+            self.used.add(match)
             role = Role.ANALOG
-        if node.op == "operator.getitem" and node.args[1] != 0 and roles.get(node.args[0].name) is Role.ANALOG:
+        elif node.name in self.known:
+            return Role.STATIC
+        self._check_result(node)
+        behind_head = any(self.roles.get(name) is Role.HEAD for name in node.refs)
+        if (role is None or (behind_head and node.name in self.signals)) and node.name not in self.busy:
+            return Role.HEAD
+        if role is None and self.timed.isdisjoint(node.refs) and short(node.op) not in BATCH_STATISTICS:
+            return Role.STATIC
+        if role is None and _linear_in_time(node, self.timed):
+            return Role.LINEAR
+        return role
+
+    def _check_result(self, node: Node) -> None:
+        if node.op != "operator.getitem" or node.args[1] == 0 or node.args[0].name not in self.timed:
+            return
+        if self.roles[node.args[0].name] is Role.ANALOG:
             why = "is not the first result of an operation kept analog, and only that is carried on in time"
-            refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
-        behind_head = any(roles.get(name) is Role.HEAD for name in node.refs)
-        if (role is None or (behind_head and node.name in signals)) and node.name not in busy:
-            role = Role.HEAD
-        if role is None:
-            why, todo = refusal(node.op)
-            refused.append(Refusal(node.where, why, todo))
-            role = Role.LINEAR  # so that later nodes are judged on their own
-        roles[node.name] = role
-    _check_names(graph, analog, used)
-    return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), refused
+            self.refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
+
+    def _guarding(self, node: Node) -> set[str]:
+        """The ReLUs between a function of the input and this node; none if it reads anything else that varies in time.
+
+        No synapses may be between the input, or the last function of it, and the ReLU, nor between the ReLU and the
+        node: otherwise it is a layer of the network.
+        """
+        found: set[str] = set()
+        queue = [name for name in node.refs if name in self.timed]
+        while queue:
+            source = self.graph.node(queue.pop())
+            assert source is not None
+            if self.roles[source.name] is Role.SPIKE:
+                if not self.timed.isdisjoint(source.refs) or self._behind_synapses(source):
+                    return set()
+                found.add(source.name)
+            elif _is_weighted(source):
+                return set()
+            else:
+                queue.extend(name for name in source.refs if name in self.timed)
+        return found
+
+    def _behind_synapses(self, node: Node) -> bool:
+        queue = list(node.refs)
+        while queue:
+            source = self.graph.node(queue.pop())
+            if source is None or source.name not in self.signals or self.roles[source.name] is Role.STATIC:
+                continue
+            if _is_weighted(source):
+                return True
+            queue.extend(source.refs)
+        return False
 
 
-def _role(node: Node, graph: Graph, signals: set[str], roles: dict[str, Role]) -> Role | None:
+def _role(node: Node, graph: Graph, signals: set[str]) -> Role | None:
+    """The role of a node all of whose inputs vary in time; None if it has none."""
     if node.is_shape:
         return Role.SHAPE
     if node.name not in signals:
@@ -88,17 +175,42 @@ def _role(node: Node, graph: Graph, signals: set[str], roles: dict[str, Role]) -
         return Role.LINEAR
     if node.op in MAXIMA:
         return None if _indices_used(node, graph) else Role.MAX
+    return Role.LINEAR if _linear(node, graph, signals) else None
+
+
+def _linear(node: Node, graph: Graph, varying: set[str]) -> bool:
+    """Whether the node is linear in the values whose names are given, by its rule."""
     rule = LINEAR.get(node.op)
-    if rule is None:
-        return None
-    varying = [isinstance(a, Ref) and a.name in signals for a in leaves((node.args, node.kwargs))]
-    shapes = [isinstance(a, Ref) and _is_shape(a.name, graph) for a in leaves((node.args, node.kwargs))]
-    tensors = [v and not s for v, s in zip(varying, shapes, strict=True)]
+    if rule is None or rule.signals is Signals.CHOSEN:
+        return False
     if rule.signals is Signals.ALL:
-        return Role.LINEAR
-    if rule.signals is Signals.ONE:
-        return Role.LINEAR if sum(tensors) <= 1 else None
-    return Role.LINEAR if sum(tensors) <= 1 and tensors[0] else None
+        return True
+    found = [isinstance(a, Ref) and a.name in varying for a in leaves((node.args, node.kwargs))]
+    shapes = [isinstance(a, Ref) and _is_shape(a.name, graph) for a in leaves((node.args, node.kwargs))]
+    tensors = [v and not s for v, s in zip(found, shapes, strict=True)]
+    return sum(tensors) <= 1 and (rule.signals is Signals.ONE or tensors[0])
+
+
+def _linear_in_time(node: Node, timed: set[str]) -> bool:
+    """Whether the node is linear in what varies in time, the rest of what it reads being static."""
+    rule = LINEAR.get(node.op)
+    if rule is None or not rule.factor:
+        return False
+    found = [isinstance(a, Ref) and a.name in timed for a in leaves((node.args, node.kwargs))]
+    if rule.signals is Signals.CHOSEN:
+        return not found[0]
+    return sum(found) == 1 and (rule.signals is Signals.ONE or found[0])
+
+
+def _is_weighted(node: Node) -> bool:
+    rule = LINEAR.get(node.op)
+    return rule is not None and rule.weighted
+
+
+def _not_spiking(judged: Graph) -> list[Refusal]:
+    """In a network without a ReLU: the curved functions that stand in the place of one."""
+    curved = [n for n in judged.nodes if n.role == Role.STATIC and short(n.op) in CURVES]
+    return [Refusal(n.where, *refusal(n.op)) for n in curved]
 
 
 def _is_shape(name: str, graph: Graph) -> bool:
@@ -131,7 +243,10 @@ def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:
         if name in used:
             continue
         if any(_named(name, n) for n in graph.nodes):
-            raise ConversionError(f"analog={name!r} names nothing that needs it: what is there is linear or constant")
+            raise ConversionError(
+                f"analog={name!r} names nothing that needs it: what is there is linear, constant "
+                "or computed from the input alone"
+            )
         near = difflib.get_close_matches(name, known, 3)
         raise ConversionError(
             f"analog={name!r} matches no module of the network; "

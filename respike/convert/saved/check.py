@@ -93,7 +93,7 @@ def _is_shape(shape: Iterable[int | None]) -> bool:
 
 
 def _check_finite(graph: Graph) -> None:
-    """Infinity may stand where something is masked, in a head or an analog part; NaN nowhere."""
+    """Infinity may stand where something is masked, in a head, an analog part or a function of the input; NaN nowhere."""
     masks = {
         name for name in graph.tensors if all(_is_curved(user) for user in graph.users.get(name, [Node("", "", ())]))
     }
@@ -104,7 +104,7 @@ def _check_finite(graph: Graph) -> None:
 
 
 def _is_curved(node: Node) -> bool:
-    return node.role in (Role.HEAD, Role.ANALOG)
+    return node.role in (Role.HEAD, Role.ANALOG, Role.STATIC)
 
 
 def _check_roles(graph: Graph) -> None:
@@ -151,7 +151,7 @@ def _follow(graph: Graph, batch: int, kind: torch.dtype) -> None:
         if not _is_shape(shape) or DERIVED in shape:
             raise FormatError(f"the input {shown(name)!r} has no possible shape: {shown(repr(shape))}")
     inputs = [
-        torch.empty(_sizes(shape, batch), dtype=torch.int64 if name in graph.integers else kind, device="meta")
+        torch.empty(_sizes(shape, batch), dtype=graph.integers.get(name, kind), device="meta")
         for name, shape in graph.inputs.items()
     ]
     walk = Walk(graph, {name: value.to("meta") for name, value in graph.tensors.items()}, inputs)

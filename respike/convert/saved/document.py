@@ -18,14 +18,24 @@ from ..precision import Precision
 from ..precision_choice import PrecisionChoice
 from .plain import plain
 
+WholeType = Literal["int64", "int32", "int16", "int8", "uint8", "bool"]
+
 
 @dataclass(frozen=True)
 class InputText:
-    """An input; ``shape`` as in ``graph.Node``, null for the batch."""
+    """An input.
+
+    Attributes:
+        name: As in the graph.
+        shape: As in ``graph.Node``, null for the batch.
+        integer: Whether it holds whole numbers or truth values.
+        type: Of those, ``"uint8"``, say; what older files lack is ``"int64"``.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     integer: bool
+    type: WholeType = "int64"
 
 
 @dataclass(frozen=True)

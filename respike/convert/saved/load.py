@@ -123,7 +123,7 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
         ],
         [_leaf(x) for x in document.outputs],
         [_leaf(x) for x in document.leaves],
-        frozenset(x.name for x in document.inputs if x.integer),
+        {x.name: getattr(torch, x.type) for x in document.inputs if x.integer},
         structure(document.arguments),
         structure(document.output),
     )

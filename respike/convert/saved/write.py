@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
+import torch
 from safetensors.torch import save_file
 
 from ...files import written_whole
 from ..errors import FormatError
 from ..graph import Node
 from ..neurons import SpikingReLU
-from .document import Document, InputText, NeuronText, NodeText
+from .document import Document, InputText, NeuronText, NodeText, WholeType
 from .values import drawn, spelled
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def document_of(snn: SpikingNetwork) -> Document:
         choice=snn.choice,
         allocation=snn.allocation,
         precision_choice=snn.precision_choice,
-        inputs=tuple(InputText(name, shape, name in graph.integers) for name, shape in graph.inputs.items()),
+        inputs=tuple(_input(name, shape, graph.integers.get(name)) for name, shape in graph.inputs.items()),
         tensors=tuple(graph.tensors),
         nodes=tuple(_node(node) for node in graph.nodes),
         outputs=tuple(spelled(x) for x in graph.outputs),
@@ -72,6 +73,15 @@ def document_of(snn: SpikingNetwork) -> Document:
         neurons={name: _neuron(module) for name, module in snn.neurons.items()},
         calibrated_timesteps=snn.calibrated_timesteps,
     )
+
+
+def _input(name: str, shape: tuple[int | None, ...], kind: torch.dtype | None) -> InputText:
+    if kind is None:
+        return InputText(name, shape, False)
+    found = next((name for name in get_args(WholeType) if getattr(torch, name) is kind), None)
+    if found is None:
+        raise FormatError(f"the input {name!r} has the type {kind}, which has no place in a file")
+    return InputText(name, shape, True, found)
 
 
 def _node(node: Node) -> NodeText:
