@@ -10,11 +10,12 @@ from .prune import prune as prune
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .scales import fold_scales as fold_scales
+from .squeezes import name_squeezed as name_squeezed
 from .verdicts import judge as judge
 
 
 def normalise(graph: Graph) -> Graph:
     """All passes that bring a traced graph to the form that ``judge`` takes."""
-    for step in (prune, fold_constants, spell_batch_norm, spell_activations, fold_constants, fold_scales, prune):
+    for step in (prune, name_squeezed, fold_constants, spell_batch_norm, spell_activations, fold_constants, fold_scales, prune):
         graph = step(graph)
     return graph

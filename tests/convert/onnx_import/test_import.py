@@ -111,11 +111,12 @@ def test_clip_becomes_neurons_with_its_bound_as_highest_threshold(opset: int, tm
 
 def test_the_clip_of_a_hard_swish_is_no_activation(tmp_path: Path) -> None:
     clip, bounds = relu6(17)
-    nodes = [op("MatMul", "x w", "a"), op("Add", "a three", "s"), *clip, op("Mul", "a h", "m", "gate")]
+    nodes = [op("Relu", "x", "r"), op("MatMul", "r w", "a"), op("Add", "a three", "s"), *clip]
+    nodes += [op("Mul", "a h", "m", "gate")]  # of two values that vary in time
     nodes += [op("Div", "m six", "d"), op("MatMul", "d v", "y")]
     constants = {"w": weights(6, 5), "v": weights(5, 3), "three": np.array(3.0, np.float32), **bounds}
     path = save(tmp_path, nodes, {**constants, "six": np.array(6.0, np.float32)})
-    z = X @ torch.from_numpy(weights(6, 5))
+    z = X.relu() @ torch.from_numpy(weights(6, 5))
     torch.testing.assert_close(load_onnx(path)(X), nn.functional.hardswish(z) @ torch.from_numpy(weights(5, 3)))
     with pytest.raises(ConversionError, match="multiplies two signals") as caught:
         respike.from_onnx(path, X, 8)
