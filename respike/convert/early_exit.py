@@ -107,8 +107,8 @@ class EarlyExit:
             )
         if not snn.plan.separable:
             raise ConversionError(
-                "samples meet on their way through this network, or are not proven to stay apart along the first axis of "
-                "every value: early exit needs that, so that one of them can leave"
+                "samples meet on their way through this network, or are not proven to stay apart along the first axis "
+                "of every value: early exit needs that, so that one of them can leave"
             )
         self.snn, self.score, self.agreement = snn, score, agreement
         stream = data.batches(calibration, snn.graph.arity, seed)

@@ -114,7 +114,7 @@ MAXIMA = frozenset(
 
 _REPLACE = "train with ReLU in its place, or keep it analog: analog=['NAME', ...]"
 _PRODUCT = (
-    "multiplies two signals that vary in time, and the product of two spike trains is not the spike train of the product",
+    "multiplies two signals that vary in time, and the product of spike trains is not the spike train of the product",
     "take the multiplication (gate, hard-swish, attention, squeeze-and-excitation) out, "
     "or keep it analog: analog=['NAME', ...]",
 )
@@ -126,7 +126,9 @@ _MIXES = (
 )
 
 CURVES = frozenset(
-    "hardswish silu gelu elu selu celu mish softplus tanh sigmoid exp log sqrt log_sigmoid log1p log2 log10 expm1".split()
+    (
+        "hardswish silu gelu elu selu celu mish softplus tanh sigmoid log_sigmoid exp expm1 log log1p log2 log10 sqrt"
+    ).split()
 )
 """Functions of each value by itself that are not piecewise linear, by the operation's name."""
 

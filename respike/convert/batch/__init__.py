@@ -5,7 +5,7 @@ number that counts samples (``Count``); or ``MIXED``, if samples meet in it, or 
 begin with the batch, and each operation's rule (``table.py``) says what it makes of the places of what it reads.
 
 A network may be run on pieces of a batch if all of its outputs are ``Along`` or ``SAME``: what mixes is then read by
-nothing. In ``(T, N, ...)`` time lies before the batch, so that an operation which takes ``Along(0)`` to ``Along(0)`` may
+nothing. In ``(T, N, ...)`` time lies before the batch, so that an operation that takes ``Along(0)`` to ``Along(0)`` may
 be given T batches one after the other, as if there were T times as many samples: that is how time is folded.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
@@ -97,7 +96,7 @@ def _shape(graph: Graph, name: str) -> Shape | None:
 
 
 def _agrees(place: Place, shape: Shape | None) -> Place:
-    """The place, or ``MIXED`` where the traced shape varies with the batch along other axes than that of the samples."""
+    """The place, or ``MIXED`` where the traced shape varies with the batch along another axis than the samples'."""
     if shape is None:
         return place
     varying = {axis: n for axis, n in enumerate(shape) if n is BATCH or n == DERIVED}
@@ -136,7 +135,7 @@ def _scaled(node: Node, read: list[Any]) -> Place:
         return MIXED
     (count,), (number,) = counts, numbers
     if node.op == "operator.mul" and number > 0:
-        return replace(count, each=count.each * number)
+        return Count(count.each * number)
     if node.op == "operator.floordiv" and number > 0 and read[0] is count and count.each % number == 0:
-        return replace(count, each=count.each // number)
+        return Count(count.each // number)
     return MIXED

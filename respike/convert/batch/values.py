@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Ref, leaves
-from .places import SAME, Along, Call, Count, Place, Transfer, UnprovenError, need
+from .places import SAME, Along, Call, Count, Place, Transfer, need
 
 
 def elementwise(call: Call) -> Place:

@@ -16,6 +16,15 @@ from .verdicts import judge as judge
 
 def normalise(graph: Graph) -> Graph:
     """All passes that bring a traced graph to the form that ``judge`` takes."""
-    for step in (prune, name_squeezed, fold_constants, spell_batch_norm, spell_activations, fold_constants, fold_scales, prune):
+    for step in (
+        prune,
+        name_squeezed,
+        fold_constants,
+        spell_batch_norm,
+        spell_activations,
+        fold_constants,
+        fold_scales,
+        prune,
+    ):
         graph = step(graph)
     return graph

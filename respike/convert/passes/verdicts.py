@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph, Node, Ref, leaves
-from ..rules import BATCH_STATISTICS, LINEAR, MAXIMA, CURVES, Role, Signals, refusal, short
+from ..rules import BATCH_STATISTICS, CURVES, LINEAR, MAXIMA, Role, Signals, refusal, short
 
 
 def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:

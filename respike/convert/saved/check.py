@@ -93,7 +93,7 @@ def _is_shape(shape: Iterable[int | None]) -> bool:
 
 
 def _check_finite(graph: Graph) -> None:
-    """Infinity may stand where something is masked, in a head, an analog part or a function of the input; NaN nowhere."""
+    """Infinity may stand where something is masked, in a head, analog or in a function of the input; NaN nowhere."""
     masks = {
         name for name in graph.tensors if all(_is_curved(user) for user in graph.users.get(name, [Node("", "", ())]))
     }
