@@ -1,9 +1,9 @@
 """The one executor: walks a graph, with time where there is time.
 
 A value is a tensor ``(N, ...)`` if it is static, the same in every step, else ``Timed``: ``(T, N, ...)``, time first,
-in the form in which neurons or synapses gave it; what needs the numbers themselves asks for them. Because the graph has no
-cycles, running node after node over all steps of a block equals running step after step; so what is linear sees time
-folded into its batch axis, and what is static is computed once, with the true operation.
+in the form in which neurons or synapses gave it; what needs the numbers themselves asks for them. Because the graph
+has no cycles, running node after node over all steps of a block equals running step after step; so what is linear sees
+time folded into its batch axis, and what is static is computed once, with the true operation.
 """
 
 from __future__ import annotations

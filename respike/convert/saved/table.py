@@ -22,7 +22,7 @@ _CURVES = (
     "argmax argmin topk sort cumsum cumprod prod std var std_mean var_mean norm any all where isnan nan_to_num "
     "gt ge lt le eq ne logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or remainder "
     "_to_copy to type_as zeros ones full arange eye scalar_tensor embedding cdist cosine_similarity one_hot bucketize "
-    "log10 exp2 square tan asin acos atan atan2 sinh cosh asinh acosh atanh erfc hypot sinc fmod floor_divide "
+    "log10 exp2 square tan asin acos atan atan2 sinh cosh erfc hypot sinc fmod floor_divide "
     "true_divide isinf isfinite maximum minimum fmax fmin frac lerp addcmul addcdiv median count_nonzero "
     "bitwise_xor logcumsumexp argsort max min"
 )
