@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from . import equations
+from .constants import positive
 from .reset_fn import MembraneSubtract, ResetFn
 from .spike_fn import SingleSpike, SpikeFn, Surrogate
-from .spiking import positive
 from .surrogate import SingleExponential
 from .tau_neuron import TauNeuron
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .constants import as_tensor
 from .iaf import IAF
-from .spiking import as_tensor
 
 
 class ConstantLeakIAF(IAF):

@@ -26,6 +26,7 @@ def transfer_curve(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Te
     if currents.dim() != 1 or timesteps < 1:
         raise ValueError(f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}")
     channels = neuron.neuron_shape
+    currents = currents.to(torch.promote_types(currents.dtype, torch.float32))
     drive = currents.reshape(-1, 1, *[1] * len(channels)).expand(-1, timesteps, *channels)
     drive = drive if channels else drive.unsqueeze(-1)
     state = {name: neuron.initial_state(name, drive[:, 0]) for name in neuron.state_names}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .constants import whole
+
 Seed = int | torch.Generator
 
 
@@ -27,8 +29,7 @@ def constant(data: Tensor, num_steps: int) -> Tensor:
     """
     if data.dim() < 1:
         raise ValueError("data must be (batch, ...), got a single number")
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be 1 or more, got {num_steps}")
+    num_steps = whole("num_steps", num_steps, 1)
     return data.unsqueeze(1).expand(-1, num_steps, *data.shape[1:])
 
 
@@ -131,6 +132,7 @@ def latency(
     Raises:
         ValueError: an argument out of its range, or spikes after the last timestep without ``bypass``.
     """
+    num_steps = whole("num_steps", num_steps, 1)
     if not bool(((data >= 0) & (data <= 1)).all()):
         raise ValueError("data must be in [0, 1]; scale it first")
     if not 0 < threshold < 1:

@@ -120,9 +120,10 @@ def subtract_reset(v_mem: Tensor, spikes: Tensor, amount: Tensor | float) -> Ten
     return v_mem - spikes * amount
 
 
-def constant_reset(v_mem: Tensor, spikes: Tensor, value: float) -> Tensor:
+def constant_reset(v_mem: Tensor, spikes: Tensor, value: Tensor | float) -> Tensor:
     """Hard reset, v ← value where the neuron fired; silent neurons keep their potential."""
-    return torch.where(spikes != 0, torch.full_like(v_mem, value), v_mem)
+    value = value.to(v_mem) if isinstance(value, Tensor) else torch.full_like(v_mem, value)
+    return torch.where(spikes != 0, value, v_mem)
 
 
 def count_down(remaining: Tensor, spikes: Tensor, steps: float) -> Tensor:

@@ -9,7 +9,18 @@ from torch import Tensor, nn
 from .alif import ALIF
 from .iaf import IAF
 from .lif import LIF
-from .spiking import in_kind_of
+from .spiking import through
+
+
+def connection(rec_connect: nn.Module) -> nn.Module:
+    """Refuse what cannot be called.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    if not callable(rec_connect) or isinstance(rec_connect, type):
+        raise TypeError(f"rec_connect must be a module, say nn.Linear(n, n), got {rec_connect!r}")
+    return rec_connect
 
 
 class LIFRecurrent(LIF):
@@ -27,11 +38,10 @@ class LIFRecurrent(LIF):
 
     def __init__(self, tau_mem: float | Tensor, rec_connect: nn.Module, **kwargs: Any) -> None:
         super().__init__(tau_mem=tau_mem, **kwargs)
-        self.rec_connect = rec_connect
+        self.rec_connect = connection(rec_connect)
 
     def feedback(self, spikes: Tensor) -> Tensor:
-        current: Tensor = self.rec_connect(in_kind_of(self.rec_connect, spikes))
-        return current.reshape(spikes.shape)
+        return through(self.rec_connect, spikes)
 
 
 class IAFRecurrent(IAF):
@@ -44,7 +54,7 @@ class IAFRecurrent(IAF):
 
     def __init__(self, rec_connect: nn.Module, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rec_connect = rec_connect
+        self.rec_connect = connection(rec_connect)
 
     feedback = LIFRecurrent.feedback
 
@@ -63,6 +73,6 @@ class ALIFRecurrent(ALIF):
         self, tau_mem: float | Tensor, tau_adapt: float | Tensor, rec_connect: nn.Module, **kwargs: Any
     ) -> None:
         super().__init__(tau_mem, tau_adapt, **kwargs)
-        self.rec_connect = rec_connect
+        self.rec_connect = connection(rec_connect)
 
     feedback = LIFRecurrent.feedback

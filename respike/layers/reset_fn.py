@@ -56,7 +56,7 @@ class MembraneReset(_Reset):
     Silent neurons keep their potential (Sinabs 3.1 adds ``reset_value`` to theirs too).
     """
 
-    reset_value: float = 0.0
+    reset_value: float | Tensor = 0.0
 
     def after(self, v_mem: Tensor, spikes: Tensor, spike_threshold: Tensor | float) -> Tensor:
         return equations.constant_reset(v_mem, spikes, self.reset_value)

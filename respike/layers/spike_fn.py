@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from . import equations
+from .constants import whole
 
 Surrogate = Callable[[Tensor, Tensor], Tensor]
 Threshold = Tensor | float
@@ -37,7 +38,7 @@ class _Surrogate(torch.autograd.Function):
     @staticmethod
     def remember(ctx: Any, v_mem: Tensor, threshold: Threshold, surrogate: Surrogate) -> Tensor:
         """Keep what ``backward`` needs; returns θ as a tensor."""
-        theta = torch.as_tensor(threshold, dtype=None if isinstance(threshold, Tensor) else v_mem.dtype)
+        theta = threshold if isinstance(threshold, Tensor) else torch.tensor(threshold, dtype=v_mem.dtype)
         ctx.save_for_backward(v_mem, theta)
         ctx.surrogate = surrogate
         return theta
@@ -87,22 +88,37 @@ class _AtMost(_Surrogate):
 
 @dataclass(frozen=True)
 class MaxSpike:
-    """At most ``max_num_spikes_per_bin`` spikes a timestep: s = min(⌊v/θ⌋, n); None means no limit."""
+    """At most ``max_num_spikes_per_bin`` spikes a timestep: s = min(⌊v/θ⌋, n); None means no limit.
+
+    Raises:
+        ValueError: a number that is negative or not whole.
+    """
 
     max_num_spikes_per_bin: int | None = None
     required_states: ClassVar[tuple[str, ...]] = READ
+
+    def __post_init__(self) -> None:
+        if self.max_num_spikes_per_bin is not None:
+            whole("max_num_spikes_per_bin", self.max_num_spikes_per_bin, 0)
 
     def apply(self, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate, /) -> Any:
         return _AtMost.apply(v_mem, spike_threshold, surrogate_grad_fn, self.max_num_spikes_per_bin)
 
 
-def states_read(spike_fn: SpikeFn) -> tuple[str, ...]:
-    """Names of the states whose values a spike function is called with."""
-    return tuple(getattr(spike_fn, "required_states", READ))
+def check_surrogate(name: str, surrogate: Any) -> None:
+    """Refuse what cannot be called as a surrogate gradient.
+
+    Raises:
+        TypeError: a class that must be instantiated first, or nothing that can be called.
+    """
+    if isinstance(surrogate, type):
+        raise TypeError(f"{name} must be an instance, {surrogate.__name__}(), got the class")
+    if not callable(surrogate):
+        raise TypeError(f"{name} must be a surrogate, say ATan(), or a function of (v_mem, θ); got {surrogate!r}")
 
 
-def check_spike_fn(spike_fn: Any, state_names: tuple[str, ...]) -> None:
-    """Refuse what cannot be called as a spike function.
+def states_read(spike_fn: Any, state_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the states whose values a spike function is called with, of those that a layer has.
 
     Raises:
         TypeError: a class that must be instantiated first, or no spike function at all.
@@ -113,6 +129,8 @@ def check_spike_fn(spike_fn: Any, state_names: tuple[str, ...]) -> None:
         raise TypeError(f"spike_fn must be SingleSpike, MultiSpike or MaxSpike(n), or have their apply(); got {name}")
     if isinstance(spike_fn, type) and inspect.isfunction(inspect.getattr_static(spike_fn, "apply")):
         raise TypeError(f"spike_fn must be an instance of {name}, say {name}(); got the class")
-    unknown = [state for state in states_read(spike_fn) if state not in state_names]
+    read = tuple(getattr(spike_fn, "required_states", READ))
+    unknown = [state for state in read if state not in state_names]
     if unknown:
         raise ValueError(f"spike_fn {name} reads the state {unknown[0]!r}; the layer has {', '.join(state_names)}")
+    return read

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from .constants import finite
 from .stateful import StatefulLayer
 
 
@@ -30,7 +30,7 @@ class SpikingLayer(StatefulLayer):
         self.record_states = record_states
         self.recordings: dict[str, Tensor] = {}
         self.v_init: Tensor
-        self.register_buffer("v_init", as_tensor(v_init, "v_init"))
+        self.register_buffer("v_init", finite("v_init", v_init))
 
     @property
     def does_spike(self) -> bool:
@@ -114,53 +114,28 @@ class SpikingLayer(StatefulLayer):
 
     def keep(self, name: str, value: float | Tensor, learn: bool = False) -> None:
         """Hold a constant of the model under ``name``: a parameter if it is learned, else a buffer."""
-        tensor = as_tensor(value, name)
+        tensor = finite(name, value)
         if learn:
             self.register_parameter(name, nn.Parameter(tensor))
         else:
             self.register_buffer(name, tensor)
 
 
-def as_tensor(value: Any, name: str = "a constant") -> Tensor:
-    """A copy of a number or tensor, in the default floating-point type.
+def through(module: Callable[[Tensor], Tensor], spikes: Tensor) -> Tensor:
+    """What a connection gives back for spikes ``(batch, ...)``, in their shape.
+
+    Spikes get the number format of its weights: sums are float32 in a layer of half precision too.
 
     Raises:
-        TypeError: it is neither, and is called by its name.
+        ValueError: it gives something else than one current for each neuron.
     """
-    try:
-        return torch.as_tensor(value).detach().to(torch.get_default_dtype()).clone()
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name} must be a number or a tensor, got {value!r}") from None
-
-
-def positive(name: str, value: Any) -> Tensor:
-    """The same for what must be above zero.
-
-    Raises:
-        ValueError: some of it is not.
-    """
-    tensor = as_tensor(value, name)
-    if not bool((tensor > 0).all()):
-        raise ValueError(f"{name} must be positive, got {short(tensor)}")
-    return tensor
-
-
-def share(name: str, value: Any) -> Tensor:
-    """The same for a decay factor, the share left after one timestep.
-
-    Raises:
-        ValueError: some of it is not in [0, 1].
-    """
-    tensor = as_tensor(value, name)
-    if not bool(((tensor >= 0) & (tensor <= 1)).all()):
-        raise ValueError(f"{name} must be in [0, 1], the share left after one timestep, got {short(tensor)}")
-    return tensor
-
-
-def in_kind_of(module: nn.Module, spikes: Tensor) -> Tensor:
-    """Spikes in the number format of a module's weights: sums are float32 in a layer of half precision too."""
-    weight = next((p for p in module.parameters() if p.is_floating_point()), spikes)
-    return spikes.to(weight.dtype)
+    weights = module.parameters() if isinstance(module, nn.Module) else ()
+    kind = next((weight.dtype for weight in weights if weight.is_floating_point()), spikes.dtype)
+    current = module(spikes.to(kind))
+    if not isinstance(current, Tensor) or current.numel() != spikes.numel():
+        found = tuple(current.shape) if isinstance(current, Tensor) else type(current).__name__
+        raise ValueError(f"rec_connect must give one current for each of {tuple(spikes.shape)} spikes, got {found}")
+    return current.reshape(spikes.shape)
 
 
 def _fits(shape: torch.Size, neurons: torch.Size) -> bool:
@@ -168,10 +143,3 @@ def _fits(shape: torch.Size, neurons: torch.Size) -> bool:
     missing = 1 + len(neurons) - len(shape)
     sizes = zip((1,) * missing + tuple(shape), (1, *neurons), strict=False)
     return missing >= 0 and all(size in (1, wanted) for size, wanted in sizes)
-
-
-def short(value: Tensor) -> str:
-    """A tensor in a few characters: its number, or its range."""
-    if value.numel() == 1:
-        return f"{value.item():.4g}"
-    return f"{value.min().item():.4g}..{value.max().item():.4g}"

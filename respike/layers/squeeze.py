@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .constants import whole
 from .exp_leak import ExpLeak
 from .iaf import IAF
 from .lif import LIF
@@ -17,17 +18,19 @@ class _Squeezed(LIF):
     def _init_squeeze(self, batch_size: int | None, num_timesteps: int | None) -> None:
         if batch_size is None and num_timesteps is None:
             raise ValueError(f"{type(self).__name__} needs batch_size or num_timesteps")
-        for name, size in (("batch_size", batch_size), ("num_timesteps", num_timesteps)):
-            if size is not None and size < 1:
-                raise ValueError(f"{type(self).__name__}: {name} must be 1 or more, got {size}")
-        self.batch_size, self.num_timesteps = batch_size, num_timesteps
+        name = type(self).__name__
+        self.batch_size = None if batch_size is None else whole(f"{name}: batch_size", batch_size, 1)
+        self.num_timesteps = None if num_timesteps is None else whole(f"{name}: num_timesteps", num_timesteps, 1)
 
     def forward(self, input_data: Tensor) -> Tensor:
         """Spikes ``(batch * time, ...)`` for currents of the same shape.
 
         Raises:
-            ValueError: the first axis is not ``batch_size * num_timesteps``.
+            ValueError: no tensor with a first axis, or one that is not ``batch_size * num_timesteps``.
         """
+        if not isinstance(input_data, Tensor) or input_data.dim() < 1:
+            found = tuple(input_data.shape) if isinstance(input_data, Tensor) else type(input_data).__name__
+            raise ValueError(f"{type(self).__name__} takes a tensor (batch * time, ...), got {found}")
         n = len(input_data)
         batch = self.batch_size or n // (self.num_timesteps or 1)
         steps = self.num_timesteps or n // batch

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .constants import whole
 
 
 class StatefulLayer(nn.Module):
@@ -36,9 +39,16 @@ class StatefulLayer(nn.Module):
         return torch.zeros_like(like)
 
     def init_state_with_shape(self, shape: Sequence[int], randomize: bool = False) -> None:
-        """Give all states this shape, ``(batch, ...)``, and their initial (or uniform random) values."""
+        """Give all states this shape, ``(batch, ...)``, and their initial (or uniform random) values.
+
+        Raises:
+            ValueError: no shape of at least a batch axis, or one that the layer's constants do not fit.
+        """
+        if not isinstance(shape, Sequence) or not shape:
+            raise ValueError(f"shape must be (batch, ...), got {shape!r}")
+        sizes = [whole("each size of shape", size, 0) for size in shape]
         like = next((p for p in self.parameters() if p.is_floating_point()), None)
-        self._fill(torch.zeros(tuple(shape), **_kind(like)))
+        self._fill(torch.zeros(sizes, **_kind(like)))
         if randomize:
             self.reset_states(randomize=True)
 
@@ -47,13 +57,17 @@ class StatefulLayer(nn.Module):
         return all(getattr(self, name).shape != (0,) for name in self.state_names)
 
     def reset_states(self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None) -> None:
-        """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1])."""
+        """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1]).
+
+        Raises:
+            ValueError: a range that is not two finite numbers. Those of states that the layer lacks are not read.
+        """
         if not self.is_state_initialised():
             return
         for name in self.state_names:
             state: Tensor = getattr(self, name).detach()
             if randomize:
-                low, high = (value_ranges or {}).get(name, (0.0, 1.0))
+                low, high = _range(name, (value_ranges or {}).get(name, (0.0, 1.0)))
                 state = torch.rand_like(state) * (high - low) + low
             else:
                 state = self.initial_state(name, state)
@@ -102,9 +116,9 @@ class StatefulLayer(nn.Module):
                 f"{name} holds states of shape {tuple(self.shape or ())} and got an input for "
                 f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
             )
-        if not torch.is_inference_mode_enabled():
-            for state in self.state_names:  # autograd refuses what was made in inference mode, but not its copy
-                if getattr(self, state).is_inference():
+        if not torch.compiler.is_compiling():  # which cannot ask for inference mode
+            for state in self.state_names:
+                if getattr(self, state).is_inference():  # refused by autograd, which takes a copy
                     setattr(self, state, getattr(self, state).clone())
         return input_data
 
@@ -126,6 +140,16 @@ class StatefulLayer(nn.Module):
                 value = value.detach()
             new.__dict__[key] = copy.deepcopy(value, memo)
         return new
+
+
+def _range(name: str, value: Any) -> tuple[float, float]:
+    try:
+        low, high = map(float, value)
+        if math.isfinite(high - low):
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"value_ranges[{name!r}] must be (low, high), two finite numbers, got {value!r}")
 
 
 def _kind(like: Tensor | None) -> dict[str, Any]:

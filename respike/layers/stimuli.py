@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .spiking import as_tensor
+from .constants import as_tensor, whole
 
 
 def step(num_steps: int, amplitude: float | Tensor = 1.0, start: int = 0, stop: int | None = None) -> Tensor:
@@ -78,8 +78,7 @@ def spike_train(num_steps: int, times: Sequence[int], amplitude: float | Tensor 
 
 
 def _currents(num_steps: int, amplitude: float | Tensor, times: Sequence[int]) -> Tensor:
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be 1 or more, got {num_steps}")
+    num_steps = whole("num_steps", num_steps, 1)
     amplitude = as_tensor(amplitude)
     amplitude = amplitude.reshape(1) if amplitude.dim() == 0 else amplitude
     counts = torch.bincount(torch.tensor(list(times), dtype=torch.long), minlength=num_steps).to(amplitude.dtype)

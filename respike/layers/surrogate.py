@@ -17,6 +17,11 @@ def _gaussian(x: Tensor, mu: float, sigma: float) -> Tensor:
     return torch.exp(-((x - mu) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
 
 
+def _check_width(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+
+
 @dataclass(frozen=True)
 class Heaviside:
     """1/θ wherever v ≥ θ − ``window``."""
@@ -35,6 +40,9 @@ class Gaussian:
     sigma: float = 0.5
     grad_scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_width("sigma", self.sigma)
+
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         return _gaussian(v_mem - spike_threshold, self.mu, self.sigma) * self.grad_scale
 
@@ -52,6 +60,10 @@ class MultiGaussian:
     s: float = 6.0
     grad_scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_width("sigma", self.sigma)
+        _check_width("s", self.s)
+
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         x, wide = v_mem - spike_threshold, self.s * self.sigma
         centre = (1 + self.h) * _gaussian(x, self.mu, self.sigma)
@@ -66,6 +78,9 @@ class SingleExponential:
     grad_width: float = 0.5
     grad_scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_width("grad_width", self.grad_width)
+
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         width = spike_threshold * self.grad_width
         return self.grad_scale / width * torch.exp(-torch.abs(v_mem - spike_threshold) / width)
@@ -77,6 +92,9 @@ class PeriodicExponential:
 
     grad_width: float = 0.5
     grad_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_width("grad_width", self.grad_width)
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         phase = v_mem / spike_threshold - 0.5

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from . import equations
 from .arguments import arguments
+from .constants import finite, positive, short
 from .reset_fn import ResetFn, check_reset_fn
-from .spike_fn import SpikeFn, Surrogate, check_spike_fn, states_read
-from .spiking import SpikingLayer, as_tensor, positive, short
+from .spike_fn import SpikeFn, Surrogate, check_surrogate, states_read
+from .spiking import SpikingLayer
 
 
 class TauNeuron(SpikingLayer):
@@ -52,13 +53,12 @@ class TauNeuron(SpikingLayer):
         self.norm_input = norm_input
         # Sinabs keeps bounds and thresholds as parameters that are not trained.
         self.min_v_mem = (
-            None if min_v_mem is None else nn.Parameter(as_tensor(min_v_mem, "min_v_mem"), requires_grad=False)
+            None if min_v_mem is None else nn.Parameter(finite("min_v_mem", min_v_mem), requires_grad=False)
         )
         if spike_fn is not None:
-            check_spike_fn(spike_fn, self.state_names)
             check_reset_fn(reset_fn)
-            if isinstance(surrogate_grad_fn, type):
-                raise TypeError(f"surrogate_grad_fn must be an instance, {surrogate_grad_fn.__name__}(), got the class")
+            if surrogate_grad_fn is not None:  # which training only asks for
+                check_surrogate("surrogate_grad_fn", surrogate_grad_fn)
         self.tau_names = tuple(taus)
         for name, value in taus.items():
             tau = None if value is None and name == "syn" else positive(f"tau_{name}", value)
@@ -66,6 +66,16 @@ class TauNeuron(SpikingLayer):
                 tau = equations.decay(tau)
             held = None if tau is None else nn.Parameter(tau)
             setattr(self, f"{'alpha' if train_alphas else 'tau'}_{name}", held)
+
+    @property
+    def spike_fn(self) -> SpikeFn | None:
+        """The spike function; None for a layer that does not fire."""
+        return self._spike_fn
+
+    @spike_fn.setter
+    def spike_fn(self, spike_fn: SpikeFn | None) -> None:
+        self._spike_fn = spike_fn
+        self._states_read = () if spike_fn is None else states_read(spike_fn, self.state_names)
 
     @property
     def does_spike(self) -> bool:
@@ -130,7 +140,7 @@ class TauNeuron(SpikingLayer):
         """Spikes for the states of this step; its potential goes through the reset and the lower bound."""
         v_mem = spikes = state["v_mem"]
         if self.spike_fn is not None:
-            read = (state[name] for name in states_read(self.spike_fn))
+            read = [state[name] for name in self._states_read]
             spikes = self.spike_fn.apply(*read, threshold, self.surrogate_grad_fn)
             v_mem = self.reset_fn(v_mem, spikes, threshold)  # type: ignore[misc, arg-type]
         if self.min_v_mem is not None:
@@ -159,4 +169,6 @@ class TauNeuron(SpikingLayer):
 
 def threshold_parameter(value: float | Tensor | None) -> nn.Parameter | None:
     """A threshold as Sinabs keeps it: a parameter that is not trained; None for a neuron that does not fire."""
-    return None if value is None else nn.Parameter(positive("spike_threshold", value), requires_grad=False)
+    if value is None:
+        return None
+    return nn.Parameter(finite("spike_threshold", positive("spike_threshold", value)), requires_grad=False)

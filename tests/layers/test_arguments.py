@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +12,9 @@ from respike.layers import (
     IAF,
     LIF,
     ATan,
+    ConstantLeakIAF,
     ExpLeak,
+    Gaussian,
     IAFRecurrent,
     IAFSqueeze,
     Leaky,
@@ -19,7 +22,11 @@ from respike.layers import (
     LIFSqueeze,
     MaxSpike,
     MembraneReset,
+    MultiGaussian,
+    PeriodicExponential,
+    SingleExponential,
     TextbookLIF,
+    encoders,
 )
 
 BAD = [(0.0, "0"), (-1.5, r"-1\.5"), (float("nan"), "nan"), (torch.tensor([1.0, 0.0]), r"0\.\.1")]
@@ -148,3 +155,117 @@ def test_constants_that_broadcast_to_the_neurons_are_taken(threshold):
 def test_an_input_is_a_tensor_of_real_numbers(value):
     with pytest.raises(TypeError, match=r"IAF takes a tensor of real numbers \(batch, time, ...\), got"):
         IAF()(value)
+
+
+SIZES = [
+    (lambda: IAF(shape=3), r"shape must be \(batch, ...\), got 3"),
+    (lambda: IAF(shape=()), r"shape must be \(batch, ...\), got \(\)"),
+    (lambda: IAF(shape=(2, -1)), "each size of shape must be a whole number, 0 or more, got -1"),
+    (lambda: Leaky(0.5, shape=(2, 2.5)), "each size of shape must be a whole number, 0 or more, got 2.5"),
+    (lambda: IAFSqueeze(batch_size=2.5), "batch_size must be a whole number, 1 or more, got 2.5"),
+    (lambda: LIFSqueeze(num_timesteps="2", tau_mem=5.0), "num_timesteps must be a whole number, 1 or more, got '2'"),
+    (lambda: MaxSpike(-1), "max_num_spikes_per_bin must be a whole number, 0 or more, got -1"),
+    (lambda: MaxSpike(1.5), "max_num_spikes_per_bin must be a whole number, 0 or more, got 1.5"),
+    (lambda: encoders.rate(torch.ones(2, 3), 1.5), "num_steps must be a whole number, 1 or more, got 1.5"),
+    (lambda: encoders.latency(torch.ones(2, 3), 0), "num_steps must be a whole number, 1 or more, got 0"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), SIZES, ids=[message for _, message in SIZES])
+def test_sizes_are_whole_numbers(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_numpys_whole_numbers_count_too():
+    layer = IAFSqueeze(batch_size=np.int64(2), spike_fn=MaxSpike(np.int32(1)), shape=(np.int64(2), 3))
+    assert layer(torch.ones(4, 3)).shape == (4, 3)
+    assert encoders.rate(torch.ones(2, 3), np.int64(4)).shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (lambda value: IAF(v_init=value), "v_init"),
+        (lambda value: LIF(5.0, min_v_mem=value), "min_v_mem"),  # no bound at all is None
+        (lambda value: ALIF(5.0, 9.0, adapt_scale=torch.tensor([1.0, value])), "adapt_scale"),
+        (lambda value: ConstantLeakIAF(value), "v_leak"),
+        (lambda value: TextbookLIF(v_rest=value, v_init=0.0), "v_rest"),
+        (lambda value: TextbookLIF(t_ref=value), "t_ref"),
+    ],
+    ids=["v_init", "min_v_mem", "adapt_scale", "v_leak", "v_rest", "t_ref"],
+)
+def test_constants_are_finite(build, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be finite, got "):
+        build(value)
+
+
+def test_a_threshold_is_finite():
+    with pytest.raises(ValueError, match=r"spike_threshold must be finite, got 1\.\.inf"):
+        IAF(torch.tensor([1.0, float("inf")]))  # no spikes times an infinite θ would be taken off: NaN
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Leaky(0.5, spike_grad=ATan), r"spike_grad must be an instance, ATan\(\), got the class"),
+        (lambda: Leaky(0.5, spike_grad=None), "spike_grad must be a surrogate"),
+        (lambda: TextbookLIF(surrogate_grad_fn=ATan), "surrogate_grad_fn must be an instance"),
+        (lambda: Leaky(0.5, state_quant=3), "state_quant must be a function of a state, got 3"),
+        (lambda: IAFRecurrent(None), r"rec_connect must be a module, say nn.Linear\(n, n\), got None"),
+    ],
+    ids=["class", "None", "TextbookLIF", "state_quant", "rec_connect"],
+)
+def test_functions_are_functions(build, message):
+    with pytest.raises(TypeError, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (lambda: Gaussian(sigma=0.0), "sigma"),
+        (lambda: MultiGaussian(s=-1.0), "s"),
+        (lambda: SingleExponential(0.0), "grad_width"),
+        (lambda: PeriodicExponential(float("nan")), "grad_width"),
+    ],
+    ids=["Gaussian", "MultiGaussian", "SingleExponential", "PeriodicExponential"],
+)
+def test_a_surrogate_has_a_width(build, name):
+    with pytest.raises(ValueError, match=f"^{name} must be positive, got"):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("connection", "found"), [(nn.Linear(3, 4), r"\(2, 4\)"), (nn.LSTM(3, 3), "tuple")], ids=["Linear", "LSTM"]
+)
+def test_a_connection_gives_one_current_for_each_neuron(connection, found):
+    with pytest.raises(
+        ValueError, match=rf"rec_connect must give one current for each of \(2, 3\) spikes, got {found}"
+    ):
+        IAFRecurrent(connection)(torch.ones(2, 5, 3))
+
+
+def test_a_connection_may_be_a_plain_function():
+    x = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(IAFRecurrent(lambda spikes: -spikes)(x), IAFRecurrent(_Minus())(x))
+
+
+class _Minus(nn.Module):
+    def forward(self, spikes):
+        return -spikes
+
+
+@pytest.mark.parametrize("value", [3, ("a", "b"), (0.0, float("nan")), (1.0,)], ids=str)
+def test_a_range_of_random_states_is_two_numbers(value):
+    layer = IAF(shape=(2, 3))
+    with pytest.raises(ValueError, match=r"value_ranges\['v_mem'\] must be \(low, high\), two finite numbers, got"):
+        layer.reset_states(randomize=True, value_ranges={"v_mem": value})
+    layer.reset_states(randomize=True, value_ranges={"i_syn": value})  # of layers with a synapse
+
+
+@pytest.mark.parametrize("value", [[1.0], torch.tensor(1.0)], ids=["list", "number"])
+def test_a_squeeze_form_needs_rows(value):
+    with pytest.raises(ValueError, match=r"IAFSqueeze takes a tensor \(batch \* time, ...\), got"):
+        IAFSqueeze(batch_size=2)(value)

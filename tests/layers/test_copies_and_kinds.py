@@ -158,3 +158,18 @@ def test_the_firing_rate_is_the_mean_of_the_spikes_with_its_gradient():
     twin(x).mean().backward()
     assert layer.tau_mem.grad == twin.tau_mem.grad != 0
     assert not copy.deepcopy(layer).firing_rate.requires_grad
+
+
+def test_a_hard_reset_may_go_to_another_potential_in_each_neuron():
+    layer = IAF(spike_fn=SingleSpike, reset_fn=MembraneReset(torch.tensor([0.25, 0.5, -0.5])))
+    layer(torch.tensor([[[2.0, 0.75, 3.0]]]))
+    assert layer.v_mem.tolist() == [[0.25, 0.75, -0.5]]
+
+
+def test_a_compiled_layer_keeps_its_states():
+    layer, x = LIF(5.0, tau_syn=2.0, norm_input=False), currents(steps=2)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        outputs = [compiled(x), compiled(x)]
+        plain = LIF(5.0, tau_syn=2.0, norm_input=False)
+        assert all(torch.equal(output, plain(x)) for output in outputs)

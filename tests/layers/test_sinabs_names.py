@@ -255,5 +255,5 @@ def test_a_new_batch_size_reaches_every_squeeze_form_and_starts_it_anew():
     v_mem = model[0].v_mem
     set_batch_size(model, 3)
     assert model[0].v_mem is v_mem  # nothing has changed
-    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number, 1 or more, got 0"):
         set_batch_size(model, 0)

@@ -91,16 +91,16 @@ def test_whole_numbers_are_data_too():
 
 ONE = torch.ones(1, 1)
 REFUSED = [
-    (lambda: stimuli.step(0), "num_steps must be 1 or more, got 0"),
+    (lambda: stimuli.step(0), "num_steps must be a whole number, 1 or more, got 0"),
     (lambda: stimuli.step(5, start=3, stop=2), "start and stop must be in order within 0 and num_steps=5, got 3 and 2"),
     (lambda: stimuli.step(5, stop=6), "got 0 and 6"),
     (lambda: stimuli.pulse(5, start=5), "start must be one of the 5 timesteps, counted from 0, got 5"),
     (lambda: stimuli.pulse(5, width=0), "width must be 1 or more"),
     (lambda: stimuli.pulse(5, width=3, period=2), "period at least as long, got 3 and 2"),
     (lambda: stimuli.spike_train(5, [1, 5]), "times must be timesteps from 0 to 4, got 5"),
-    (lambda: stimuli.spike_train(0, []), "num_steps must be 1 or more, got 0"),
+    (lambda: stimuli.spike_train(0, []), "num_steps must be a whole number, 1 or more, got 0"),
     (lambda: encoders.constant(torch.tensor(1.0), 3), "data must be (batch, ...), got a single number"),
-    (lambda: encoders.constant(ONE, 0), "num_steps must be 1 or more, got 0"),
+    (lambda: encoders.constant(ONE, 0), "num_steps must be a whole number, 1 or more, got 0"),
     (lambda: encoders.rate(ONE * float("nan"), 3), "data must be finite"),
     (lambda: encoders.rate(ONE), "give num_steps for data without a time axis"),
     (lambda: encoders.rate(ONE, 3, time_var_input=True), "give num_steps for data without a time axis"),

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .. import equations
-from ..spike_fn import StrictSpike, Surrogate
-from ..spiking import SpikingLayer, as_tensor, positive, short
+from ..constants import as_tensor, positive, short
+from ..spike_fn import StrictSpike, Surrogate, check_surrogate
+from ..spiking import SpikingLayer
 from ..surrogate import ATan
 
 State = dict[str, Tensor]
@@ -61,6 +62,7 @@ class BetaNeuron(SpikingLayer):
         v_init: Potential before the first step.
 
     Raises:
+        TypeError: something else than a number, a surrogate or a function where one belongs.
         ValueError: a threshold that is not positive, or an unknown reset mechanism.
     """
 
@@ -96,6 +98,9 @@ class BetaNeuron(SpikingLayer):
         if isinstance(reset_mechanism, str) and reset_mechanism not in get_args(ResetMechanism):
             known = ", ".join(get_args(ResetMechanism))
             raise ValueError(f"reset_mechanism must be {known} or a potential, got {reset_mechanism!r}")
+        check_surrogate("spike_grad", spike_grad)
+        if state_quant is not None and not callable(state_quant):
+            raise TypeError(f"state_quant must be a function of a state, got {state_quant!r}")
         self.spike_grad = spike_grad
         self.surrogate_disable = surrogate_disable
         self.inhibition = inhibition

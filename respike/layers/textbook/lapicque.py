@@ -7,8 +7,8 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from ..constants import as_tensor, positive, short
 from ..integration import Integration, check_integration
-from ..spiking import as_tensor, positive, short
 from .beta_neuron import BetaNeuron, Options, State
 
 

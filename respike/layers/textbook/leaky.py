@@ -7,7 +7,7 @@ from typing import Unpack
 from torch import Tensor
 
 from .. import equations
-from ..spiking import share
+from ..constants import share
 from .beta_neuron import BetaNeuron, Options, State
 
 

@@ -7,7 +7,8 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from ..spiking import as_tensor, in_kind_of
+from ..constants import as_tensor
+from ..spiking import through
 from .beta_neuron import BetaNeuron, Options, State
 from .leaky import Leaky
 from .synaptic import Synaptic
@@ -68,7 +69,7 @@ class _Recurrent(BetaNeuron):
 
     def charge(self, current: Tensor, state: State) -> State:
         spikes = state["spk"]
-        back = self.V * spikes if self.recurrent is None else self.recurrent(in_kind_of(self.recurrent, spikes))
+        back = self.V * spikes if self.recurrent is None else through(self.recurrent, spikes)
         return super().charge(current + back, state)
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, State]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from .. import equations
+from ..constants import as_tensor, finite, positive, short
 from ..integration import Integration, check_integration
-from ..spike_fn import StrictSpike, Surrogate
-from ..spiking import SpikingLayer, as_tensor, positive, short
+from ..spike_fn import StrictSpike, Surrogate, check_surrogate
+from ..spiking import SpikingLayer
 from ..surrogate import ATan
 
 Reset = Literal["value", "subtract", "none"]
@@ -90,8 +91,9 @@ class TextbookLIF(SpikingLayer):
         super().__init__(["v_mem", "refractory"], record_states, v_rest if v_init is None else v_init)
         if reset_mechanism not in get_args(Reset):
             raise ValueError(f"reset_mechanism must be one of {', '.join(get_args(Reset))}; got {reset_mechanism!r}")
-        if not t_ref >= 0:
+        if not finite("t_ref", t_ref) >= 0:
             raise ValueError(f"t_ref must be 0 or a positive time, got {t_ref}")
+        check_surrogate("surrogate_grad_fn", surrogate_grad_fn)
         self.reset_mechanism, self.surrogate_grad_fn = reset_mechanism, surrogate_grad_fn
         self.keep("tau_mem", positive("tau_mem", tau_mem), learn_tau)
         self.keep("spike_threshold", as_tensor(spike_threshold), learn_threshold)
