@@ -314,4 +314,8 @@ def function(op: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(operator, name)
         return found
     packet, overload = name.split(".")
+    if packet.startswith("max_pool3d"):  # of (C, D, H, W) laid out as images are it makes an error
+        return lambda x, *args, **kwargs: getattr(getattr(torch.ops.aten, packet), overload)(
+            x.contiguous() if x.dim() == 4 else x, *args, **kwargs
+        )
     return getattr(getattr(getattr(torch.ops, space), packet), overload)  # type: ignore[no-any-return]

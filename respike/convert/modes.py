@@ -17,6 +17,7 @@ from .neurons import SpikingReLU
 from .precision import Arithmetic
 from .rules import POOLS, Role
 from .timed import Charge, Pair, Timed, channels_last, offsets, real
+from .units import pools_in, unit_behind
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
 """Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
@@ -76,6 +77,7 @@ class Synchronous:
         self.steps = 0
         self.elapsed = 0
         self.state: dict[str, Any] = {}
+        self._units: dict[str, Tensor | None] = {}
 
     def begin(self, steps: int) -> None:
         """The next ``steps`` timesteps, after those that were begun before."""
@@ -119,14 +121,26 @@ class Synchronous:
         A maximum over one signal has f(c·x) = c·f(x), so there F_t = f(sum), exact in whole spikes.
         """
         if isinstance(args[0], Charge):
-            return self._fired(node, args, kwargs)
+            if self._fires_with(node, args[0]):
+                return self._fired(node, args, kwargs)
+            args = [self.spike(args[0].node, args[0].current), *args[1:]]
         timed = [a for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         if not timed:
             return _first(apply(*args, **kwargs))
         found = self._pooled(node, args, kwargs) if node.op in POOLS else self._differenced(node, apply, args, kwargs)
         if self.recorder is not None and node.role == Role.MAX:
-            self._tell(node, _events(found.real, self.neurons.get(node.refs[0])), found)
+            self._tell(node, _events(found.real, self._unit(node, timed[0])), found)
         return found
+
+    def _unit(self, node: Node, x: Timed) -> Tensor | None:
+        if node.name not in self._units:
+            self._units[node.name] = unit_behind(node, self.neurons.get(node.refs[0]), x.values.shape[2:])
+        return self._units[node.name]
+
+    def _fires_with(self, node: Node, charge: Charge) -> bool:
+        """Whether a max-pool takes these neurons' spikes as they are sent, whole numbers or not."""
+        carried = self._send(self.neurons[charge.node.name])[1]
+        return carried is None or pools_in(carried, node)
 
     def _fired(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
         """Neurons and the max-pool behind them at once."""
@@ -146,9 +160,9 @@ class Synchronous:
         return Timed(increments, carried)
 
     def _pooled(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
-        """A max-pool, in the form in which the spikes come: what a channel's spikes carry is positive."""
+        """A max-pool, in the form in which the spikes come if one unit is positive and the same in each window."""
         x: Timed = args[0]
-        if x.offset is not None or (x.scale is not None and any(n != 1 for n in x.scale.shape[1:])):
+        if x.offset is not None or (x.scale is not None and not pools_in(x.scale, node)):
             x = real(x)
         fn = function(node.op)
         values, self.state[node.name] = kernels.pooled_increments(
@@ -264,17 +278,19 @@ class Layerwise:
         current = x.unsqueeze(0) if isinstance(x, Tensor) else x.real
         neuron = self.neurons[node.name]
         clock = _column(self.clock.to(current.device), current)
-        count = neuron.count(current + neuron.bias, clock)
+        count, sent = neuron.counts(current + neuron.bias, clock)
         values = count * neuron.threshold / clock
         if self.recorder is not None:
-            self.recorder(node, count, values)
+            self.recorder(node, sent, values)
         return Timed(values)
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
         result = _first(apply(*args, **kwargs))
         if self.recorder is not None and node.role == Role.MAX and isinstance(result, Timed):
             total = result.values * _column(self.clock.to(result.values.device), result.values)
-            self.recorder(node, _events(total, self.neurons.get(node.refs[0])), result.values)
+            source = self.neurons.get(node.refs[0])
+            shape = next(a.values.shape[2:] for a in leaves((args, kwargs)) if isinstance(a, Timed))
+            self.recorder(node, _events(total, unit_behind(node, source, shape)), result.values)
         return result
 
     def decode(self, name: str, x: Value) -> Value:
@@ -282,8 +298,8 @@ class Layerwise:
 
 
 def _geometry(node: Node) -> Any:
-    """Kernel, stride, padding and dilation of a plain 2d max-pool, else None."""
-    if node.op != "aten.max_pool2d.default":
+    """Kernel, stride, padding and dilation of a plain max-pool of images ``(N, C, H, W)``, else None."""
+    if node.op != "aten.max_pool2d.default" or len(node.shape or ()) != 4:
         return None
     given = [node.args[i] if len(node.args) > i else None for i in range(1, 6)]
     kernel, stride, padding, dilation, ceil = given
@@ -296,15 +312,9 @@ def _two(value: Any) -> tuple[int, int]:
     return (numbers[0], numbers[-1])
 
 
-def _events(values: Tensor, source: SpikingReLU | None) -> Tensor:
-    """How many spikes these values are: whole ones of a layer that is read directly, else one where not zero."""
-    if source is not None and source.options.neuron != "multi_threshold":
-        axis, channels = source.axis, source.threshold.numel()
-        same = values.dim() == source.threshold.dim() + 2 and values.shape[axis + 1] == channels
-        if channels == 1 or same:
-            theta = source.threshold if same else source.threshold.flatten()
-            return (values / theta).round_().abs_()
-    return (values != 0).to(values.dtype)
+def _events(values: Tensor, unit: Tensor | None) -> Tensor:
+    """How many spikes these values are if spikes have a unit, else one where they are not zero."""
+    return (values != 0).to(values.dtype) if unit is None else (values / unit).round_().abs_()
 
 
 def _column(clock: Tensor, like: Tensor) -> Tensor:

@@ -162,13 +162,22 @@ class SpikingReLU(nn.Module):
 
     def count(self, current: Tensor, steps: Tensor) -> Tensor:
         """Net spikes after ``steps`` of a constant current: in closed form for IAF and signed neurons, or simulated."""
+        return self.counts(current, steps)[0]
+
+    def counts(self, current: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Net spikes as ``count`` gives them, in units of θ, and how many were sent, each of any weight being one.
+
+        Only spikes of several weights overshoot a constant current and take back.
+        """
         if self.options.neuron in ("iaf", "signed"):
-            return equations.iaf_count(current, self.threshold, steps, self.v_init, self.options.max_spikes)
+            found = equations.iaf_count(current, self.threshold, steps, self.v_init, self.options.max_spikes)
+            return found, found
         longest = int(steps.max())
         shape = torch.broadcast_shapes(current.shape, steps.shape)
         spikes, _ = self.run(Drive(current.expand(shape).unsqueeze(0), longest))
         clock = torch.arange(1, longest + 1, device=current.device).reshape(-1, *[1] * len(shape))
-        return (spikes * (clock <= steps)).sum(0)
+        net = (spikes * (clock <= steps)).sum(0)
+        return net, net if self.options.neuron == "lif" else (self.events(spikes) * (clock <= steps)).sum(0)
 
     def trial(self, threshold: Tensor, start: Tensor) -> SpikingReLU:
         """Neurons of this kind for currents ``(N, C)``, with other thresholds and starts."""

@@ -13,6 +13,7 @@ from .neurons import SpikingReLU
 from .passes import fold_scales, prune
 from .precision import carried
 from .rules import MOVES, POOLS, RESHAPES, Role
+from .units import pools_in
 
 if TYPE_CHECKING:
     from .network import SpikingNetwork
@@ -67,8 +68,8 @@ class _Unit:
             return rewriter.keep(node)
         if node.op in _SYNAPSES:
             return self._synapses(node, source, scale, rewriter)
-        flat = all(n == 1 for n in scale.shape[1:])
-        passed = scale if node.op in POOLS | _MEANS and flat else self._moved(node, scale, rewriter)
+        pools = node.op in POOLS | _MEANS and pools_in(scale, node)
+        passed = scale if pools else self._moved(node, scale, rewriter)
         if passed is None:
             return rewriter.keep(node)
         return self._factor(node, rewriter.keep(replace(node, args=(source, *node.args[1:]))), passed, rewriter)

@@ -12,6 +12,7 @@ from ..convert.graph import Node
 from ..convert.network import SpikingNetwork
 from ..convert.neurons import NeuronOptions, SpikingReLU
 from ..convert.rules import Role
+from ..convert.units import unit_behind
 from .result import LayerActivity
 
 
@@ -41,8 +42,9 @@ class ActivityCounter(EventCounter):
         if node.role == Role.SPIKE:
             return _operations(_neuron(self.snn, node.name).options)
         read = node.refs[0]
-        source = _neuron(self.snn, read) if len(node.refs) == 1 and read in self.snn.neurons else None
-        whole = source is not None and source.options.neuron != "multi_threshold" and _same_channels(node, source)
+        shape = self.work.events[read].shape[1:] if read in self.snn.neurons else ()
+        source = _neuron(self.snn, read) if read in self.snn.neurons else None
+        whole = unit_behind(node, source, shape) is not None
         return {"carries": "spike" if whole else "value", "levels": 1}
 
 
@@ -50,13 +52,6 @@ def _neuron(snn: SpikingNetwork, name: str) -> SpikingReLU:
     found = snn.neurons[name]
     assert isinstance(found, SpikingReLU)
     return found
-
-
-def _same_channels(node: Node, source: SpikingReLU) -> bool:
-    """Whether each increment of a maximum is that of one neuron, so that it is so many spikes."""
-    theta, shape = source.threshold, node.shape or ()
-    same = len(shape) == theta.dim() + 1 and shape[source.axis] == theta.numel()
-    return theta.numel() == 1 or same
 
 
 def _operations(options: NeuronOptions) -> dict[str, Any]:

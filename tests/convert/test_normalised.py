@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 import zoo
 from test_saved import SETTINGS, again, assert_same
 from torch import Tensor, nn
@@ -152,6 +154,62 @@ def test_what_bits_cost_is_seen_by_evaluation() -> None:
     assert abs(right[16] - whole) <= 0.002
     assert whole - right[8] <= 0.01
     assert whole - right[2] > 0.3
+
+
+class Readout(nn.Module):
+    """Neurons, read by one operation with weights."""
+
+    def __init__(self, first: nn.Module, read: Callable[[Tensor, Tensor], Tensor], weight: Tensor) -> None:
+        super().__init__()
+        self.first, self.read, self.weight = first, read, nn.Parameter(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.first(x).relu(), self.weight)
+
+
+def drawn(*shape: int, channels: int) -> Tensor:
+    """Weights whose output channels, in that axis, differ by up to a million."""
+    sizes = torch.logspace(0, 6, shape[channels]).reshape([-1 if i == channels else 1 for i in range(len(shape))])
+    return (0.2 + torch.rand(*shape)) * sizes
+
+
+READOUTS: dict[str, Callable[[], tuple[nn.Module, Any, Tensor]]] = {
+    "factor": lambda: (nn.Conv2d(2, 4, 3), torch.mul, drawn(4, 1, 1, channels=0)),
+    "factor of features": lambda: (nn.Flatten(), torch.mul, drawn(72, channels=0)),
+    "factor with a batch axis": lambda: (nn.Conv2d(2, 4, 3), torch.mul, drawn(1, 4, 4, 4, channels=1)),
+    "linear": lambda: (nn.Flatten(), F.linear, drawn(5, 72, channels=0)),
+    "matmul": lambda: (nn.Flatten(), torch.matmul, drawn(72, 5, channels=1)),
+    "addmm": lambda: (nn.Flatten(), lambda y, w: torch.addmm(w[0], y, w), drawn(72, 5, channels=1)),
+    "conv, same padding": lambda: (
+        nn.Conv2d(2, 4, 3),
+        lambda y, w: F.conv2d(y, w, padding="same"),
+        drawn(5, 4, 3, 3, channels=0),
+    ),
+    "conv_transpose": lambda: (nn.Conv2d(2, 4, 3), F.conv_transpose2d, drawn(4, 5, 2, 2, channels=1)),
+    "conv_transpose in groups": lambda: (
+        nn.Conv2d(2, 4, 3),
+        lambda y, w: F.conv_transpose2d(
+            y, w.expand(4, -1, -1, -1) * w.new_tensor([1, 1, 1e3, 1e3])[:, None, None, None], groups=2
+        ),
+        drawn(1, 3, 2, 2, channels=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READOUTS)
+def test_each_channel_has_a_grid_of_its_own(name: str) -> None:
+    """With one for all, small channels would be lost, off by all that they are."""
+    torch.manual_seed(0)
+    model, x = Readout(*READOUTS[name]()), torch.rand(20, 2, 6, 6)
+    with torch.no_grad():
+        y = model(x)
+    snn = respike.from_torch(model, x, 8, correction="none").normalised()
+    found, exact = snn.quantised(8)(x), snn(x)
+    size = exact.abs().amax([0, *range(2, y.dim())], keepdim=True)
+    assert float(size.max() / size.min()) > 1e4
+    # The weights before the neurons are rounded as well: a few spikes come a step earlier or later.
+    errors = ((found - exact).abs() / size).mean([0, *range(2, y.dim())])
+    assert float(errors.max()) < 0.05
 
 
 @pytest.mark.parametrize("bits", [1, 17, 8.0, True, "8"])
