@@ -83,7 +83,8 @@ def strict_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
 
 def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Tensor:
     """Spikes s = ⌊v/θ⌋ for v > 0, at most ``most`` a step."""
-    spikes = (v_mem > 0) * torch.div(v_mem, threshold, rounding_mode="trunc").to(v_mem.dtype)
+    # Not a product with [v > 0]: that of a potential of minus infinity would be no number.
+    spikes = torch.where(v_mem > 0, torch.div(v_mem, threshold, rounding_mode="trunc").to(v_mem.dtype), 0.0)
     return spikes if most is None else spikes.clamp(max=most)
 
 
@@ -92,9 +93,11 @@ def signed_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, most: int) -> Te
 
     A negative spike takes back what unevenness sent too early: as long as the rate allows, the potential
     stays in [0, θ), so the net count is that of a constant current at every step (signed neurons with
-    memory: Wang et al., "Signed neuron with memory", IJCAI 2022).
+    memory: Wang et al., "Signed neuron with memory", IJCAI 2022). A potential that is NaN, say the sum of an infinite
+    current and its opposite, sends nothing, as in all equations here.
     """
-    return torch.floor(v_mem / threshold).clamp(-most, most).maximum(-net)
+    spikes = torch.floor(v_mem / threshold).clamp(-most, most).maximum(-net)
+    return torch.where(v_mem.isnan(), 0.0, spikes)
 
 
 def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Neurons and the cumulative max-pool that reads them, in one pass, compiled for the CPU with numba, channels last.
 
 The spikes between them are never written down: of a 2x2 pool a fourth as much leaves for memory, and none comes back.
+Spikes are finite whatever the currents are, so their sums are never NaN.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: 
     elif kind == BURST:
         s = min(np.trunc(x / theta), most) if x > zero else zero
     elif kind == SIGNED:
-        s = max(min(max(np.floor(x / theta), -most), most), -net)
+        s = max(min(max(np.floor(x / theta), -most), most), -net) if x == x else zero
     else:
         wanted, back = np.floor(x / theta * finest), net * finest
         size, s, half, power = abs(wanted), one, np.float32(1.5), two
@@ -71,6 +71,12 @@ def written(form: Any, x: Any) -> Any:
     else:
         found = x
     return found
+
+
+@njit(inline="always")
+def larger(form: Any, a: Any, b: Any) -> Any:
+    """The larger of two sums, of which NaN is larger than any, as in torch's pools; spikes are never NaN."""
+    return (a if a > b or a != a else b) if form == PLAIN else a if a > b else b
 
 
 @njit(inline="always")

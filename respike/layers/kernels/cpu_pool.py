@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import eager
-from .cpu_parts import FORM, as_numpy, compiled, read, written
+from .cpu_parts import FORM, as_numpy, compiled, larger, read, written
 
 
 @cache
@@ -34,7 +34,7 @@ def _any_kernel(form: int) -> Any:
                         if i >= 0:
                             total = sums[a, i]
                             for c in range(channels):
-                                highest[c] = total[c] if total[c] > highest[c] else highest[c]
+                                highest[c] = larger(form, total[c], highest[c])
                     before, o = pooled[a, p], out[t, a, p]
                     for c in range(channels):
                         o[c] = written(form, highest[c] - before[c])
@@ -63,8 +63,7 @@ def _quarter_kernel(form: int) -> Any:
                         t0, t1 = s0[c] + read(form, x0[c]), s1[c] + read(form, x1[c])
                         t2, t3 = s2[c] + read(form, x2[c]), s3[c] + read(form, x3[c])
                         s0[c], s1[c], s2[c], s3[c] = t0, t1, t2, t3
-                        one, other = t0 if t0 > t1 else t1, t2 if t2 > t3 else t3
-                        highest = one if one > other else other
+                        highest = larger(form, larger(form, t0, t1), larger(form, t2, t3))
                         o[c] = written(form, highest - before[c])
                         before[c] = highest
                 for k in range(4):

@@ -2,7 +2,8 @@
 
 All arrays are ``(T, N, neurons)`` in the order in which they lie in memory, so channels-last and channels-first are
 one case; what belongs to a channel is laid out once for the neurons of a sample. Compiled without fast-math, so that
-no rounding differs from torch's. A call runs in the thread that makes it and lets go of the interpreter.
+no rounding differs from torch's, and infinity and NaN are what they are there. A call runs in the thread that makes it
+and lets go of the interpreter.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ def _fire(v: tl.tensor, theta: tl.tensor, net: tl.tensor, most: tl.constexpr, le
     elif net is not None:
         s = tl.floor(tl.div_rn(v, theta))
         s = tl.maximum(tl.minimum(tl.maximum(s, -most), most), -net)
+        s = tl.where(v == v, s, 0.0)
     elif most == 1:
         s = (v >= theta).to(tl.float32)
     else:
