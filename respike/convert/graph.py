@@ -314,8 +314,15 @@ def function(op: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(operator, name)
         return found
     packet, overload = name.split(".")
-    if packet.startswith("max_pool3d"):  # of (C, D, H, W) laid out as images are it makes an error
-        return lambda x, *args, **kwargs: getattr(getattr(torch.ops.aten, packet), overload)(
-            x.contiguous() if x.dim() == 4 else x, *args, **kwargs
-        )
-    return getattr(getattr(getattr(torch.ops, space), packet), overload)  # type: ignore[no-any-return]
+    found = getattr(getattr(getattr(torch.ops, space), packet), overload)
+    return _of_contiguous(found) if packet.startswith("max_pool3d") else found
+
+
+def _of_contiguous(operation: Any) -> Callable[..., Any]:
+    """An operation that PyTorch refuses for ``(C, D, H, W)`` laid out as images ``(N, C, H, W)`` are."""
+
+    def applied(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return operation(x.contiguous() if x.dim() == 4 else x, *args, **kwargs)
+
+    applied._schema = operation._schema  # type: ignore[attr-defined]
+    return applied

@@ -74,15 +74,15 @@ def test_runs_in_every_way_and_is_counted(name: str) -> None:
     snn, model, x = made(name)
     with torch.no_grad():
         y = model(x)
-    quantised = snn.quantised(8)
+    quantised = snn.quantised(16)  # so fine that rounding hardly counts
 
     def error(found: Tensor) -> float:
         return float((found - y).norm() / (y - y.mean(0)).norm())
 
     exact = snn(x)
     assert error(exact) < 6 / T
-    # A spike's size is at most lost to rounding; taken for another channel's it would be off by up to 10 times.
-    assert error(quantised(x)) < error(exact) + 0.05
+    # Taken for another channel's, a spike's size would be off by up to 10 times.
+    assert error(quantised(x)) < error(exact) + 0.02
     double = snn.double()
     assert torch.allclose(double.normalised()(x.double()), double(x.double()), atol=1e-9 * float(y.abs().max()))
     snn.float()
