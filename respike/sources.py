@@ -264,4 +264,4 @@ def _arrays(path: Path) -> TensorDataset:
     if "x" not in tensors:
         raise SourceError(f"{path} must hold x (inputs) and, to evaluate, y (targets); it holds {', '.join(tensors)}")
     x = tensors["x"].float()
-    return TensorDataset(x, tensors["y"].long()) if "y" in tensors else TensorDataset(x)
+    return TensorDataset(x, tensors["y"]) if "y" in tensors else TensorDataset(x)

@@ -30,8 +30,8 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
     from ..convert import EarlyExit
     from ..evaluation import evaluate_exit
 
-    agreement, samples, seed = options["early_exit"], options["samples"], options["seed"]
-    early = EarlyExit(snn, calibration(options), agreement=agreement, samples=samples, seed=seed)
+    kwargs = {name: options[name] for name in ("judge", "samples", "seed")}
+    early = EarlyExit(snn, calibration(options), agreement=options["early_exit"], **kwargs)
     with batches(DataLoader(test, batch_size=options["batch_size"]), "stopping early") as watched:
         return evaluate_exit(early, watched)
 
@@ -41,7 +41,7 @@ def _python(options: dict[str, Any]) -> str:
     from ..evaluation import evaluate, evaluate_exit
 
     there = "model" if not options["model"].endswith(".respike") or options["ann"] else None
-    kwargs = {name: options[name] for name in ("batch_size", "against_float32")}
+    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
     positional = ["snn", "test", *([] if there is None else ["ann=model"])]
     lines = [*python_network(options), python_test_data(options)]
     lines.append(f"result = {call('respike.evaluate', evaluate, *positional, **kwargs)}")
@@ -52,7 +52,7 @@ def _python(options: dict[str, Any]) -> str:
     if options["early_exit"] is not None:
         if there is None or options["model"].endswith(".respike"):
             lines.append(python_calibration(options))
-        kwargs = {"agreement": options["early_exit"], "samples": options["samples"], "seed": options["seed"]}
+        kwargs = {"agreement": options["early_exit"], **{key: options[key] for key in ("judge", "samples", "seed")}}
         lines.append(f"early = {call('respike.EarlyExit', EarlyExit, 'snn', 'calibration', **kwargs)}")
         kwargs = {"batch_size": options["batch_size"]}
         told.append(call("respike.evaluation.evaluate_exit", evaluate_exit, "early", "test", **kwargs))
@@ -109,7 +109,7 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    kwargs = {name: options[name] for name in ("batch_size", "against_float32")}
+    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
     after: dict[str, Any] = {}
     if options["cost"]:

@@ -17,7 +17,7 @@ from .equivalent import call, literal
 from .options import CONVERSION_NAMES
 from .progress import stages
 
-OF_A_RUN = {"timesteps", "samples", "seed"}
+OF_A_RUN = {"timesteps", "judge", "samples", "seed"}
 """Conversion options that mean something for a network that is already converted."""
 
 

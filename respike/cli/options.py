@@ -90,10 +90,17 @@ CONVERSION = _several(
         "Of net.respike: how many to run.",
     ),
     option(
-        "--within",
-        default=0.5,
+        "--judge",
+        type=Choice(["auto", "decision", "error"]),
+        default="auto",
         part="Conversion",
-        help="Points of agreement that -T auto and --precision auto may miss.",
+        help="How outputs are judged: by what they decide, or by the error of their values; auto finds it out.",
+    ),
+    option(
+        "--within",
+        type=float,
+        part="Conversion",
+        help="What -T auto and --precision auto may miss: points of agreement (0.5), or percent of relative error (5).",
     ),
     option(
         "--prefer",
@@ -161,6 +168,7 @@ CONVERSION = _several(
 )
 CONVERSION_NAMES = [
     "timesteps",
+    "judge",
     "within",
     "prefer",
     "threshold",

@@ -73,7 +73,7 @@ def _gather(options: dict[str, Any]) -> Any:
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    result = evaluation.evaluate(snn, test, ann, batch_size=options["batch_size"])
+    result = evaluation.evaluate(snn, test, ann, judge=options["judge"], batch_size=options["batch_size"])
     context = click.get_current_context()
     names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
     with stages() as say:
@@ -143,7 +143,7 @@ def _python(options: dict[str, Any]) -> str:
             positional.append("calibration=calibration")
         if options["energy"] != "45nm":
             positional.append(f"energy=respike.evaluation.{ENERGY_NAMES[options['energy']]}")
-        kwargs = {key: options[key] for key in ("classes", "sample", "batch_size", "seed")}
+        kwargs = {key: options[key] for key in ("classes", "sample", "judge", "batch_size", "seed")}
         kwargs |= {"name": options["name"] or options["model"], "agreement": options["early_exit"]}
         lines.append(f"report = {call('gather', gather, *positional, **kwargs)}")
     path = literal(options["output"])

@@ -1,8 +1,9 @@
-"""Find the cheapest T and code whose network decides as the ANN does, without labels.
+"""Find the cheapest T and code whose network does as the ANN does, without labels.
 
 T is doubled, for all codes side by side, so that a slow code is dropped before its long runs once another is
-cheaper; bisection then narrows T down. Agreement and synaptic operations grow with T nearly, not strictly:
-what is found is a T that reaches the target while T − 1 does not; that no smaller one does is likely, not proven.
+cheaper; bisection then narrows T down. What counts is decisions or errors, see ``judging``. Closeness and synaptic
+operations grow with T nearly, not strictly: what is found is a T that reaches the target while T − 1 does not; that no
+smaller one does is likely, not proven.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..layers import SpikingLayer
-from .choice import Choice, Preference, Trial, table
+from .choice import Choice, Preference, Trial, goal, table
 from .data import rows
 from .errors import ConversionError
 from .halves import Halves
@@ -51,7 +52,7 @@ def choose(
     """The cheapest of these codes, at its T.
 
     Raises:
-        ConversionError: none agrees with the ANN often enough.
+        ConversionError: none is close enough to the ANN.
     """
 
     def judge(kind: NeuronOptions, timesteps: int) -> Trial:
@@ -60,20 +61,30 @@ def choose(
             progress(f"tried {trial}")
         return trial
 
-    options = halves.options
+    options, within = halves.options, halves.yardstick.within
     trials = Search(judge, options.prefer).run(kinds)
     best = _cheapest(trials, options.prefer)
     if best is None:
         codes = dict.fromkeys(t.code for t in trials)
-        most = [max((t for t in trials if t.code == code), key=lambda t: t.agreement) for code in codes]
+        most = [min((t for t in trials if t.code == code), key=lambda t: t.missing) for code in codes]
         repair = "" if options.correction == "ridge" else "correction='ridge', "
         raise ConversionError(
-            f"no network of up to {LIMIT} timesteps decides as the ANN on {100 - options.within:g} % of "
-            f"{halves.samples:,} calibration samples; try {repair}a larger within or more samples, or give timesteps "
+            f"no network of up to {LIMIT} timesteps {goal(most[0], within, 's')} {halves.samples:,} "
+            f"calibration samples{_doubt(halves)}. Try {repair}a larger within or more samples, or give timesteps "
             f"as a number. The best of each code:\n{table(most)}"
         )
     kind = next(k for k in kinds if (k.neuron, k.max_spikes) == (best.neuron, best.max_spikes))
-    return Choice(best, options.within, options.prefer, halves.samples, tuple(trials)), kind
+    return Choice(best, within, options.prefer, halves.samples, tuple(trials)), kind
+
+
+def _doubt(halves: Halves) -> str:
+    """What to say if it was found out that errors count."""
+    if halves.options.judge != "auto" or halves.yardstick.by != "error":
+        return ""
+    return (
+        " (the outputs were taken for numbers and not for class scores, as decisions say nothing here; if they are "
+        "class scores, or the logit of one class, give judge='decision')"
+    )
 
 
 class Search:

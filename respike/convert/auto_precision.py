@@ -1,4 +1,4 @@
-"""Find the fastest precision that decides as float32 does, without labels."""
+"""Find the fastest precision that does as float32 does, without labels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from .data import rows
-from .errors import ConversionError
-from .halves import decision
+from .judging import Judge, Tally, yardstick_for
 from .network import SpikingNetwork
 from .neurons import SpikingReLU
 from .precision import PRECISIONS, Precision, holds
@@ -26,7 +25,8 @@ ROUNDS = 5
 def choose_precision(
     snn: SpikingNetwork,
     held: Sequence[tuple[Any, ...]],
-    within: float,
+    judge: Judge,
+    within: float | None,
     progress: Callable[[str], None] | None = None,
 ) -> PrecisionChoice:
     """Try all precisions on the samples held; the network is left in float32.
@@ -34,22 +34,24 @@ def choose_precision(
     Args:
         snn: On its device.
         held: Batches of arguments.
-        within: Points of agreement with float32 that may be missing.
+        judge: By what, as for ``from_torch``.
+        within: Points of agreement with float32, or percent of relative error, that may be missing.
         progress: Called with a line of text after each.
 
     Raises:
-        ConversionError: outputs that are no class scores.
+        ConversionError: outputs that cannot be judged.
     """
     device = next(iter(snn.buffers())).device
     held = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, list(held))
-    decided: dict[Precision, Tensor] = {}
+    outputs: dict[Precision, list[Any]] = {}
     kinds = [neuron.options for neuron in snn.neurons.values() if isinstance(neuron, SpikingReLU)]
     for precision in PRECISIONS:
         if all(holds(precision, kind) for kind in kinds):
             snn.precision = precision
-            decided[precision] = torch.cat([_decided(snn(*args), rows(args)) for args in held])
+            outputs[precision] = [snn(*args) for args in held]
     snn.precision = "float32"
-    times: dict[Precision, list[float]] = {precision: [] for precision in decided}
+    yardstick = yardstick_for(snn.graph, outputs["float32"], judge, within, "precision='auto'")
+    times: dict[Precision, list[float]] = {precision: [] for precision in outputs}
     for _ in range(ROUNDS):
         for precision, taken in times.items():
             snn.precision = precision
@@ -59,24 +61,16 @@ def choose_precision(
             taken.append(time.perf_counter() - start)
     snn.precision = "float32"
     trials = []
-    for precision, found in decided.items():
-        same = float((found == decided["float32"]).double().mean())
+    for precision, found in outputs.items():
+        tally = Tally(yardstick)
+        for output, wanted in zip(found, outputs["float32"], strict=True):
+            tally.add(output, wanted)
         share = median(times[precision]) / median(times["float32"])
-        trials.append(PrecisionTrial(precision, same, share, 100 * same >= 100 - within - 1e-9))
+        trials.append(PrecisionTrial(precision, tally.agreement, share, yardstick.reached(tally), tally.error))
         if progress is not None:
             progress(f"tried {trials[-1]}")
     best = min((t for t in trials if t.reached), key=lambda t: t.time)
-    return PrecisionChoice(best, within, sum(rows(args) for args in held), tuple(trials))
-
-
-def _decided(output: Any, count: int) -> Tensor:
-    found = decision(output)
-    if found is None or not found.dim() or len(found) != count:
-        raise ConversionError(
-            "precision='auto' compares decisions and needs one output, of class scores (N, K, ...) or of classes; "
-            "name a precision"
-        )
-    return found
+    return PrecisionChoice(best, yardstick.within, sum(rows(args) for args in held), tuple(trials))
 
 
 def _wait(output: Any) -> None:

@@ -18,17 +18,29 @@ class Trial:
         timesteps: T.
         neuron: As in ``from_torch``.
         max_spikes: As in ``from_torch``.
-        agreement: Share of samples on which SNN and ANN decide alike.
+        agreement: Share of samples on which SNN and ANN decide alike; None if it is judged by its error.
         synops: Synaptic operations per sample.
-        reached: Whether the agreement is what was asked for.
+        reached: Whether the agreement, or the error, is what was asked for.
+        error: Relative error of the outputs, see ``judging``; None if it is judged by decisions.
     """
 
     timesteps: int
     neuron: str
     max_spikes: int
-    agreement: float
+    agreement: float | None
     synops: float
     reached: bool
+    error: float | None = None
+
+    @property
+    def missing(self) -> float:
+        """What is missing: the relative error, or the share of samples that are decided otherwise."""
+        return self.error or 0.0 if self.agreement is None else 1 - self.agreement
+
+    @property
+    def judged(self) -> str:
+        """The agreement, or the error, in words."""
+        return f"error {100 * self.missing:.2f} %" if self.agreement is None else f"{100 * self.agreement:.2f} %"
 
     @property
     def code(self) -> str:
@@ -41,7 +53,7 @@ class Trial:
         return pair if prefer == "synops" else pair[::-1]
 
     def __str__(self) -> str:
-        return f"{self.code} at T = {self.timesteps}: {100 * self.agreement:.2f} % for {self.synops:,.0f} SynOps"
+        return f"{self.code} at T = {self.timesteps}: {self.judged} for {self.synops:,.0f} SynOps"
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class Choice:
 
     Attributes:
         chosen: The trial of the T and code that the network was converted with.
-        within: Points of agreement with the ANN that were allowed to be missing.
+        within: Points of agreement with the ANN that were allowed to be missing, or percent of relative error.
         prefer: What was to be small: ``"synops"`` or ``"latency"``.
         samples: How many samples judged each trial.
         trials: In the order tried.
@@ -78,9 +90,14 @@ class Choice:
         return self.chosen.max_spikes
 
     @property
-    def agreement(self) -> float:
-        """Share of samples on which SNN and ANN decided alike."""
+    def agreement(self) -> float | None:
+        """Share of samples on which SNN and ANN decided alike; None if errors counted."""
         return self.chosen.agreement
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the outputs; None if decisions counted."""
+        return self.chosen.error
 
     @property
     def synops(self) -> float:
@@ -92,8 +109,8 @@ class Choice:
         """Why this one, in a sentence."""
         least = "the fewest SynOps" if self.prefer == "synops" else "the smallest T"
         said = (
-            f"{self.chosen.code} at T = {self.timesteps} has {least} of all that decide as the ANN on at least "
-            f"{100 - self.within:g} % of {self.samples:,} calibration samples"
+            f"{self.chosen.code} at T = {self.timesteps} has {least} of all that {goal(self.chosen, self.within)} "
+            f"{self.samples:,} calibration samples"
         )
         others = [t for t in self.trials if t.reached and t.code != self.chosen.code]
         if not others:
@@ -111,13 +128,22 @@ class Choice:
         return {**asdict(self.chosen), **asked, "trials": [asdict(t) for t in self.trials]}
 
 
+def goal(trial: Trial, within: float, s: str = "") -> str:
+    """What is asked of candidates, or with ``s`` of one: the beginning of a phrase that ends with the samples."""
+    if trial.agreement is None:
+        return f"give{s} the ANN's output within a relative error of {within:g} % on"
+    return f"decide{s} as the ANN on at least {100 - within:g} % of"
+
+
 def table(trials: Sequence[Trial], chosen: Trial | None = None) -> str:
     """A line for each trial: the codes in the order tried, each by T; what reached the target is marked."""
     codes = list(dict.fromkeys(t.code for t in trials))
-    rows = [("neuron", "T", "agreement", "SynOps", "")]
+    by = "error" if any(t.agreement is None for t in trials) else "agreement"
+    rows = [("neuron", "T", by, "SynOps", "")]
     for t in sorted(trials, key=lambda t: (codes.index(t.code), t.timesteps)):
         mark = "chosen" if t == chosen else "reached" if t.reached else ""
-        rows.append((t.code, str(t.timesteps), f"{100 * t.agreement:.2f} %", f"{t.synops:,.0f}", mark))
+        share = t.missing if t.agreement is None else t.agreement
+        rows.append((t.code, str(t.timesteps), f"{100 * share:.2f} %", f"{t.synops:,.0f}", mark))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for name, *numbers, mark in rows:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -16,6 +17,27 @@ from .graph import Graph
 from .onnx_import.module import OnnxModule
 
 BATCH_SIZE = 64
+
+
+def tensors_in(tree: Any, what: str) -> Any:
+    """The same with numpy's arrays as tensors.
+
+    Raises:
+        ConversionError: an array of something else than numbers, or a tensor that is not dense.
+    """
+
+    def made(x: Any) -> Any:
+        if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta):
+            kind = "has no data (device 'meta')" if x.is_meta else "is sparse; give x.to_dense()"
+            raise ConversionError(f"{what}: a tensor of shape {tuple(x.shape)} {kind}")
+        if not isinstance(x, (np.ndarray, np.generic)):
+            return x
+        try:
+            return torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))
+        except TypeError as error:
+            raise ConversionError(f"{what}: an array of type {x.dtype} cannot become a tensor; give numbers") from error
+
+    return pytree.tree_map(made, tree)
 
 
 def arity(model: nn.Module) -> int:
@@ -36,8 +58,8 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
     not looked at.
 
     Args:
-        calibration: A tensor ``(N, ...)``; a Dataset; or an iterable of batches: tensors, or tuples or
-            dicts that begin with the inputs.
+        calibration: A tensor or array ``(N, ...)``; a Dataset; or an iterable of batches: tensors or arrays, or tuples
+            or dicts that begin with the inputs.
         count: How many inputs the network takes.
         seed: Of the order.
 
@@ -57,9 +79,14 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
 def _raw_batches(calibration: Any, count: int, seed: int) -> Iterable[Any]:
     def inputs_alone(samples: list[Any]) -> Any:
         """A batch of what stands before the labels: those are not even put into a tensor."""
-        return default_collate([_inputs(sample, count) if _several(sample) else sample for sample in samples])
+        try:
+            return default_collate([_inputs(sample, count) if _several(sample) else sample for sample in samples])
+        except (RuntimeError, TypeError) as error:
+            raise ConversionError(f"samples of the data set do not fit into one batch: {error}") from error
 
     generator = torch.Generator().manual_seed(seed)
+    whole = isinstance(calibration, (Tensor, np.ndarray))
+    calibration = tensors_in(calibration, "calibration") if whole else calibration
     if isinstance(calibration, Tensor):
         if not calibration.dim():
             raise ConversionError("calibration must be (N, ...), got a single number")
@@ -74,8 +101,9 @@ def _raw_batches(calibration: Any, count: int, seed: int) -> Iterable[Any]:
         return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=inputs_alone)
     if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
         return calibration
+    hint = "; a single batch goes into a list" if isinstance(calibration, Mapping) else ""
     raise ConversionError(
-        f"calibration must be a tensor, a Dataset or an iterable of batches, got {type(calibration).__name__}"
+        f"calibration must be a tensor, a Dataset or an iterable of batches, got {type(calibration).__name__}{hint}"
     )
 
 
@@ -93,12 +121,13 @@ def _inputs(item: Any, count: int) -> tuple[Any, ...]:
 def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
     if not _several(batch):
         batch = (batch,)
-    args = _inputs(batch, count)
+    args = tensors_in(_inputs(batch, count), "a calibration batch")
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     if len(args) < count or not tensors:
+        kinds = ", ".join(type(x).__name__ for x in args)
         raise ConversionError(
             f"the network takes {count} input{'s' if count > 1 else ''}; a calibration batch must be a tensor or begin "
-            f"with the inputs, got {type(args[0]).__name__ if args else 'nothing'}"
+            f"with the inputs, got {f'{len(args)} ({kinds})' if args else 'nothing'}"
         )
     return pytree.tree_map(lambda x: x.float() if isinstance(x, Tensor) and x.is_floating_point() else x, args)  # type: ignore[no-any-return]
 
@@ -108,7 +137,7 @@ def rows(args: tuple[Any, ...]) -> int:
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     lengths = {len(x) for x in tensors if x.dim()}
     if len(lengths) > 1:
-        raise ConversionError(f"the inputs of a calibration batch have different lengths: {sorted(lengths)}")
+        raise ConversionError(f"the inputs of a batch have different lengths: {sorted(lengths)}")
     return lengths.pop() if lengths else 0
 
 

@@ -2,7 +2,8 @@
 
 The estimate after t steps is off by what rounding and unevenness have left so far, which falls as 1/t. So each sample
 is asked after every step how sure its answer is; those that are sure enough leave the batch, and cost nothing from
-then on. For rate-coded SNNs see Li et al., "SEENN: towards temporal spiking early-exit neural networks", NeurIPS 2023.
+then on. A single score z stands for two classes with the scores 0 and z, or behind a sigmoid 0.5 and z.
+For rate-coded SNNs see Li et al., "SEENN: towards temporal spiking early-exit neural networks", NeurIPS 2023.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from . import data
+from . import checks, data
 from .auto import take
 from .errors import ConversionError
+from .judging import border, commonest, is_single_score, probability, single
 from .modes import Recorder
 from .network import SpikingNetwork
 
@@ -25,7 +27,7 @@ class Exited(NamedTuple):
     """Answers, and when they came.
 
     Attributes:
-        output: Each sample's estimate when it stopped, ``(N, K)``.
+        output: Each sample's estimate when it stopped, ``(N, K)``, or as the network's.
         steps: Timesteps that it took, ``(N,)``.
     """
 
@@ -75,6 +77,8 @@ class EarlyExit:
         calibration: As for ``respike.from_torch``; new samples tell more than those it was calibrated with.
         score: ``"margin"``, ``"confidence"`` or ``"stability"``, see ``Watch``.
         agreement: In percent.
+        judge: ``"decision"``: outputs are class scores, or the logit of one class, whatever they look like. By default
+            it is found out: a single output without a sigmoid, or one answer for nearly all samples, is refused.
         samples: Most calibration samples used.
         seed: Of the order in which they are read.
 
@@ -83,8 +87,8 @@ class EarlyExit:
         expected: Mean latency on the calibration samples.
 
     Raises:
-        ConversionError: another schedule, samples that meet on their way, an output that is no class scores
-            ``(N, K)``, or an option out of range.
+        ConversionError: another schedule, samples that meet on their way, an output that is no class scores ``(N, K)``
+            and no single score, answers that say nothing, or an option out of range.
     """
 
     def __init__(
@@ -94,17 +98,17 @@ class EarlyExit:
         *,
         score: Score = "margin",
         agreement: float = 99.9,
+        judge: Literal["auto", "decision"] = "auto",
         samples: int = 512,
         seed: int = 0,
     ) -> None:
-        if score not in get_args(Score):
-            raise ConversionError(f"score must be one of {', '.join(get_args(Score))}; got {score!r}")
-        if not 0 < agreement <= 100:
-            raise ConversionError(f"agreement is in percent, above 0 and at most 100; got {agreement}")
+        checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
+        checks.one_of("score", score, get_args(Score))
+        checks.one_of("judge", judge, ("auto", "decision"))
+        agreement = checks.number("agreement", agreement, ", above 0 and at most 100 (percent)", above=0, most=100)
+        samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
         if snn.schedule != "synchronous":
-            raise ConversionError(
-                f"every run of a {snn.schedule} network is one of its own; early exit needs synchronous"
-            )
+            raise ConversionError(f"early exit requires schedule='synchronous'; this network is {snn.schedule}")
         if not snn.plan.separable:
             raise ConversionError(
                 "samples meet on their way through this network, or are not proven to stay apart along the first axis "
@@ -114,17 +118,56 @@ class EarlyExit:
         stream = data.batches(calibration, snn.graph.arity, seed)
         curves = [self.scores(*args) for args in take(stream, samples)]
         scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
+        if judge == "auto":
+            self._require_decisions(answers[-1])
         self.threshold, self.expected = _lowest(scores, answers, agreement)
+
+    def _require_decisions(self, answers: Tensor) -> None:
+        """Whether the outputs are scores, as far as they tell.
+
+        Raises:
+            ConversionError: they may be any numbers.
+        """
+        known = "if they are class scores, or the logit of one class, give judge='decision'"
+        names = self.snn.graph.output_names()
+        single = (self.snn.graph.shape(names[0]) or ())[1:] in ((), (1,))
+        if single and not probability(self.snn.graph):
+            raise ConversionError(
+                f"early exit compares decisions, and a single output without a sigmoid may be any number; {known}"
+            )
+        share = 100 * commonest(answers)
+        if share >= self.agreement:
+            raise ConversionError(
+                f"early exit compares decisions, and {share:.1f} % of the samples get the same one, so their agreement "
+                f"says nothing; give samples of all classes, and {known}"
+            )
+
+    def rated(self, output: Any) -> Tensor:
+        """The scores ``(N, K)``, K of 2 or more, that stand for an output.
+
+        Raises:
+            ConversionError: nothing of that kind.
+        """
+        x = single(output)
+        if x is not None and x.is_floating_point() and x.dim() in (1, 2) and is_single_score(x):
+            x = x.reshape(-1)
+            return torch.stack([torch.full_like(x, border(self.snn.graph)), x], 1)
+        if x is None or x.dim() != 2 or not x.is_floating_point() or not x.shape[1]:
+            shape = type(output).__name__ if x is None else f"the shape {tuple(x.shape)}"
+            raise ConversionError(
+                f"early exit compares class scores and needs one output (N, K), (N, 1) or (N,); got {shape}"
+            )
+        return x
 
     @torch.no_grad()
     def scores(self, *args: Any) -> tuple[Tensor, Tensor]:
         """Scores and answers after each step, both ``(T, N)``, of samples that do not stop."""
-        estimates = self.snn.simulate(*args)
-        if not isinstance(estimates, Tensor) or estimates.dim() != 3 or estimates.shape[2] < 2:
-            raise ConversionError("early exit compares class scores and needs one output (N, K), K of 2 or more")
+        output = self.snn.simulate(*args)
+        steps = single(output)
+        estimates = [self.rated(output)] if steps is None else [self.rated(x) for x in steps.unbind(1)]
         watch = Watch(self.score)
-        found = [watch.tell(estimate, t) for t, estimate in enumerate(estimates.unbind(1), 1)]
-        return torch.stack(found), estimates.argmax(2).T
+        found = [watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)]
+        return torch.stack(found), torch.stack([x.argmax(1) for x in estimates])
 
     @torch.no_grad()
     def __call__(self, *args: Any, recorder: Recorder | None = None) -> Exited:
@@ -140,12 +183,12 @@ class EarlyExit:
         watch, total = Watch(self.score), self.snn.timesteps
         blocks = self.snn.blocks(*args, length=1, recorder=recorder)
         block = next(blocks)
-        output = torch.empty_like(self.snn.output_at(block, 0))
+        output = torch.empty_like(self._estimate(block))
         here = torch.arange(len(output), device=output.device)
         steps = torch.full_like(here, total)
         for t in range(1, total + 1):
-            estimate = self.snn.output_at(block, 0)
-            stops = (watch.tell(estimate, t) >= self.threshold) | (t == total)
+            estimate = self._estimate(block)
+            stops = (watch.tell(self.rated(estimate), t) >= self.threshold) | (t == total)
             output[here[stops]], steps[here[stops]] = estimate[stops], t
             if bool(stops.all()):
                 break
@@ -156,6 +199,11 @@ class EarlyExit:
             block = blocks.send(rows)
         blocks.close()
         return Exited(output, steps)
+
+    def _estimate(self, block: list[Any]) -> Tensor:
+        found = single(self.snn.output_at(block, 0))
+        assert found is not None
+        return found
 
 
 def exits(scores: Tensor, threshold: float) -> Tensor:

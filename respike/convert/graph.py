@@ -171,6 +171,17 @@ class Graph:
                 found.append(value if whole else value.float())
         return found
 
+    def arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same arguments with tensors of the types in which the network takes them.
+
+        Raises:
+            ValueError: as ``flatten``.
+        """
+        tensors = iter(self.flatten(args))
+        leaves = [next(tensors) if isinstance(leaf, Ref) else leaf for leaf in self.leaves]
+        found: tuple[Any, ...] = pytree.tree_unflatten(leaves, self.in_spec)[0]
+        return found
+
     @cached_property
     def users(self) -> dict[str, list[Node]]:
         """For each value the nodes that read it."""

@@ -1,4 +1,4 @@
-"""How often a candidate decides as the ANN, and at what cost: judged on samples it was not calibrated on."""
+"""How close a candidate comes to the ANN, and at what cost: judged on samples it was not calibrated on."""
 
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ from .choice import Trial
 from .data import rows, tensors_of
 from .errors import ConversionError, ConversionWarning
 from .fanout import FanOut
-from .graph import Graph, Ref
+from .graph import Graph
+from .judging import Tally, one_output, yardstick_for
 from .modes import evaluate_graph
 from .network import SpikingNetwork
 from .neurons import NeuronOptions
 from .options import Options
-
-
-def decision(output: Any) -> Tensor | None:
-    """What a network decides: the class of the highest score ``(N, K, ...)``, or its whole numbers; else None."""
-    if not isinstance(output, Tensor) or (output.dim() < 2 and output.is_floating_point()):
-        return None
-    return output.argmax(1) if output.is_floating_point() else output
 
 
 class Halves:
@@ -45,23 +39,21 @@ class Halves:
 
     Attributes:
         samples: How many samples there are in both.
+        yardstick: By what candidates are judged.
 
     Raises:
-        ConversionError: fewer than 2 samples, or outputs that are no class scores.
+        ConversionError: fewer than 2 samples, or outputs that cannot be judged.
     """
 
     def __init__(self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, device: torch.device) -> None:
         self.graph, self.options, self.device = graph, options, device
-        outputs = [i for i, output in enumerate(graph.outputs) if isinstance(output, Ref)]
-        if len(outputs) != 1:
-            raise _no_scores(f"this network has {len(outputs)}")
-        self.output = outputs[0]
+        self.output = one_output(graph, "timesteps='auto'")
         self.work: FanOut | None = None
         lengths = [rows(args) for args in held]
         self.samples = min(options.samples, sum(lengths))
         if self.samples < 2:
             raise ConversionError(
-                "timesteps='auto' calibrates on one half of the samples and judges on the other; give 2"
+                "timesteps='auto' calibrates on one half of the samples and judges on the other; give at least 2"
             )
         half = torch.full((sum(lengths),), -1)
         half[torch.randperm(self.samples, generator=torch.Generator().manual_seed(options.seed))] = (
@@ -69,36 +61,38 @@ class Halves:
         )
         parts = list(zip(held, half.split(lengths), strict=True))
         self.halves = [[_pick(args, of == k, device) for args, of in parts if (of == k).any()] for k in (0, 1)]
-        self.decided = [[self._ann(args) for args in half] for half in self.halves]
+        self.wanted = [[self._ann(args) for args in half] for half in self.halves]
+        outputs = [x for half in self.wanted for x in half]
+        self.yardstick = yardstick_for(graph, outputs, options.judge, options.within, "timesteps='auto'")
 
     @torch.no_grad()
     def _ann(self, args: tuple[Any, ...]) -> Tensor:
-        """What the ANN decides."""
-        (scores,) = evaluate_graph(self.graph, tensors_of(args, self.graph, self.device))
-        found = decision(scores)
-        single = scores.is_floating_point() and scores.dim() > 1 and scores.shape[1] < 2
-        if found is None or single or not found.dim() or len(found) != rows(args):
-            raise _no_scores(f"this network's has the shape {tuple(scores.shape)} for {rows(args)} samples")
+        """What the ANN gives."""
+        (found,) = evaluate_graph(self.graph, tensors_of(args, self.graph, self.device))
         return found
 
     def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
         """Try one code at one T."""
-        agreed = synops = 0.0
+        synops, tally = 0.0, Tally(self.yardstick)
         options = replace(self.options, timesteps=timesteps, neurons=neurons)
         for own, other in ((0, 1), (1, 0)):
             snn = self._calibrated(self.halves[own], options)
             self.work = self.work or snn.fan_out  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
-            for args, wanted in zip(self.halves[other], self.decided[other], strict=True):
+            for args, wanted in zip(self.halves[other], self.wanted[other], strict=True):
                 counter.begin_batch()
                 last = deque(snn.blocks(*args, only_last=True, recorder=counter), maxlen=1).pop()
-                found = decision(last[self.output][-1])
-                assert found is not None
-                agreed += float((found == wanted).double().mean()) * len(wanted)
+                tally.add(last[self.output][-1], wanted)
             synops += sum(float(steps.sum()) for steps in counter.synops.values())
-        share = agreed / self.samples
-        reached = 100 * share >= 100 - self.options.within - 1e-9
-        return Trial(timesteps, neurons.neuron, neurons.max_spikes, share, synops / self.samples, reached)
+        return Trial(
+            timesteps,
+            neurons.neuron,
+            neurons.max_spikes,
+            tally.agreement,
+            synops / self.samples,
+            self.yardstick.reached(tally),
+            tally.error,
+        )
 
     def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> SpikingNetwork:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
@@ -112,10 +106,3 @@ def _pick(args: tuple[Any, ...], chosen: Tensor, device: torch.device) -> tuple[
         return (x[chosen.to(x.device)] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
 
     return pytree.tree_map(pick, args)  # type: ignore[no-any-return]
-
-
-def _no_scores(why: str) -> ConversionError:
-    return ConversionError(
-        f"timesteps='auto' compares decisions and needs one output, of class scores (N, K, ...) or of classes; {why}. "
-        "Give timesteps as a number"
-    )

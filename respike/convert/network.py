@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from .allocation import Allocation
 from .batch import SAME, Along, places
+from .checks import bytes_or_none, one_of, whole
 from .choice import Choice
 from .execute import Walk
 from .fanout import FanOut, fan_out
@@ -30,7 +31,7 @@ from .precision_choice import PrecisionChoice
 from .quantised import quantise
 from .saved.write import write
 from .schedules import latency, mode_of
-from .settings import Setting, bytes_or_none, one_of, whole
+from .settings import Setting
 from .summary import describe, table
 from .timed import Pair, Timed, channels_last
 from .weights import Weights, versions

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
 from ..layers.kernels import Drive, Rule, Send
+from . import checks
 from .errors import ConversionError
 from .graph import Graph, Node
 from .weights import versions
@@ -35,16 +36,16 @@ class NeuronOptions:
     levels: int = 4
 
     def __post_init__(self) -> None:
-        if self.neuron not in get_args(NeuronName):
-            raise ConversionError(f"neuron must be one of {', '.join(get_args(NeuronName))}; got {self.neuron!r}")
-        if not isinstance(self.max_spikes, int) or self.max_spikes < 1:
-            raise ConversionError(f"max_spikes must be 1 or more, a whole number, got {self.max_spikes!r}")
-        if not self.tau_mem > 0:
-            raise ConversionError(f"tau_mem must be positive, got {self.tau_mem}")
+        checks.one_of("neuron", self.neuron, get_args(NeuronName))
+        settled = {
+            "max_spikes": checks.whole("max_spikes", self.max_spikes, 1),
+            "tau_mem": checks.number("tau_mem", self.tau_mem, ", above 0", above=0),
+            "levels": checks.whole("levels", self.levels, 1, 8),
+        }
         if self.neuron == "multi_threshold" and self.max_spikes != 1:
             raise ConversionError("a multi_threshold neuron sends one spike a step; leave max_spikes at 1")
-        if not isinstance(self.levels, int) or not 1 <= self.levels <= 8:
-            raise ConversionError(f"levels must be a whole number from 1 to 8, got {self.levels!r}")
+        for name, value in settled.items():  # numpy's numbers become Python's
+            object.__setattr__(self, name, value)
 
     @property
     def takes_back(self) -> bool:

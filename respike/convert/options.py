@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from . import checks
 from .choice import Preference
 from .errors import ConversionError
+from .judging import Judge
 from .neurons import NeuronOptions
 from .precision import PRECISIONS, Precision, check_holds
-from .settings import one_of, whole
 
 Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
@@ -32,7 +32,8 @@ class Options:
     seed: int = 0
     samples: int = 512
     neurons: NeuronOptions = field(default_factory=NeuronOptions)
-    within: float = 0.5
+    within: float | None = None
+    judge: Judge = "auto"
     prefer: Preference = "synops"
     delay: int = 1
     budget: float | None = None
@@ -46,30 +47,28 @@ class Options:
             "correction": ("none", "bias", "ridge"),
             "prefer": get_args(Preference),
             "precision": (*PRECISIONS, "auto"),
+            "judge": get_args(Judge),
         }
         for name, allowed in choices.items():
-            one_of(name, getattr(self, name), allowed)
-        object.__setattr__(self, "timesteps", whole("timesteps", self.timesteps, 1, ", or 'auto'"))
-        object.__setattr__(self, "delay", whole("delay", self.delay, 0))
+            checks.one_of(name, getattr(self, name), allowed)
+        percent = ", above 0 and at most 100 (percent)"
+        settled: dict[str, float | None] = {
+            "timesteps": checks.whole("timesteps", self.timesteps, 1, other=", or 'auto'"),
+            "delay": checks.whole("delay", self.delay, 0),
+            "samples": checks.whole("samples", self.samples, 1),
+            "seed": checks.seed(self.seed),
+            "percentile": checks.number("percentile", self.percentile, percent, above=0, most=100),
+        }
+        if self.within is not None:
+            bounds = ", 0 or more and below 100 (percent)"
+            settled["within"] = checks.number("within", self.within, bounds, low=0, below=100)
+        if self.budget is not None:
+            more = ", 1 or more: times the synaptic operations of the plain network"
+            settled["budget"] = checks.number("budget", self.budget, more, low=1)
+        for name, value in settled.items():  # numpy's numbers become Python's
+            object.__setattr__(self, name, value)
         if self.delay != 1 and self.schedule != "pipelined":
             raise ConversionError(f"delay belongs to schedule='pipelined'; the schedule is {self.schedule!r}")
-        if not 0 < self.percentile <= 100:
-            raise ConversionError(f"percentile must be above 0 and at most 100, got {self.percentile}")
-        if not 0 <= self.within < 100:
-            raise ConversionError(f"within must be at least 0 and below 100 points of agreement, got {self.within}")
         check_holds(self.precision, self.neurons)
-        if self.budget is not None:
-            self._check_budget(self.budget)
-        if self.samples < 1:
-            raise ConversionError(f"samples must be 1 or more, got {self.samples}")
-
-    def _check_budget(self, budget: float) -> None:
-        if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 1 <= budget < math.inf:
-            raise ConversionError(
-                "budget must be a number, 1 or more: times the synaptic operations of the plain network; "
-                f"got {budget!r}"
-            )
-        if self.neurons.neuron == "multi_threshold":
-            raise ConversionError(
-                "a multi_threshold neuron sends one spike a step: with it there is no budget to spend"
-            )
+        if self.budget is not None and self.neurons.neuron == "multi_threshold":
+            raise ConversionError("budget is not supported for neuron='multi_threshold', which sends one spike a step")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..layers import SpikingLayer
-from . import auto, data
+from . import auto, checks, data
 from .allocate import allocate
 from .auto_precision import choose_precision
 from .calibrate import calibrate
@@ -21,12 +21,14 @@ from .choice import Preference
 from .errors import ConversionError
 from .graph import Graph
 from .halves import Halves
+from .judging import Judge
 from .modes import evaluate_graph
 from .network import SpikingNetwork
 from .neurons import NeuronName
 from .onnx_import import load_onnx
 from .options import Options, Schedule
-from .passes import judge, normalise
+from .passes import judge as with_roles
+from .passes import normalise
 from .precision import Precision, holds
 from .trace import prepare, trace, without_hooks
 
@@ -39,7 +41,8 @@ def from_torch(
     calibration: Any,
     timesteps: int | Literal["auto"] = 16,
     *,
-    within: float = 0.5,
+    judge: Judge = "auto",
+    within: float | None = None,
     prefer: Preference = "synops",
     threshold: Literal["mse", "max", "percentile"] = "mse",
     percentile: float = 99.9,
@@ -65,10 +68,16 @@ def from_torch(
         calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
             Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs).
         timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs; or ``"auto"``: of all T up to 64
-            and all codes the cheapest whose network decides as the model on at least 100 - ``within`` percent of
-            the calibration samples, each judged by a network calibrated on the other half of them. What was
-            tried, and why this one, is in ``snn.choice``. For networks whose one output is class scores.
-        within: For ``timesteps="auto"`` and ``precision="auto"``, in percentage points of agreement.
+            and all codes the cheapest whose network does as the model on the calibration samples (``judge``,
+            ``within``), each judged by a network calibrated on the other half of them. What was tried, and why this
+            one, is in ``snn.choice``. For networks with one output.
+        judge: For ``timesteps="auto"`` and ``precision="auto"``: ``"decision"`` compares what is decided: the class of
+            the highest score, or of a single score its sign (behind a sigmoid, whether it is above 0.5).
+            ``"error"`` compares the values of the outputs. ``"auto"``: decisions, unless they say nothing, because
+            one answer alone would agree often enough, or there is a single output without a sigmoid.
+        within: Likewise, what may be missing: percentage points of agreement (0.5 by default); or, if errors are
+            judged, percent of relative error (5 by default): the root mean square error in units of the standard
+            deviation, over channels.
         prefer: For ``timesteps="auto"``: the cheapest has the fewest synaptic operations (``"synops"``), or the
             smallest T (``"latency"``).
         threshold: ``"mse"``: the least squared error at T on what really arrives; ``"max"``: the ANN's
@@ -97,8 +106,8 @@ def from_torch(
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
         precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32. Or
-            ``"auto"``: the fastest on this machine of all that decide as float32 on at least 100 - ``within`` percent
-            of the calibration samples, for networks whose one output is class scores; ``snn.precision_choice`` tells.
+            ``"auto"``: the fastest on this machine of all that do as float32 on the calibration samples (``judge``,
+            ``within``), for networks with one output; ``snn.precision_choice`` tells.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
             all; fewer if memory is short.
@@ -111,14 +120,16 @@ def from_torch(
     Raises:
         ConversionError: nodes that cannot become spiking (all of them listed), Python code that cannot be
             traced, options out of range, or calibration data that is empty or not finite; with
-            ``timesteps="auto"`` outputs that are no class scores, or no network that decides alike so often.
+            ``timesteps="auto"`` outputs that cannot be judged, or no network that comes so close.
     """
-    if isinstance(analog, str):
-        analog = (analog,)
+    checks.instance("model", model, nn.Module, "a torch.nn.Module")
+    checks.function("progress", progress)
+    analog = checks.names("analog", analog)
+    search = isinstance(timesteps, str) and timesteps == "auto"
     kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
     kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     options = Options(
-        timesteps=1 if timesteps == "auto" else timesteps,
+        timesteps=1 if search else timesteps,  # type: ignore[arg-type]
         threshold=threshold,
         percentile=percentile,
         granularity=granularity,
@@ -127,25 +138,26 @@ def from_torch(
         seed=seed,
         samples=samples,
         neurons=kinds[0],
+        judge=judge,
         within=within,
         prefer=prefer,
         delay=delay,
         budget=budget,
         precision=precision,
     )
-    if timesteps == "auto" and budget is not None:
+    if search and budget is not None:
         raise ConversionError("timesteps='auto' and a budget do not go together: find T first, then allocate for it")
     say = progress or (lambda line: None)
     twin = prepare(model)
     device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
-    stream = data.batches(calibration, data.arity(twin), seed)
+    stream = data.batches(calibration, data.arity(twin), options.seed)
     first = next(stream)
     stream = itertools.chain([first], stream)
     say("tracing")
-    graph = origin = judge(to_graph(twin, data.example(first, device)), analog)
+    graph = origin = with_roles(to_graph(twin, data.example(first, device)), analog)
     choice, allocation = None, None
-    held = auto.take(stream, samples) if "auto" in (timesteps, precision) else []
-    if timesteps == "auto":
+    held = auto.take(stream, options.samples) if search or precision == "auto" else []
+    if search:
         choice, kind = auto.choose(Halves(graph, held, options, device), kinds, progress)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
     stream = itertools.chain(held, stream)
@@ -153,10 +165,10 @@ def from_torch(
         graph, neurons = calibrate(graph, stream, options, device, progress)
     else:
         graph, neurons, allocation = allocate(graph, stream, options, device, progress)
-    snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
+    snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, options.delay).eval()
     snn.choice, snn.allocation, snn.origin = choice, allocation, origin
     if precision == "auto":
-        snn.precision_choice = choose_precision(snn, held, within, progress)
+        snn.precision_choice = choose_precision(snn, held, judge, within, progress)
         snn.precision = snn.precision_choice.chosen.precision
     else:
         snn.precision = precision
@@ -198,7 +210,7 @@ def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] =
     Raises:
         ConversionError: as ``from_torch``.
     """
-    return judge(to_graph(prepare(model), args), analog)
+    return with_roles(to_graph(prepare(model), args), analog)
 
 
 def relative_error(graph: Graph, model: nn.Module, args: tuple[Any, ...]) -> float:
@@ -243,7 +255,8 @@ def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
     except Exception as error:  # user code
         shapes = ", ".join(str(tuple(x.shape)) for x in _tensors(args))
         raise ConversionError(
-            f"{type(model).__name__} fails on calibration samples of shape {shapes}: {error}"
+            f"{type(model).__name__} fails on calibration samples of shape {shapes}, whose first axis counts the "
+            f"samples: {error}"
         ) from error
 
 

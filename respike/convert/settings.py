@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
-
-from .errors import ConversionError
 
 Value = TypeVar("Value")
 
@@ -39,50 +35,3 @@ class Setting(Generic[Value]):
 
     def __set__(self, instance: object, value: Value) -> None:
         instance.__dict__[self.slot] = self.check(instance, value)
-
-
-def whole(name: str, value: Any, least: int, more: str = "") -> int:
-    """``value`` as a whole number of at least ``least``.
-
-    Args:
-        name: Of the option.
-        value: What was given; a number of NumPy's will do, True and 3.0 will not.
-        least: The smallest number allowed.
-        more: What else the option may be, for the message.
-
-    Raises:
-        ConversionError: anything else.
-    """
-    if not isinstance(value, bool):
-        try:
-            found = operator.index(value)
-        except TypeError:
-            found = least - 1
-        if found >= least:
-            return found
-    raise ConversionError(f"{name} must be a whole number, {least} or more{more}, got {value!r}")
-
-
-def one_of(name: str, value: Any, allowed: Sequence[str]) -> Any:
-    """``value``, which must be one of these names.
-
-    Raises:
-        ConversionError: anything else.
-    """
-    if not isinstance(value, str) or value not in allowed:
-        raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
-    return value
-
-
-def bytes_or_none(name: str, value: Any) -> int | None:
-    """A number of bytes, 1 or more, or None.
-
-    Raises:
-        ConversionError: anything else.
-    """
-    if value is None:
-        return None
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 1:
-        raise ConversionError(f"{name} must be a number of bytes, 1 or more, or None; got {value!r}")
-    return int(value)

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..convert import checks
 from ..convert.activity import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
-from .evaluate import split_batches
+from .batches import split_batches
+from .targets import UNLABELLED, labels_of
 from .told import columns
 
 if TYPE_CHECKING:
@@ -89,22 +91,29 @@ def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> Exit
     Raises:
         ValueError: no data, or targets that are no class numbers ``(N,)``.
     """
+    checks.instance("early", early, EarlyExit, "an EarlyExit")
+    batch_size = checks.whole("batch_size", batch_size, 1)
     snn = early.snn
     fixed, stopping = (EventCounter(snn.fan_out, snn.timesteps) for _ in range(2))
     found: list[tuple[Tensor, ...]] = []
     for args, target in split_batches(data, batch_size, len(snn.graph.inputs)):
         fixed.begin_batch()
-        estimates = torch.cat([block[0] for block in snn.blocks(*args, recorder=fixed)])
-        if not isinstance(target, Tensor) or target.shape != estimates.shape[1:2]:
-            raise ValueError(f"early exit is judged by class numbers ({estimates.shape[1]},) as targets")
+        outputs = [
+            snn.output_at(block, t) for block in snn.blocks(*args, recorder=fixed) for t in range(_length(block))
+        ]
+        estimates = torch.stack([early.rated(output) for output in outputs])
+        target = labels_of(target, estimates[-1])
         watch = Watch(early.score)
         scores = torch.stack([watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)])
         stopping.begin_batch()
         output, steps = early(*args, recorder=stopping)
-        found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), output.argmax(1)[None], steps[None]))
+        answer = early.rated(output).argmax(1)
+        found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), answer[None], steps[None]))
     if not found:
         raise ValueError("there is no data to evaluate on")
     scores, answers, targets, early_answers, steps = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+    if bool((targets == UNLABELLED).all()):
+        raise ValueError(f"all labels are {UNLABELLED}, so there is nothing to judge")
     target, answer, taken = targets[0], early_answers[0], steps[0]
     return ExitEvaluation(
         samples=len(target),
@@ -123,8 +132,12 @@ def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> Exit
     )
 
 
+def _length(block: list[Any]) -> int:
+    return next(len(x) for x in block if isinstance(x, Tensor))
+
+
 def _share(found: Tensor, wanted: Tensor) -> float:
-    return float((found == wanted).double().mean())
+    return float((found == wanted)[wanted != UNLABELLED].double().mean())
 
 
 def _curve(scores: Tensor, answers: Tensor, target: Tensor) -> tuple[tuple[float, float], ...]:

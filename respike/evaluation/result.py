@@ -69,9 +69,9 @@ class Evaluation:
     Attributes:
         samples: How many samples were judged.
         schedule: With ``"layerwise"`` and ``"pipelined"`` t counts steps per layer; the latency is ``latency``.
-        accuracy: Share of right answers, or the mean of the user's metric.
+        accuracy: Share of right answers; R² if the outputs are judged by their error; or the mean of the user's metric.
         ann_accuracy: The same of the ANN; None if no ANN was given.
-        agreement: Share of samples on which SNN and ANN decide alike; None without ANN or with a metric.
+        agreement: Share of samples on which SNN and ANN decide alike; None without ANN or decisions.
         float32_agreement: Share on which the network decides as it does in float32; None if that was not asked.
         spikes: Spikes of all neurons per sample up to t.
         synops: Synaptic operations per sample up to t: each spike times the synapses behind its neuron.
@@ -86,15 +86,16 @@ class Evaluation:
         neurons: Number of spiking neurons.
         latency: Total timesteps until the answer after t steps is there.
         layers: Activity of each layer.
-        metric: Name of what ``accuracy`` holds.
+        metric: Name of what ``accuracy`` holds: ``"accuracy"``, ``"R2"``, or the user's.
+        error: Where outputs are judged by their error, that against the ANN: root mean square, in units of the ANN's
+            standard deviation over samples, the root of the mean square over outputs; else None.
+        judged: What the table says about it; empty where the highest of several scores decides.
     """
 
     samples: int
     schedule: str
     accuracy: Curve
     ann_accuracy: float | None
-    agreement: Curve | None
-    float32_agreement: Curve | None
     spikes: Curve
     synops: Curve
     macs: Curve
@@ -108,6 +109,10 @@ class Evaluation:
     latency: NDArray[np.int64]
     layers: tuple[LayerActivity, ...]
     metric: str = "accuracy"
+    agreement: Curve | None = None
+    float32_agreement: Curve | None = None
+    error: Curve | None = None
+    judged: str = ""
 
     @property
     def timesteps(self) -> int:
@@ -185,17 +190,19 @@ def comparison(results: Sequence[Evaluation]) -> str:
 
 
 def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
-    lines = [
-        ["T", "latency", first.metric, "agreement", "as float32", "spikes", "per neuron", "SynOps", "SynOps/ANN MACs"]
-    ]
+    lines = [["T", "latency", first.metric, "agreement", "as float32", "error", "spikes", "per neuron", "SynOps"]]
+    lines[0].append("SynOps/ANN MACs")
     lines += [_row(result, t) for result, t in rows]
     if first.ann_accuracy is not None:
-        ann = ["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", "-", f"{first.ann_macs:,} MACs", "1"]
+        ann = ["ANN", "-", _score(first, first.ann_accuracy), "-", "-", "-", "-", "-", f"{first.ann_macs:,} MACs", "1"]
         lines.append(ann)
     left_out = {1} if all(result.latency[t - 1] == t for result, t in rows) else set()
+    left_out |= {3} if all(result.error is not None for result, _ in rows) else set()
     left_out |= {4} if all(result.float32_agreement is None for result, _ in rows) else set()
+    left_out |= {5} if all(result.error is None for result, _ in rows) else set()
     lines = [[cell for k, cell in enumerate(line) if k not in left_out] for line in lines]
-    return "\n".join([*columns(lines), f"{first.samples:,} samples; spikes and SynOps per sample"])
+    judged = f"; {first.judged}" if first.judged else ""
+    return "\n".join([*columns(lines), f"{first.samples:,} samples; spikes and SynOps per sample{judged}"])
 
 
 def _row(result: Evaluation, t: int) -> list[str]:
@@ -206,6 +213,7 @@ def _row(result: Evaluation, t: int) -> list[str]:
         _score(result, result.accuracy[i]),
         _percent(result.agreement, i),
         _percent(result.float32_agreement, i),
+        _percent(result.error, i),
         f"{result.spikes[i]:,.0f}",
         f"{result.spikes_per_neuron[i]:.3f}",
         f"{result.synops[i]:,.0f}",

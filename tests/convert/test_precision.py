@@ -190,7 +190,7 @@ def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
 
 def test_the_fastest_precision_that_decides_alike_is_found() -> None:
     model, x = small_cnn(), torch.rand(70, 1, 12, 12)
-    snn = respike.from_torch(model, x, 6, precision="auto", within=3)
+    snn = respike.from_torch(model, x, 6, precision="auto", within=3, judge="decision")
     choice = snn.precision_choice
     assert choice is not None
     assert {t.precision for t in choice.trials} == set(PRECISIONS)
@@ -215,9 +215,9 @@ def test_a_precision_that_cannot_hold_the_spikes_is_not_tried() -> None:
     assert {t.precision for t in snn.precision_choice.trials} == {"float32", "bfloat16"}
 
 
-def test_without_decisions_a_precision_must_be_named() -> None:
+def test_an_output_without_samples_needs_a_precision_by_name() -> None:
     model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Flatten(0))
-    with pytest.raises(respike.ConversionError, match="precision='auto' compares decisions"):
+    with pytest.raises(respike.ConversionError, match="precision='auto' needs an output that begins with the batch"):
         respike.from_torch(model, torch.rand(20, 3), 4, precision="auto")
 
 

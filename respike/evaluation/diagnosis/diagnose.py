@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from ...convert import data as reading
 from ...convert.calibrate import first_rows
-from ...convert.halves import decision
+from ...convert.judging import decision
 from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
 from ...convert.origin import origin_of

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ...convert.halves import decision
+from ...convert.judging import border, decision, is_single_score, single
 from ...convert.network import SpikingNetwork
 from ...convert.trace import prepare
-from ...evaluation.evaluate import split_batches
+from ...evaluation.batches import split_batches
+from ...evaluation.targets import UNLABELLED, labels_of
 from .pictures import picture
 
 PICTURES = 48
@@ -39,21 +40,24 @@ def decisions(
         ``label``, ``snn``, ``ann`` and a ``picture`` if the input is an image.
     """
     reference = None if ann is None else prepare(ann)
-    device = next(iter(snn.buffers())).device
+    device, where = next(iter(snn.buffers())).device, border(snn.graph)
     counts: tuple[Counter[tuple[int, int]], Counter[tuple[int, int]]] = Counter(), Counter()
     shown: list[dict[str, Any]] = []
     right = Counter[str]()
     seen = width = 0
     for args, target in split_batches(data, batch_size, len(snn.graph.inputs)):
         args, target = on_device((args, target), device)
-        output = _last(snn, args, timesteps)
-        answer = decision(output)
-        if answer is None or answer.dim() != 1 or not isinstance(target, Tensor) or target.shape != answer.shape:
+        output = single(_last(snn, args, timesteps))
+        answer = decision(output, where)
+        if output is None or answer is None or answer.dim() != 1:
             return None
-        width = max(width, output.shape[1] if output.dim() == 2 else 0)
+        target = labels_of(target, output, where)
+        if bool((target == UNLABELLED).any()):
+            return None
+        width = max(width, 2 if is_single_score(output) else output.shape[1] if output.dim() == 2 else 0)
         counts[0].update(zip(target.tolist(), answer.tolist(), strict=True))
         if reference is not None:
-            expected = decision(reference(*on_device(args, device, copy=True)))
+            expected = decision(reference(*on_device(snn.graph.arguments(args), device, copy=True)), where)
             assert expected is not None
             counts[1].update(zip(target.tolist(), expected.tolist(), strict=True))
             for k in (answer != expected).nonzero().flatten().tolist():

@@ -11,10 +11,11 @@ from torch.utils import _pytree as pytree
 from ...about import about
 from ...convert.early_exit import EarlyExit
 from ...convert.graph import Ref
+from ...convert.judging import Judge
 from ...convert.network import SpikingNetwork
 from ...convert.parallel import cut
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
-from ...evaluation.evaluate import split_batches
+from ...evaluation.batches import split_batches
 from .activations import activations
 from .decisions import decisions
 from .report import Report
@@ -35,6 +36,7 @@ def gather(
     classes: Sequence[str] | None = None,
     samples: int = 256,
     sample: int = 0,
+    judge: Judge = "auto",
     agreement: float = 99.9,
     energy: EnergyModel = ENERGY_45NM,
     batch_size: int = 100,
@@ -59,6 +61,7 @@ def gather(
         classes: Names of the classes.
         samples: How many samples the diagnosis looks at, at most.
         sample: The one whose spikes are shown, by its place in the data.
+        judge: As for ``respike.evaluate``.
         agreement: Of the early exit, in percent.
         energy: Of each operation.
         batch_size: For a Dataset or a pair of tensors.
@@ -79,7 +82,7 @@ def gather(
     args, target = _one(data, sample, batch_size, len(snn.graph.inputs))  # before the long work: it may not be there
     begin = on_part or (lambda part: None)
     begin("evaluation")
-    result = evaluation or evaluate(snn, data, ann, batch_size=batch_size, progress=progress)
+    result = evaluation or evaluate(snn, data, ann, judge=judge, batch_size=batch_size, progress=progress)
     timesteps = result.timesteps
     begin("decisions")
     known = (
@@ -90,7 +93,7 @@ def gather(
     early = compared = parts = None
     if calibration is not None and known is not None and _may_stop(snn):
         begin("early exit")
-        stopping = EarlyExit(snn, calibration, agreement=agreement, seed=seed)
+        stopping = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
         early = evaluate_exit(stopping, data, batch_size=batch_size).as_dict()
     if _comparable(snn, ann):
         begin("diagnosis")
@@ -116,7 +119,7 @@ def _may_stop(snn: SpikingNetwork) -> bool:
     """Whether samples can leave the network one by one, each with class scores."""
     scores = [x for x in snn.graph.outputs if isinstance(x, Ref)]
     shape = (snn.graph.shape(scores[0].name) if len(scores) == 1 else None) or ()
-    return snn.schedule == "synchronous" and snn.plan.apart and len(shape) == 2 and shape[1] != 1
+    return snn.schedule == "synchronous" and snn.plan.apart and len(shape) in (1, 2)
 
 
 def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:

@@ -40,6 +40,7 @@ def timesteps(report: Report) -> list[Row]:
     """A row for each timestep."""
     result = report.evaluation
     curves = {key: result[key] for key in ("accuracy", "agreement", "latency", "spikes", "synops", "macs")}
+    curves["error"] = result.get("error")
     if report.cost is not None:
         curves["energy_pj"] = report.cost["energy"]
         curves |= {f"energy_pj {base['name']}": base["energy"] for base in report.cost["baselines"]}

@@ -46,12 +46,14 @@ def timesteps(report: Report, every: bool) -> Table:
         "latency",
         result["metric"],
         "agreement",
+        "error",
         "spikes",
         "per neuron",
         "SynOps",
         "SynOps / ANN MACs",
         "energy",
     ]
+    error = result.get("error")
     rows = []
     for t in range(1, last + 1) if every else steps_worth_a_line(last):
         i = t - 1
@@ -61,6 +63,7 @@ def timesteps(report: Report, every: bool) -> Table:
                 str(result["latency"][i]) if result["latency"] != list(range(1, last + 1)) else "–",
                 score(result, result["accuracy"][i]),
                 percent(None if result["agreement"] is None else result["agreement"][i]),
+                percent(None if error is None else error[i]),
                 f"{result['spikes'][i]:,.0f}",
                 f"{result['spikes'][i] / result['neurons']:.3f}" if result["neurons"] else "–",
                 f"{result['synops'][i]:,.0f}",
@@ -74,8 +77,10 @@ def timesteps(report: Report, every: bool) -> Table:
             None if report.cost is None or not report.cost["baselines"] else report.cost["baselines"][0]["energy"][-1]
         )
         spent = "–" if base is None else energy(base)
-        rows.append(["ANN", "–", score(result, result["ann_accuracy"]), "–", "–", "–", macs, "1", spent])
+        rows.append(["ANN", "–", score(result, result["ann_accuracy"]), "–", "–", "–", "–", macs, "1", spent])
     words = f"{'At every timestep' if every else 'Timesteps'}: means over {result['samples']:,} samples"
+    if result.get("judged"):
+        words += f"; {result['judged']}"
     return Table(words, head, rows).filled
 
 

@@ -51,9 +51,9 @@ def _accuracy(result: Mapping[str, Any]) -> list[str]:
     after = f"After {steps(len(result['accuracy']))}{kind} the spiking network"
     if not classifies:
         other = "" if ann is None else f", the ANN one of {score(result, ann)}"
-        return [
-            f"{after} has a mean {result['metric']} of {score(result, last)} on {result['samples']:,} samples{other}."
-        ]
+        name = result["metric"] if result["metric"] == "R2" else f"mean {result['metric']}"
+        off = f" Its output is off the ANN’s by {percent(result['error'][-1])}." if result.get("error") else ""
+        return [f"{after} has a {name} of {score(result, last)} on {result['samples']:,} samples{other}.{off}"]
     told = f"{after} is right on {percent(last)} of {result['samples']:,} samples"
     if ann is None:
         return [f"{told}."]
@@ -64,6 +64,7 @@ def _accuracy(result: Mapping[str, Any]) -> list[str]:
         else f"{abs(points):.2f} points {'more' if points > 0 else 'less'} than"
     )
     same = percent(result["agreement"][-1])
+    told = f"{told} ({result['judged']})" if result.get("judged") else told
     return [f"{told}, {than} the ANN ({percent(ann)}), and gives the same answer on {same}."]
 
 

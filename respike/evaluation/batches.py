@@ -1,0 +1,79 @@
+"""Test data in whatever form the user has it, as batches of positional arguments and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from ..convert.data import rows, tensors_in
+
+
+def split_batches(data: Any, batch_size: int, inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Batches of positional arguments and targets, from whatever ``evaluate`` takes; empty ones are skipped."""
+    return split(batched(data, batch_size)[0], inputs)
+
+
+def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
+    """Batches, and the number of samples if it is known.
+
+    Raises:
+        ValueError: no form of data that is known, or as many targets as inputs are missing.
+    """
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if pair and all(isinstance(x, (Tensor, np.ndarray)) for x in data):
+        x, y = tensors_in(tuple(data), "data")
+        lengths = [len(v) if v.dim() else 0 for v in (x, y)]
+        if lengths[0] != lengths[1]:
+            raise ValueError(f"{lengths[0]} inputs and {lengths[1]} targets do not belong together")
+        data = TensorDataset(x, y)
+    if isinstance(data, DataLoader):
+        return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
+    if isinstance(data, Dataset):
+        length = len(data) if hasattr(data, "__len__") else None
+        return () if length == 0 else DataLoader(data, batch_size=batch_size), length
+    if isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping, Tensor, np.ndarray)):
+        return data, None
+    raise ValueError(
+        "data must be a Dataset of (input, target), a pair of tensors or an iterable of batches (input, target); got "
+        f"{type(data).__name__}"
+    )
+
+
+def split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Each batch as positional arguments and target, numpy arrays as tensors; empty batches are skipped.
+
+    Raises:
+        ValueError: a batch without a target, or with too few inputs.
+    """
+    for batch in batches:
+        args, target = _one(batch, inputs)
+        args, target = tensors_in(args, "data"), tensors_in(target, "targets")
+        if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
+            raise ValueError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
+        if rows(args):
+            yield args, target
+
+
+def _one(batch: Any, inputs: int) -> tuple[tuple[Any, ...], Any]:
+    items = list(batch.values()) if isinstance(batch, Mapping) else batch
+    if not isinstance(items, Sequence) or isinstance(items, str) or len(items) < 2:
+        raise ValueError(f"a batch of test data must be (input, target); got {_told(batch)}")
+    if isinstance(items[0], Mapping):
+        return (items[0],), items[1]
+    if isinstance(items[0], (tuple, list)):
+        return tuple(items[0]), items[1]
+    if len(items) <= inputs:
+        raise ValueError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items; got {len(items)}")
+    return tuple(items[:inputs]), items[inputs]
+
+
+def _told(batch: Any) -> str:
+    if isinstance(batch, Tensor):
+        return f"a tensor of shape {tuple(batch.shape)}"
+    size = f" of {len(batch)}" if isinstance(batch, (Sequence, Mapping)) and not isinstance(batch, str) else ""
+    return f"{type(batch).__name__}{size}"
