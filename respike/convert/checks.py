@@ -143,7 +143,7 @@ def seed(value: Any) -> int:
 
 
 def _wrong(name: str, expected: str, value: Any) -> ConversionError:
-    return ConversionError(f"{name} must be {expected}, got {_shown(value)}")
+    return ConversionError(f"{name} must be {expected}; got {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
