@@ -16,15 +16,14 @@ from torch.utils.data import Dataset, TensorDataset
 
 from .models import REGISTRY, datasets
 from .models import load as load_reference
+from .source_error import SourceError as SourceError
+from .source_error import require as require
+from .weights_file import fill
 
 MODELS = sorted(REGISTRY)
 DATA = ["mnist", "fashion_mnist"]
 MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
 DATA_HELP = f"data: {', '.join(DATA)}, folder:DIR (one folder per class), FILE.npz (arrays x and y), FILE.safetensors"
-
-
-class SourceError(ValueError):
-    """A name that stands for nothing, or a file that cannot be used."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -55,7 +54,9 @@ def find_model(
         name: A reference network, ``torchvision:NAME``, an ONNX file, or ``package.module:callable`` (a
             function or class without arguments that gives a module; the current folder is looked in first).
         weights: A state_dict as ``.safetensors``, or as ``.pt`` read with ``weights_only``, so that
-            nothing in it is executed. Without it a torchvision network has random weights, the same every time.
+            nothing in it is executed; also inside a training checkpoint, and with the prefixes of ``DataParallel``,
+            ``torch.compile`` and Lightning before its names. Without it a torchvision network has random weights,
+            the same every time.
         outputs: Of an ONNX file: names of the values to return.
         verify: Of an ONNX file: hold it against onnxruntime, and say how far apart they are.
 
@@ -79,7 +80,7 @@ def find_model(
     else:
         raise SourceError(_unknown_model(name))
     if weights is not None:
-        _fill(model, Path(weights), name)
+        fill(model, Path(weights), name)
     return model.eval()
 
 
@@ -143,36 +144,6 @@ def _callable(name: str) -> nn.Module:
     if not isinstance(made, nn.Module):
         raise SourceError(f"{name!r} gives a {type(made).__name__}, not a torch.nn.Module")
     return made
-
-
-def _fill(model: nn.Module, path: Path, name: str) -> None:
-    require(path, "weights file")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises most things there are
-        raise SourceError(f"cannot read weights from {path}: {error}") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    try:
-        model.load_state_dict(state)
-    except Exception as error:
-        raise SourceError(f"the weights in {path} do not fit {name}: {error}") from error
-
-
-def require(path: Path, what: str) -> None:
-    """Whether a file is there.
-
-    Raises:
-        SourceError: it is not; says what was wanted, and where.
-    """
-    if not path.is_file():
-        folder = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
-        raise SourceError(f"there is no {what} {path}{folder}")
 
 
 def find_test_data(

@@ -18,6 +18,7 @@ from .allocate import allocate
 from .auto_precision import choose_precision
 from .calibrate import calibrate
 from .choice import Preference
+from .copying import prepare
 from .errors import ConversionError
 from .graph import Graph
 from .halves import Halves
@@ -30,7 +31,7 @@ from .options import Options, Schedule
 from .passes import judge as with_roles
 from .passes import normalise
 from .precision import Precision, holds
-from .trace import prepare, trace, without_hooks
+from .trace import trace, without_hooks
 
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest output, that the passes may make."""

@@ -120,6 +120,27 @@ _PRODUCT = (
 )
 _CURVED = ("is curved, and no firing rate follows it", _REPLACE)
 _NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")
+_DIVIDES = (
+    "divides one signal by another, and no spike train is the quotient of two",
+    "divide by a constant, or keep it analog: analog=['NAME', ...]",
+)
+_ROUNDS = (
+    "rounds a signal, but not as an activation quantised to steps from 0 up to a bound does",
+    "write it as round(clamp(x / bound, 0, 1) * steps) / steps * bound with constant bound and steps, or keep it "
+    "analog: analog=['NAME', ...]",
+)
+_RECURRENT = (
+    "is recurrent: it feeds its own state back, through gates that are curved and multiply signals",
+    "train convolutions over time with ReLU in its place, or keep it analog: analog=['NAME', ...]",
+)
+_FEEDS_BACK = (
+    "is recurrent: it feeds its own state back from one part of the sequence to the next",
+    "train convolutions over time with ReLU in its place, or keep it analog: analog=['NAME', ...]",
+)
+_PLACES = (
+    "gives the places of its extreme values, and no spike carries a place",
+    "use the values alone, or keep what reads the places analog: analog=['NAME', ...]",
+)
 _MIXES = (
     "uses the statistics of the batch even in eval mode",
     "build it with track_running_stats=True and train those",
@@ -136,9 +157,11 @@ BATCH_STATISTICS = frozenset({"_native_batch_norm_legit", "batch_norm", "native_
 """Normalisations that mix the samples of a batch, wherever they stand, by the operation's name."""
 
 REFUSALS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(
-        "mul matmul bmm mm div einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT
-    ),
+    **dict.fromkeys("mul matmul bmm mm einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT),
+    **dict.fromkeys(["div"], _DIVIDES),
+    **dict.fromkeys("floor ceil round trunc".split(), _ROUNDS),
+    **dict.fromkeys("lstm gru rnn_tanh".split(), _RECURRENT),
+    **dict.fromkeys(["rnn_relu"], _FEEDS_BACK),
     **dict.fromkeys(CURVES, _CURVED),
     **dict.fromkeys(
         "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES
@@ -149,14 +172,14 @@ REFUSALS: dict[str, tuple[str, str]] = {
 """By the operation's name without namespace and overload: why it is refused, and what to do."""
 
 _UNKNOWN = (
-    "has no rule: nobody has said yet what it is in time",
-    "keep it analog: analog=['NAME', ...], or add a rule",
+    "is not supported yet",
+    "use another operation, or keep it analog: analog=['NAME', ...]",
 )
 
 
 def refusal(op: str) -> tuple[str, str]:
     """Why the operation is refused, and what to do."""
-    why, todo = REFUSALS.get(short(op), _UNKNOWN)
+    why, todo = _PLACES if op in MAXIMA else REFUSALS.get(short(op), _UNKNOWN)
     return f"{short(op)} {why}", todo
 
 

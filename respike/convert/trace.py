@@ -2,64 +2,39 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import re
+import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from ..text import printable, shown
-from .errors import ConversionError, Refusal
-from .graph import BATCH, DERIVED, Graph, Node, Ref
-from .onnx_import.step import Step
+from .assertions import Assertions
+from .by_size import ByNoRuleError, follow_batch
+from .errors import ConversionError
+from .graph import BATCH, Graph
+from .lowering import Lowering, labels
+from .user_lines import Line, of_error
 
-# Operations that give back their first argument, as far as values in eval mode go.
-_IDENTITY = {
-    "aten.alias.default",
-    "aten.clone.default",
-    "aten.contiguous.default",
-    "aten.detach.default",
-    "aten.detach_.default",
-    "aten.lift_fresh_copy.default",
-}
-# These need a memory layout that dropping copies, or folding time into the batch, may change.
-_VIEWS = {"aten.view.default", "aten._unsafe_view.default"}
-_DROPOUT = re.compile(r"aten\.(feature_|alpha_|feature_alpha_)?dropout\.default")
-_CAST = re.compile(r"aten\.(_to_copy|to|type_as|_autocast_to.*)\.")
-_BOOKKEEPING = re.compile(r"aten\.(_assert|sym_constrain|_functional_assert)")
+LARGEST = 2**28
+"""Bytes that the inputs of the largest batch to trace with may take."""
 
 
-def prepare(model: nn.Module) -> nn.Module:
-    """A private copy of the model to trace: unwrapped, in eval mode, float32, without gradients.
+class UntraceableError(ConversionError):
+    """The model's Python code cannot be followed."""
 
-    Raises:
-        ConversionError: not a module, a scripted module, or one that cannot be copied.
-    """
-    if not isinstance(model, nn.Module):
-        raise ConversionError(f"from_torch takes a torch.nn.Module, got {type(model).__name__}")
-    while True:
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):  # what torch.compile returns
-            model = model._orig_mod  # type: ignore[assignment]
-        else:
-            break
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ConversionError("a scripted model has lost its Python code; convert the nn.Module it was made from")
-    try:
-        return copy.deepcopy(model).eval().float().requires_grad_(False)
-    except Exception as error:  # user code: __deepcopy__, generators, open files, ...
-        raise ConversionError(
-            f"{type(model).__name__} cannot be copied as float32, so not converted (lazy modules must run once): "
-            f"{error}"
-        ) from error
+
+class ValueDependentError(Exception):
+    """Python asks for the value of a tensor, which the tracer does not know."""
+
+
+class FixedBatchError(Exception):
+    """The tracer can follow the model at one batch size only."""
 
 
 @contextmanager
@@ -88,9 +63,13 @@ def trace(model: nn.Module, args: tuple[Any, ...]) -> Graph:
     """
     # The tracer takes a batch that is as long as another axis for that axis: try lengths that are rare.
     lengths = {n for x in [*model.parameters(), *model.buffers(), *_tensors(args)] for n in x.shape}
+    checks = Assertions()
     for size in [n for n in (31, 37, 41, 43, 47, 53, 59, 61) if n not in lengths]:
-        lowering = _Lowering(_export(model, _resized(args, size)), _labels(model))
-        graph = lowering.graph()
+        try:
+            program = _export(model, _resized(args, size), checks)
+        except FixedBatchError as error:
+            return _at_sizes(model, args, _sizes(args, lengths), checks, str(error.__cause__))
+        graph = Lowering(program, labels(model)).graph()
         if all(shape[0] is BATCH for shape in graph.inputs.values() if shape):
             return graph
     raise ConversionError(f"{type(model).__name__} works for one batch size only; write it for any x.shape[0]")
@@ -100,25 +79,103 @@ def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
     return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
 
 
-def _export(model: nn.Module, args: tuple[Any, ...]) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=2)
-    shapes = pytree.tree_map(lambda x: {0: batch} if isinstance(x, Tensor) and x.dim() else None, args)
+def _sizes(args: tuple[Any, ...], lengths: set[int]) -> list[int]:
+    """Four batch sizes: small and large, odd and even, and none as long as another axis."""
+    row = sum(x[:1].numel() * x.element_size() for x in _tensors(args) if x.dim())
+    most = min(1031, LARGEST // max(row, 1))
+    wanted = (3, 31, max(48, most // 8 * 4), max(61, most))
+    found: list[int] = []
+    for size in wanted:
+        while size in lengths or size in found:
+            size += 2
+        found.append(size)
+    return found
+
+
+def _at_sizes(model: nn.Module, args: tuple[Any, ...], sizes: list[int], checks: Assertions, cause: str) -> Graph:
+    """The graph of a model that the tracer can follow at one batch size at a time, see ``by_size``."""
+    name = type(model).__name__
+    if "specialized" not in cause:
+        raise UntraceableError(f"{name} branches on the batch size; it must work alike for any number of samples")
+    graphs: list[Graph] = []
+    lines: dict[str, Line | None] = {}
+    try:
+        for size in sizes:
+            lowering = Lowering(_export(model, _resized(args, size), checks, fixed=True), labels(model))
+            graphs.append(lowering.graph())
+            lines.update(lowering.lines)
+            if len(graphs) > 1:  # before the largest are traced, which a loop over samples makes long
+                found = follow_batch(graphs, sizes, lines)
+    except ByNoRuleError as error:
+        raise ConversionError(f"{name} depends on the batch size. {error}") from None
+    return found
+
+
+def _export(model: nn.Module, args: tuple[Any, ...], checks: Assertions, fixed: bool = False) -> ExportedProgram:
+    """What ``torch.export`` makes of the model; assertions on values are left out.
+
+    Raises:
+        FixedBatchError: the batch size must not be left open.
+        UntraceableError: anything else.
+    """
+    try:
+        return _exported(model, args, checks, fixed)
+    except ValueDependentError as error:
+        if not checks.answers:
+            with checks, torch.no_grad():
+                model(*pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args))
+        if not checks.answers:
+            raise _undecided(model, error) from error
+    try:
+        return _exported(model, args, checks, fixed)
+    except ValueDependentError as error:
+        raise _undecided(model, error) from error
+
+
+def _exported(model: nn.Module, args: tuple[Any, ...], checks: Assertions, fixed: bool) -> ExportedProgram:
+    batch = None if fixed else {0: torch.export.Dim("batch", min=2)}
+    shapes: Any = pytree.tree_map(lambda x: batch if isinstance(x, Tensor) and x.dim() else None, args)
     kinds = [p.kind for p in inspect.signature(model.forward).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:  # torch.export wants those of *args together
         first = kinds.index(inspect.Parameter.VAR_POSITIONAL)
         shapes = (*shapes[:first], shapes[first:])
+    told = checks.told_again() if checks.answers else nullcontext()
     try:
-        with warnings.catch_warnings():
+        # On an error the tracer prints pages of its own symbols besides.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), told:
             warnings.simplefilter("ignore")
-            program: torch.export.ExportedProgram = torch.export.export(model, args, dynamic_shapes=shapes)
+            program = torch.export.export(model, args, dynamic_shapes=None if fixed else shapes)
             return program.run_decompositions({})  # type: ignore[no-any-return]
     except Exception as error:  # torch.export raises most things there are
-        reason = str(error).strip().split("\n\n")[0]
-        raise ConversionError(
-            f"torch.export cannot follow {type(model).__name__}: {reason}\n"
-            "Usual causes: Python branches on tensor values (use torch.where), or code that works for one "
-            "batch size only (use x.shape[0], -1 or flatten instead of a number)"
-        ) from error
+        # Named, not imported: what defines them is slow to load, and torch.export has loaded it by now.
+        if type(error).__name__ == "GuardOnDataDependentSymNode":
+            raise ValueDependentError from error
+        if getattr(getattr(error, "error_type", None), "name", "") == "CONSTRAINT_VIOLATION":
+            raise FixedBatchError from error
+        raise _untraceable(model, error) from error
+
+
+def _undecided(model: nn.Module, error: ValueDependentError) -> UntraceableError:
+    assert error.__cause__ is not None
+    place = _place(error.__cause__)
+    return UntraceableError(
+        f"{type(model).__name__} depends on the value of a tensor{place}: Python decides there on what the samples "
+        "hold. Use torch.where to choose between values, or take the decision out of forward"
+    )
+
+
+def _untraceable(model: nn.Module, error: Exception) -> UntraceableError:
+    reason = str(error).strip().split("\n\n")[0]
+    return UntraceableError(
+        f"torch.export cannot follow {type(model).__name__}{_place(error)}: {reason}\n"
+        "Usual causes: Python branches on tensor values (use torch.where), or code that works for one "
+        "batch size only (use x.shape[0], -1 or flatten instead of a number)"
+    )
+
+
+def _place(error: BaseException) -> str:
+    line = of_error(error)
+    return f" at {line}" if line else ""
 
 
 def _resized(args: tuple[Any, ...], size: int) -> tuple[Any, ...]:
@@ -126,168 +183,3 @@ def _resized(args: tuple[Any, ...], size: int) -> tuple[Any, ...]:
         return x[torch.arange(size, device=x.device) % len(x)] if isinstance(x, Tensor) and x.dim() else x
 
     return pytree.tree_map(fit, args)  # type: ignore[no-any-return]
-
-
-class _Lowering:
-    """From an ``ExportedProgram`` to a ``Graph``."""
-
-    def __init__(self, program: torch.export.ExportedProgram, labels: dict[str, tuple[str, str]]) -> None:
-        self.program, self.labels = program, labels
-        self.values: dict[str, Any] = {}
-        self.inputs: dict[str, tuple[int | None, ...]] = {}
-        self.leaves: list[Any] = []
-        self.integers: dict[str, torch.dtype] = {}
-        self.tensors: dict[str, Tensor] = {}
-        self.nodes: list[Node] = []
-        self.refused: list[Refusal] = []
-        self.batch: Any = None
-
-    def graph(self) -> Graph:
-        fx_nodes = list(self.program.graph.nodes)
-        specs = iter(self.program.graph_signature.input_specs)
-        for n in fx_nodes:
-            if n.op == "placeholder":
-                self._placeholder(n, next(specs))
-        self._refuse_written_buffers(fx_nodes)
-        for n in fx_nodes:
-            if n.op == "call_function":
-                self._call(n)
-        if self.refused:
-            raise ConversionError("the network cannot be converted:", self.refused)
-        call = self.program.call_spec
-        assert call.in_spec is not None and call.out_spec is not None
-        outputs = self._outputs(fx_nodes[-1])
-        leaves, integers = self.leaves, self.integers
-        return Graph(self.inputs, self.tensors, self.nodes, outputs, leaves, integers, call.in_spec, call.out_spec)
-
-    def _placeholder(self, n: torch.fx.Node, spec: Any) -> None:
-        if spec.kind is InputKind.USER_INPUT:
-            value = n.meta.get("val")
-            if not isinstance(value, Tensor):
-                self.values[n.name] = value
-                self.leaves.append(value)
-                return
-            if not value.is_floating_point():
-                self.integers[n.name] = value.dtype
-            self.leaves.append(Ref(n.name))
-            if self.batch is None and value.dim():
-                self.batch = value.shape[0]
-            self.inputs[n.name] = self._shape(value)
-        elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
-            stored = {**self.program.constants, **self.program.state_dict}[spec.target]
-            self.tensors[n.name] = stored.detach().clone()
-        else:
-            raise ConversionError(f"{spec.target} is a {spec.kind.name.lower()}, which conversion does not know")
-        self.values[n.name] = Ref(n.name)
-
-    def _refuse_written_buffers(self, fx_nodes: list[torch.fx.Node]) -> None:
-        """A forward that reads what an earlier forward wrote has a memory of its own."""
-        signature = self.program.graph_signature
-        written = {s.target for s in signature.output_specs if s.kind is OutputKind.BUFFER_MUTATION}
-        targets = {s.arg.name: s.target for s in signature.input_specs if s.kind is InputKind.BUFFER}
-        results = [
-            a
-            for a, s in zip(fx_nodes[-1].args[0], signature.output_specs, strict=True)  # type: ignore[arg-type]
-            if s.kind is OutputKind.USER_OUTPUT and isinstance(a, torch.fx.Node)
-        ]
-        needed = _ancestors(results)
-        for n in fx_nodes:
-            if n.op == "placeholder" and targets.get(n.name) in written and n in needed:
-                self.refused.append(
-                    Refusal(
-                        str(targets[n.name]),
-                        "forward changes this buffer and uses it",
-                        "take the state out of the network",
-                    )
-                )
-
-    def _call(self, n: torch.fx.Node) -> None:
-        path, kind = _origin(n)
-        path, kind = self.labels.get(path, (path, kind))
-        target = n.target
-        if isinstance(target, torch._ops.OpOverload):
-            op = str(target)
-        elif getattr(target, "__module__", "") in ("_operator", "math"):
-            op = f"operator.{target.__name__}"  # type: ignore[union-attr]
-        else:
-            where = Node(n.name, "", (), {}, path, kind).where
-            self.refused.append(
-                Refusal(where, f"control flow or a custom operator ({target})", "write it with plain tensor operations")
-            )
-            self.values[n.name] = None
-            return
-        if _BOOKKEEPING.match(op):
-            return
-        args, kwargs = self._resolve(n.args), self._resolve(n.kwargs)
-        if op in _IDENTITY or (_DROPOUT.match(op) and args[2] is False) or self._is_float_cast(op, n):
-            self.values[n.name] = args[0]
-            return
-        value = n.meta.get("val")
-        if op == "operator.getitem" and isinstance(n.args[0], torch.fx.Node) and not isinstance(value, Tensor):
-            value = None
-        shape = self._shape(value) if isinstance(value, Tensor) else None
-        op = "aten.reshape.default" if op in _VIEWS else op
-        self.nodes.append(Node(n.name, op, tuple(args), dict(kwargs), path, kind, shape))
-        self.values[n.name] = Ref(n.name)
-
-    def _is_float_cast(self, op: str, n: torch.fx.Node) -> bool:
-        """Whether the node casts between float types or moves to a device: the network is float32 throughout."""
-        if not _CAST.match(op):
-            return False
-        before, after = n.args[0].meta["val"], n.meta["val"]  # type: ignore[union-attr]
-        return bool(before.is_floating_point() and after.is_floating_point()) or before.dtype == after.dtype
-
-    def _resolve(self, tree: Any) -> Any:
-        if isinstance(tree, torch.fx.Node):
-            return self.values[tree.name]
-        if isinstance(tree, (list, tuple)):
-            return [self._resolve(x) for x in tree]
-        if isinstance(tree, dict):
-            return {k: self._resolve(v) for k, v in tree.items()}
-        return tree
-
-    def _shape(self, value: Tensor) -> tuple[int | None, ...]:
-        def axis(n: Any) -> int | None:
-            if isinstance(n, int):
-                return n
-            same = not isinstance(self.batch, int) and n.node.expr == self.batch.node.expr
-            return BATCH if same else DERIVED
-
-        return tuple(axis(n) for n in value.shape)
-
-    def _outputs(self, output: torch.fx.Node) -> list[Any]:
-        found: list[Any] = []
-        for arg, spec in zip(output.args[0], self.program.graph_signature.output_specs, strict=True):  # type: ignore[arg-type]
-            if spec.kind is OutputKind.USER_OUTPUT:
-                found.append(spec.arg.value if isinstance(spec.arg, ConstantArgument) else self._resolve(arg))
-        return found
-
-
-def _labels(model: nn.Module) -> dict[str, tuple[str, str]]:
-    """For modules that came from an ONNX file, the names that file gives them."""
-    found = {}
-    for path, module in model.named_modules():
-        if isinstance(module, Step):
-            parent = path.rpartition(".")[0]
-            found[path] = (f"{parent}.{shown(module.label)}" if parent else shown(module.label), module.op_type)
-    return found
-
-
-def _ancestors(nodes: list[torch.fx.Node]) -> set[torch.fx.Node]:
-    found: set[torch.fx.Node] = set()
-    queue = list(nodes)
-    while queue:
-        n = queue.pop()
-        if n not in found:
-            found.add(n)
-            queue.extend(n.all_input_nodes)
-    return found
-
-
-def _origin(n: torch.fx.Node) -> tuple[str, str]:
-    """The innermost module of the user that the node comes from: its path and type name."""
-    for path, kind in reversed(list((n.meta.get("nn_module_stack") or {}).values())):
-        name = kind if isinstance(kind, str) else kind.__name__
-        if "nn_module_stack" not in name:
-            return printable(str(path)), printable(name.rsplit(".", 1)[-1])
-    return "", ""

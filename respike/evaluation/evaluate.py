@@ -14,11 +14,11 @@ from torch.utils import _pytree as pytree
 
 from ..convert import checks
 from ..convert.activity import EventCounter
+from ..convert.copying import prepare
 from ..convert.data import rows
 from ..convert.judging import Judge, border, is_single_score, single
 from ..convert.network import SpikingNetwork
 from ..convert.parallel import cut, each
-from ..convert.trace import prepare
 from .activity import ActivityCounter
 from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs

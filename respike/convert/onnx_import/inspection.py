@@ -87,9 +87,9 @@ class Inspection:
 
 def inspect(path: str | os.PathLike[str], outputs: Sequence[str] | None, shape: Sequence[int] | None) -> Inspection:
     """See ``inspect_onnx``."""
+    from ..copying import prepare
     from ..passes.verdicts import objection, verdicts
     from ..pipeline import to_graph
-    from ..trace import prepare
 
     model = read(path)
     graph: Graph | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph, Node, Ref, leaves
-from ..rules import BATCH_STATISTICS, CURVES, LINEAR, MAXIMA, Role, Signals, refusal, short
+from ..rules import BATCH_STATISTICS, LINEAR, MAXIMA, Role, Signals, refusal, short
 
 
 def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
@@ -31,15 +31,49 @@ def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
 
 def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] = ()) -> ConversionError | None:
     """Why a graph with these verdicts cannot be converted; None if it can."""
-    if not refused and not any(node.role == Role.SPIKE for node in judged.nodes):
-        if analog:
-            return ConversionError("every ReLU was kept analog, nothing is left to convert")
-        refused = _not_spiking(judged)
-        if not refused:
-            return ConversionError(
-                "there is no ReLU in this network, so nothing to convert: no operation of it can become spiking neurons"
+    if refused:
+        return ConversionError(_headline(refused), refused)
+    if any(node.role == Role.SPIKE for node in judged.nodes):
+        return None
+    if any(node.op == RELU and node.role == Role.ANALOG for node in judged.nodes):
+        return ConversionError("every ReLU was kept analog, so no neuron is left; keep fewer modules analog")
+    return _without_relu(judged)
+
+
+_NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
+_ADD_RELUS = "train with ReLUs between its layers"
+_MAX_AS_RELU = "write max(a, b) as b + F.relu(a - b), which becomes neurons"
+
+
+def _without_relu(judged: Graph) -> ConversionError:
+    """Why a network without a ReLU is none to convert, and what else is in it."""
+    signals = judged.signals()
+    others: list[Refusal] = []
+    for node in judged.nodes:
+        if node.name not in signals or node.is_shape or (node.op in LINEAR and node.role != Role.ANALOG):
+            continue
+        name = short(node.op)
+        if node.op in MAXIMA:
+            why = f"{name} passes the spikes of neurons before it on and sends none itself"
+            pair = len([name for name in node.refs if name in signals]) == 2
+            todo = (
+                f"write max(a, b) as b + F.relu(a - b), which becomes neurons, or {_ADD_RELUS}" if pair else _ADD_RELUS
             )
-    return ConversionError(_headline(refused), refused) if refused else None
+        elif node.role == Role.ANALOG:
+            why, todo = f"{name} is kept analog", _ADD_RELUS
+        else:
+            why, todo = refusal(node.op)
+            todo = todo.partition("or keep")[0].rstrip(", ")  # analog it would have no neurons either
+            todo = _ADD_RELUS if node.role == Role.HEAD and todo.startswith(("train with", "use another")) else todo
+        others.append(Refusal(node.where, why, todo))
+    if others:
+        return ConversionError(
+            "this network has no ReLU, so nothing in it becomes spiking neurons; what it has:", others
+        )
+    return ConversionError(
+        "this network has no ReLU, so nothing in it becomes spiking neurons: its outputs are an affine function of its "
+        f"input; {_ADD_RELUS}"
+    )
 
 
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
@@ -205,12 +239,6 @@ def _linear_in_time(node: Node, timed: set[str]) -> bool:
 def _is_weighted(node: Node) -> bool:
     rule = LINEAR.get(node.op)
     return rule is not None and rule.weighted
-
-
-def _not_spiking(judged: Graph) -> list[Refusal]:
-    """In a network without a ReLU: the curved functions that stand in the place of one."""
-    curved = [n for n in judged.nodes if n.role == Role.STATIC and short(n.op) in CURVES]
-    return [Refusal(n.where, *refusal(n.op)) for n in curved]
 
 
 def _is_shape(name: str, graph: Graph) -> bool:
