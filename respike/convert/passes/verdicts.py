@@ -56,9 +56,7 @@ def _without_relu(judged: Graph) -> ConversionError:
         if node.op in MAXIMA:
             why = f"{name} passes the spikes of neurons before it on and sends none itself"
             pair = len([name for name in node.refs if name in signals]) == 2
-            todo = (
-                f"write max(a, b) as b + F.relu(a - b), which becomes neurons, or {_ADD_RELUS}" if pair else _ADD_RELUS
-            )
+            todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
         elif node.role == Role.ANALOG:
             why, todo = f"{name} is kept analog", _ADD_RELUS
         else:
@@ -67,13 +65,8 @@ def _without_relu(judged: Graph) -> ConversionError:
             todo = _ADD_RELUS if node.role == Role.HEAD and todo.startswith(("train with", "use another")) else todo
         others.append(Refusal(node.where, why, todo))
     if others:
-        return ConversionError(
-            "this network has no ReLU, so nothing in it becomes spiking neurons; what it has:", others
-        )
-    return ConversionError(
-        "this network has no ReLU, so nothing in it becomes spiking neurons: its outputs are an affine function of its "
-        f"input; {_ADD_RELUS}"
-    )
+        return ConversionError(f"{_NO_RELU}; what it has:", others)
+    return ConversionError(f"{_NO_RELU}: its outputs are an affine function of its input; {_ADD_RELUS}")
 
 
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
