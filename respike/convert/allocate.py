@@ -15,8 +15,8 @@ import torch
 
 from .allocation import Allocation, Share
 from .auto import take
-from .calibrate import calibrate, first_rows
-from .data import rows
+from .calibrate import calibrate
+from .data import first_samples
 from .errors import ConversionWarning
 from .graph import Graph
 from .measure import Measure
@@ -46,7 +46,7 @@ def allocate(
     """
     assert options.budget is not None
     held = take(stream, options.samples)
-    some = list(_first(held, options.samples))
+    some = list(first_samples(held, options.samples))
     measure = Measure(graph, some, options, device)
 
     def calibrated(data: Iterable[tuple[Any, ...]], spikes: Mapping[str, int]) -> tuple[Graph, dict[str, SpikingReLU]]:
@@ -59,7 +59,9 @@ def allocate(
     plain = best = measure.network(*network)
     given: Mapping[str, int] = {}
     if options.budget > 1:
-        layers = sensitivity(graph, Measure(graph, list(_first(some, SAMPLES)), options, device), plain, progress)
+        layers = sensitivity(
+            graph, Measure(graph, list(first_samples(some, SAMPLES)), options, device), plain, progress
+        )
     tries: list[dict[str, int]] = []
     scale = 1.0  # how many times the estimate the last network cost
     while options.budget > 1 and len(tries) < ROUNDS:
@@ -108,11 +110,3 @@ def spend(layers: Mapping[str, Sequence[Level]], extra: float, start: int) -> tu
         _, name, price = max(steps)
         taken[name] += 1
         spent += price
-
-
-def _first(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
-    """The first so many samples."""
-    for args in batches:
-        if count > 0:
-            yield first_rows(args, count)
-        count -= rows(args)

@@ -1,9 +1,10 @@
 """Choose thresholds and corrections, without labels and without training.
 
 Two passes. The first streams all batches through the ANN for the statistics that ``max`` and
-``percentile`` need. The second takes as many samples as ``Options.samples`` and the memory allow through
-ANN and SNN side by side, node by node: when a ReLU is reached, the layers before it are converted
-already, so its threshold and correction are chosen for the currents that really arrive.
+``percentile`` need. The second takes ``Options.samples`` samples through ANN and SNN side by side, node by
+node: when a ReLU is reached, the layers before it are converted already, so its threshold and correction are
+chosen for the currents that really arrive. Neither needs more memory for more samples or timesteps; what the second
+keeps from layer to layer goes to a temporary file where it does not fit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from .data import tensors_of
 from .execute import Walk
@@ -28,9 +28,6 @@ from .rules import Role
 from .sequential import Sequential
 from .statistics import Maximum, Percentile, Statistic, per_channel
 from .thresholds import require_finite, set_thresholds
-
-MEMORY = 2 * 2**30
-"""Bytes that the samples of the second pass may take, about."""
 
 
 def calibrate(
@@ -68,35 +65,25 @@ def calibrate(
             Maximum if options.threshold == "max" else lambda: Percentile(options.percentile)
         )
         statistics = {n.name: make() for n in relus}
-    chosen: list[tuple[Any, ...]] = []
-    room = capacity(plan, options)
+    second = None
+    if options.threshold == "mse" or options.correction != "none":
+        second = Sequential(graph, plan, neurons, options, device, progress)
+    wanted = second is not None
     for number, args in enumerate(data, 1):
-        if room:
-            chosen.append(first_rows(args, room))
-            room -= next((len(x) for x in tensors_of(chosen[-1], graph, device) if x.dim()), 1)
+        if second is not None and wanted:
+            wanted = second.take(args)
         if streamed:
             _observe(graph, plan, tensors_of(args, graph, device), neurons, statistics)
             if progress is not None:
                 progress(f"statistics of batch {number}")
-        elif not room:
+        elif not wanted:
             break
     for node in relus if streamed else ():
         neuron = neurons[node.name]
         set_thresholds(neuron, statistics[node.name].result() / neuron.options.max_spikes, options)
-    if options.threshold == "mse" or options.correction != "none":
-        missing = Sequential(graph, plan, neurons, options, device, progress).run(chosen)
-        graph = correct_readouts(graph, missing)
+    if second is not None:
+        graph = correct_readouts(graph, second.run())
     return graph, neurons
-
-
-def capacity(plan: Plan, options: Options) -> int:
-    """How many samples the second pass may take: as many as asked for, or as ``MEMORY`` holds."""
-    return min(options.samples, max(1, MEMORY // (4 * plan.peak * (options.timesteps + 1))))
-
-
-def first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    """At most so many samples of a batch."""
-    return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
@@ -111,5 +98,5 @@ def _observe(
         if node.name in statistics:
             values = walk.env.get(node.name)
             assert isinstance(values, Tensor)
-            require_finite(values, neurons[node.name])
+            require_finite(values, node.where)
             statistics[node.name].update(per_channel(values, neurons[node.name].axis))

@@ -141,6 +141,20 @@ def rows(args: tuple[Any, ...]) -> int:
     return lengths.pop() if lengths else 0
 
 
+def first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """At most so many samples of a batch."""
+    return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
+
+
+def first_samples(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
+    """The first so many samples of all batches."""
+    for args in batches:
+        if count <= 0:
+            return
+        yield first_rows(args, count)
+        count -= rows(args)
+
+
 def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
     """A few samples to trace with."""
 

@@ -9,12 +9,19 @@ SHARE = 0.25
 """Of what is free when the run begins."""
 PIECE = 64 * 2**20
 """Bytes that are worked on at once on one core, at most: more would leave the caches."""
+CALIBRATION = 2 * 2**30
+"""Most bytes that calibration takes, whatever is free."""
 
 
 def budget(device: torch.device) -> int:
     """A quarter of the free memory of a device, in bytes."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     return int(SHARE * free)
+
+
+def calibration_budget(device: torch.device) -> int:
+    """A quarter of the free memory of a device, at most ``CALIBRATION``, in bytes."""
+    return min(CALIBRATION, budget(device))
 
 
 def room(total: int, device: torch.device, workers: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from .batch import Along, apart, places
+from .batch import SAME, Along, Count, apart, places
 from .graph import Graph, Node
 from .passes import readouts
 from .rules import POOLS, Role
@@ -99,8 +99,8 @@ class Plan:
         alive: dict[str, int] = {}
         most = 1
         for node in self.timed:
-            alive[node.name] = _size(node)
-            most = max(most, sum(alive.values()) + 2 * _size(node))
+            alive[node.name] = size_of(node.shape)
+            most = max(most, sum(alive.values()) + 2 * size_of(node.shape))
             for name in self.last_use.get(node.name, ()):
                 alive.pop(name, None)
         return most
@@ -140,6 +140,13 @@ class Plan:
         return apart(self.graph)
 
     @cached_property
+    def side_by_side(self) -> bool:
+        """Whether samples never meet before the head, and come first in every value there."""
+        where = places(self.graph)
+        names = [*self.graph.inputs, *(n.name for n in self.graph.nodes if n.role != Role.HEAD)]
+        return all(isinstance(where[name], Count) or where[name] in (SAME, Along(0)) for name in names)
+
+    @cached_property
     def separable(self) -> bool:
         """Whether besides they come first in all that varies in time, so that some may leave a run under way."""
         where = places(self.graph)
@@ -159,5 +166,6 @@ class Plan:
         return max(1, min(timesteps, budget // (4 * batch * self.peak)))
 
 
-def _size(node: Node) -> int:
-    return math.prod(n for n in node.shape or () if n is not None and n > 0)
+def size_of(shape: tuple[int | None, ...] | None) -> int:
+    """Numbers for each sample of a value of this shape."""
+    return math.prod(n for n in shape or () if n is not None and n > 0)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from . import data
-from .calibrate import capacity, first_rows
 from .errors import ConversionError
 from .graph import Graph, Node
 from .neurons import SpikingReLU
@@ -76,9 +75,11 @@ def recalibrate(
         samples=samples,
     )
     plan = Plan(graph)
-    batches = list(_first(itertools.chain([first], stream), capacity(plan, options)))
     second = Sequential(graph, plan, neurons, options, device, progress, origin, chosen)  # type: ignore[arg-type]
-    graph = correct_readouts(graph, second.run(batches))
+    for args in itertools.chain([first], stream):
+        if not second.take(args):
+            break
+    graph = correct_readouts(graph, second.run())
     made = snn.like(graph, neurons)  # type: ignore[arg-type]
     made.origin = snn.origin
     return made
@@ -117,11 +118,3 @@ def _node(graph: Graph, name: str) -> Node:
     node = graph.node(name)
     assert node is not None
     return node
-
-
-def _first(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
-    for args in batches:
-        if count <= 0:
-            return
-        yield first_rows(args, count)
-        count -= data.rows(args)

@@ -12,29 +12,29 @@ for missing data).
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .graph import Graph, Node, Ref, function
+from .graph import Graph, Node, Ref
+from .least_squares import STRENGTHS, Chunk, Problem, Rows
 from .passes import readouts
 from .patches import OPS, Patches, fan_in
 from .rules import Role
-from .timed import summed
+from .store import Store
 
 POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-"""λ in units of the inputs' mean square."""
 EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""
 LARGEST = 8192
 """Most weights per output: above, the Gram matrix takes too much memory, and the layer is left as it is."""
-SWEEPS = 3
 HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
+LONGEST = 4096
+"""Most rows of a chunk."""
 FEW = 16
 """Rows for each weight of an output, below which those that judged are fitted too, once λ is chosen."""
 
@@ -101,29 +101,8 @@ def _repairs(node: Node, graph: Graph) -> bool:
     return fan_in(node, graph.tensors[weight.name]) <= LARGEST
 
 
-class Moment(NamedTuple):
-    """Rows of a least squares problem that hold the mean of the first t steps.
-
-    Attributes:
-        weight: w_t.
-        inputs: What arrives, with a column of ones, ``(G, rows, K + 1)``.
-        given: The SNN's current that it leads to, ``(G, rows, outputs)``.
-        wanted: The ANN's, of the same shape.
-    """
-
-    weight: float
-    inputs: Tensor
-    given: Tensor
-    wanted: Tensor
-
-    def where(self, rows: Tensor) -> Moment:
-        """Some of the rows."""
-        index = rows.nonzero().flatten()
-        return Moment(self.weight, self.inputs[:, index], self.given[:, index], self.wanted[:, index])
-
-
 class System:
-    """The rows of one layer's least squares problem, gathered batch by batch.
+    """The rows of one layer's least squares problem, gathered piece by piece.
 
     The means over all steps are taken from every sample, those over the first 1, 2, 4, ... steps from every sample
     in turn, so that all of them together are as many.
@@ -133,41 +112,77 @@ class System:
         weight: Its weight.
         axis: Channel axis of its output.
         share: Of the positions that become rows.
-        generator: Chooses them.
+        steps: T.
+        apart: Whether samples never meet; else every mean is taken of all of them.
+        generator: Chooses the positions.
+        store: Where the rows lie.
+        room: Bytes of a chunk of them, about.
     """
 
-    def __init__(self, node: Node, weight: Tensor, axis: int, share: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        node: Node,
+        weight: Tensor,
+        axis: int,
+        share: float,
+        steps: int,
+        apart: bool,
+        generator: torch.Generator,
+        store: Store,
+        room: int,
+    ) -> None:
         self.patches, self.axis, self.share, self.generator = Patches(node, weight), axis, share, generator
-        self.rows: dict[int, list[tuple[Tensor, ...]]] = {}
+        self.steps, self.apart, self.device = steps, apart, weight.device
+        self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
+        groups = self.patches.groups
+        outputs = weight.shape[1] if self.patches.transposed else weight.shape[0] // groups
+        inputs = weight.numel() // groups // outputs
+        self.shape = groups, inputs, outputs
+        length = max(64, min(LONGEST, room // (4 * groups * (inputs + 2 * outputs))))
+        self.rows = {t: Rows(store, length) for t in (steps, *self.early)}
         self.samples = 0
+        self.index = torch.zeros(0)
 
-    def add(self, inputs: Tensor, wanted: Tensor, given: Tensor) -> None:
-        """A batch.
+    def until(self, count: int) -> Tensor:
+        """Means of how many steps the next samples are wanted for, ``(E, count)``, or ``(E, 1)`` if they meet."""
+        every = torch.full((count if self.apart else 1,), self.steps)
+        if not self.early:
+            return every[None]
+        if not self.apart:
+            return torch.tensor([self.steps, *self.early])[:, None]
+        return torch.stack([every, torch.tensor(self.early)[self._turns(count)]])
+
+    def _turns(self, count: int) -> Tensor:
+        """Which of the early means each of the next samples gives; that does not depend on whether it is held back."""
+        return (self.samples + torch.arange(count)) // HELD_BACK % max(len(self.early), 1)
+
+    def add(self, inputs: Tensor, wanted: Tensor, given: Tensor, first: bool) -> None:
+        """Samples.
 
         Args:
-            inputs: What arrives at the layer in each step, ``(T, N, ...)``.
+            inputs: Means of what arrives at the layer, of as many steps as ``until`` says, ``(E, N, ...)``.
             wanted: The ANN's current ``(N, ...)`` that it leads to.
-            given: The SNN's, ``(T, N, ...)``.
+            given: The SNN's, ``(E, N, ...)``.
+            first: Whether a new batch begins, with positions of its own.
         """
-        total, n = len(inputs), len(wanted)
-        number = self.samples + torch.arange(n, device=wanted.device)
-        self.samples += n
-        z = self._outputs(wanted)
-        length = z.shape[1]
-        keep = torch.rand(length, generator=self.generator) < self.share
-        keep[torch.randint(length, (1,), generator=self.generator)] = True
-        index = keep.nonzero().flatten().to(wanted.device)
-        early = [2**k for k in range(total.bit_length()) if 2**k < total]
-        for k, t in enumerate([total, *early]):
-            # A sample's turn does not depend on whether it is held back.
-            turn = number >= 0 if t == total else number // HELD_BACK % len(early) == k - 1
-            if not bool(turn.any()):
+        z, s = self._outputs(wanted), self._outputs(given.flatten(0, 1)).unflatten(0, given.shape[:2])
+        turns, held = self._turns(len(wanted)), (self.samples + torch.arange(len(wanted))) % HELD_BACK == 0
+        self.samples += len(wanted)
+        if first:
+            keep = torch.rand(z.shape[1], generator=self.generator) < self.share
+            keep[torch.randint(z.shape[1], (1,), generator=self.generator)] = True
+            self.index = keep.nonzero().flatten().to(wanted.device)
+        index = self.index
+        for k, t in enumerate([self.steps, *self.early]):
+            these = (turns == k - 1) if k else torch.ones_like(held)
+            if not bool(these.any()):
                 continue
-            these = slice(None) if t == total else turn
-            x = self.patches.of(summed(inputs[:t, these], 0) / t, index).flatten(0, 1)
-            s = self._outputs(summed(given[:t, these], 0) / t)[:, index].flatten(0, 1)
-            held = (number[turn] % HELD_BACK == 0).repeat_interleave(len(index))
-            self.rows.setdefault(t, []).append((x, s, z[turn][:, index].flatten(0, 1), held))
+            entry = min(k, 1) if self.apart else k
+            chosen = these.nonzero().flatten().to(wanted.device)
+            x = self.patches.of(inputs[entry, chosen], index)
+            given, target = s[entry, chosen][:, index], z[chosen][:, index]
+            back = held[these].repeat_interleave(len(index)).to(wanted.device)
+            self.rows[t].add(x.flatten(0, 1), given.flatten(0, 1), target.flatten(0, 1), back)
 
     def _outputs(self, x: Tensor) -> Tensor:
         """``(N, L, G, outputs of a group)``."""
@@ -181,105 +196,35 @@ class System:
             rectified: Whether a ReLU follows, so that only positive currents count.
             cap: Upper bound of the ReLU.
         """
-        fit, judge, whole = [], [], []
-        total = max(self.rows)
-        for t, parts in self.rows.items():
-            x, s, z, held = (torch.cat(part) for part in zip(*parts, strict=True))
-            rows = [part.transpose(0, 1) for part in (torch.cat([x, torch.ones_like(x[..., :1])], -1), s, z)]
-            moment = Moment(1.0 if t == total else EVENNESS * (t / total) ** 2, *rows)
-            alone = bool(held.all()) or not bool(held.any())  # too few samples to hold any back
-            fit.append(moment.where(~held | alone))
-            judge.append(moment.where(held | alone))
-            whole.append(moment)
-        fitted, judged = Problem(fit, rectified, None), Problem(judge, rectified, cap)
+        for rows in self.rows.values():
+            rows.finish()
+        gathered = {t: rows for t, rows in self.rows.items() if rows.chunks}
+        # Where there are too few samples to hold any back, all fit and all judge.
+        alone = {t: bool(rows.held.all()) or not bool(rows.held.any()) for t, rows in gathered.items()}
+
+        def problem(which: Callable[[Tensor, bool], Tensor], cap: float | None) -> Problem:
+            def chunks() -> Iterator[Chunk]:
+                for t, rows in gathered.items():
+                    weight = 1.0 if t == self.steps else EVENNESS * (t / self.steps) ** 2
+                    yield from rows.read(weight, lambda held, t=t: which(held, alone[t]))  # type: ignore[misc]
+
+            return Problem(chunks, self.shape, self.device, rectified, cap)
+
+        fitted = problem(lambda held, alone: ~held | alone, None)
+        judged = problem(lambda held, alone: held | alone, cap)
         changes = fitted.at_once()
-        errors = [judged.error(change) for change in changes]
-        sums = [float(error.sum()) for error in errors[-len(STRENGTHS) :]]
+        errors = judged.errors(changes)
+        sums = errors[-len(STRENGTHS) :].sum((1, 2)).tolist()
         strength = STRENGTHS[sums.index(min(sums))]
-        changes += fitted.in_turns(changes, strength)
-        errors += [judged.error(change) for change in changes[len(errors) :]]
-        if sum(moment.inputs.shape[1] for moment in fit) < FEW * changes[0].shape[1]:
-            everything = Problem(whole, rectified, None)
+        turns = fitted.in_turns(changes, strength)
+        changes += turns
+        errors = torch.cat([errors, judged.errors(turns)])
+        fit = sum(int((~rows.held | alone[t]).sum()) for t, rows in gathered.items())
+        if fit < FEW * (self.shape[1] + 1):
+            everything = problem(lambda held, alone: torch.ones_like(held), None)
             changes = everything.at_once()
             changes += everything.in_turns(changes, strength)
-        best = torch.stack(errors).argmin(0)
-        chosen = torch.stack(changes).gather(0, best[None, :, None].expand(1, *changes[0].shape))[0]
+        for rows in self.rows.values():
+            rows.drop()
+        chosen = torch.stack(changes).gather(0, errors.argmin(0)[None, :, None].expand(1, *changes[0].shape))[0]
         return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)
-
-
-class Problem:
-    """Least squares over several moments.
-
-    Args:
-        moments: The rows.
-        rectified: Whether a target is missing where neither it nor the current is positive.
-        cap: Upper bound of what counts.
-    """
-
-    def __init__(self, moments: list[Moment], rectified: bool, cap: float | None) -> None:
-        self.moments, self.rectified, self.cap = moments, rectified, cap
-
-    def nothing(self) -> Tensor:
-        """No change, ``(G, K + 1, outputs)``."""
-        first = self.moments[0]
-        return first.wanted.new_zeros(first.wanted.shape[0], first.inputs.shape[-1], first.wanted.shape[-1])
-
-    def at_once(self) -> list[Tensor]:
-        """No change, one of the bias alone, and one for each λ."""
-        nothing = self.nothing()
-        missing = self.missing(nothing)
-        return [nothing, *(self.solution(missing, number) for number in (torch.inf, *STRENGTHS))]
-
-    def in_turns(self, changes: list[Tensor], strength: float) -> list[Tensor]:
-        """That of this λ in turns with what is then missing, as that depends on what there is."""
-        change, found = changes[STRENGTHS.index(strength) - len(STRENGTHS)], []
-        for _ in range(SWEEPS if self.rectified else 0):
-            change = self.solution(self.missing(change), strength)
-            found.append(change)
-        return found
-
-    def error(self, change: Tensor) -> Tensor:
-        """Sum of squares of each output, ``(G, outputs)``."""
-        found = torch.zeros_like(change[:, 0])
-        for moment in self.moments:
-            pair = moment.given + moment.inputs @ change, moment.wanted
-            now, wanted = (x.clamp(min=0, max=self.cap) for x in pair) if self.rectified else pair
-            found = found + moment.weight * (now - wanted).square().sum(1)
-        return found
-
-    def missing(self, change: Tensor) -> Tensor:
-        """The right side of the normal equations: what inputs and missing currents have in common."""
-        right = torch.zeros((), dtype=torch.double, device=change.device)
-        for moment in self.moments:
-            missing = moment.wanted - moment.given
-            if self.rectified:
-                now = moment.inputs @ change
-                missing = torch.where((moment.wanted > 0) | (moment.given + now > 0), missing, now)
-            right = right + moment.weight * (moment.inputs.transpose(1, 2) @ missing).double()
-        return right
-
-    def solution(self, missing: Tensor, strength: float) -> Tensor:
-        """The change for λ = ``strength`` times the inputs' mean square; infinite: of the bias alone."""
-        free = 1 if strength == torch.inf else missing.shape[1]
-        penalty = torch.full((missing.shape[1],), strength, dtype=torch.double, device=missing.device)
-        penalty[-1] = 0  # the bias is free
-        ridge = torch.diag_embed((penalty[-free:] + 1e-9) * self._scale[:, None])
-        factor = torch.linalg.cholesky(self._gram[:, -free:, -free:] + ridge)
-        change = self.nothing()
-        change[:, -free:] = torch.cholesky_solve(missing[:, -free:], factor).float()
-        return change
-
-    @cached_property
-    def _gram(self) -> Tensor:
-        return torch.stack([m.weight * (m.inputs.transpose(1, 2) @ m.inputs).double() for m in self.moments]).sum(0)
-
-    @cached_property
-    def _scale(self) -> Tensor:
-        return self._gram.diagonal(dim1=1, dim2=2)[:, :-1].mean(1).clamp(min=1e-12)
-
-
-def response(node: Node, x: Tensor, change: Tensor, bias: Tensor | None) -> Tensor:
-    """What a change of weight and bias adds to the layer's output ``(T, N, ...)``."""
-    flat = x.flatten(0, 1)
-    added: Tensor = function(node.op)(flat, change.to(x), bias, *node.args[3:], **node.kwargs)
-    return added.reshape(*x.shape[:2], *added.shape[1:])

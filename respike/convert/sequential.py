@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Set
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .data import tensors_of
-from .execute import Walk
-from .graph import Graph, Node
-from .modes import Analog, Layerwise, Synchronous
+from .data import first_rows, rows, tensors_of
+from .errors import ConversionWarning
+from .execute import Value
+from .graph import BATCH, Graph
+from .memory import PIECE, calibration_budget
 from .neurons import SpikingReLU, channel_axis
 from .offsets import choose_start, start_early, sweep_bias
 from .options import Options
+from .packed import packing_of
 from .passes import readouts
-from .plan import Plan
-from .ridge import HELD_BACK, POSITIONS, System, ends, mend, response
-from .rules import Role
-from .schedules import mode_of
+from .plan import Plan, size_of
+from .prefix import Prefix
+from .ridge import HELD_BACK, POSITIONS, System, ends, mend
+from .route import Route, Stop
 from .statistics import per_channel
+from .store import Store, free_on_disk
 from .thresholds import best_threshold, require_finite, set_thresholds
-from .timed import Timed, summed
+from .timed import Timed
 
 SAMPLED = 4096
-"""Positions per channel on which thresholds are tried out, about."""
+"""Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
+FEWEST = 256
+"""So many they are in any case."""
+SPARE = 0.9
+"""Of what is free on the disk: the share that calibration may take."""
 
 
 class Sequential:
-    """The second pass: ANN and SNN side by side, node by node, over all chosen samples.
+    """The second pass: ANN and SNN side by side, node by node, over all samples, however many fit into memory.
+
+    Half of the memory holds what is kept from layer to layer, the rest is for what is under way.
 
     Args:
         graph: With roles; ridge repair puts other weights in the place of its own.
@@ -40,6 +50,7 @@ class Sequential:
         progress: Called with a line of text for each layer.
         ann: The graph with the ANN's weights, if ``graph`` has others already.
         only: Names of the layers to calibrate; the others run as they are. None: all.
+        memory: Bytes that all this may take; None: what ``memory.calibration_budget`` says.
     """
 
     def __init__(
@@ -52,130 +63,210 @@ class Sequential:
         progress: Callable[[str], None] | None,
         ann: Graph | None = None,
         only: Set[str] | None = None,
+        memory: int | None = None,
     ) -> None:
-        self.graph, self.plan, self.neurons = graph, plan, neurons
-        self.ann, self.only = ann or graph, neurons.keys() if only is None else only
+        self.graph, self.neurons = graph, neurons
+        self.only = neurons.keys() if only is None else only
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
-        # The layers that can mend each current, and what the SNN feeds them until that current is there.
+        # The layers that can mend each current.
         self.ends = ends(graph) if options.correction == "ridge" else {}
         if only is not None:
             between = {node.name for name in only for node in plan.before(name)}
             self.ends = {name: end for name, end in self.ends.items() if name in between}
-        self.mending = {layer.name for end in self.ends.values() for layer in end.layers}
-        self.fed: dict[str, list[Any]] = {}
+        self.readouts = [] if options.correction == "none" else readouts(graph)
+        mended = {name for name, end in self.ends.items() if not end.rectified}
+        self.route = Route(graph, mended, set(self.readouts), plan.samples_apart)
+        memory = calibration_budget(device) if memory is None else memory
+        self.trials = memory // 4
+        work = min(PIECE, memory // 8) if device.type == "cpu" else memory // 8
+        self.store = Store(memory // 2, device)
+        sizes = self.route.batch_sizes
+        self.prefix = Prefix(graph, plan, (ann or graph).tensors, neurons, options, sizes, self.store, work)
+
+    def take(self, args: tuple[Any, ...]) -> bool:
+        """Add a batch, of which as many samples count as are still missing; whether more are wanted."""
+        missing = self.options.samples - self.prefix.samples
+        if missing > 0:
+            self.prefix.add(tensors_of(first_rows(args, missing), self.graph, self.device))
+        return missing > rows(args)
 
     @torch.no_grad()
-    def run(self, data: list[tuple[Any, ...]]) -> dict[str, Tensor]:
+    def run(self) -> dict[str, Tensor]:
         """Calibrate all layers; the missing mean of each readout, ``(1, C, ...)``, by node name."""
-        pairs = [self._pair(tensors_of(args, self.graph, self.device)) for args in data]
-        total = len(self.only)
-        done = 0
-        for node in self.graph.nodes:
-            if node.role == Role.HEAD:
-                continue
-            if node.name in self.only:
-                done += 1
-                if node.refs[0] in self.ends and self.ends[node.refs[0]].rectified:
-                    self._repair(node.refs[0], pairs, self.neurons[node.name])
-                self._calibrate(node, [(a.env[node.refs[0]], s.env[node.refs[0]]) for a, s, _ in pairs])
-                if self.progress is not None:
-                    self.progress(f"calibrating layer {done} of {total}")
-            if node.name in self.mending:
-                self.fed[node.name] = [s.env[node.refs[0]] for _, s, _ in pairs]
-            for ann, snn, mode in pairs:
-                ann.run([node], Analog(), self.plan.last_use_of_all)
-                snn.run([node], mode, self.plan.last_use_of_all)
-            if node.name in self.ends and not self.ends[node.name].rectified:
-                self._repair(node.name, pairs, None)
-        if self.options.correction == "none":
-            return {}
-        return {name: self._missing(name, pairs) for name in readouts(self.graph)}
+        try:
+            self._check_room()
+            return self._run()
+        finally:
+            self.store.close()
 
-    def _repair(self, current: str, pairs: list[tuple[Walk, Walk, Any]], neuron: SpikingReLU | None) -> None:
-        """Mend a current by the weights of the layers that give it, in the graph and in what is under way."""
-        end = self.graph.node(current)
+    def _run(self) -> dict[str, Tensor]:
+        missing: dict[str, Tensor] = {}
+        done = 0
+        for stop in self.route.stops:
+            name = stop.node.name
+            if name in self.only:
+                done += 1
+                if stop.current in self.ends and self.ends[stop.current].rectified:
+                    self._repair(stop, self.neurons[name])
+                self._calibrate(stop)
+                if self.progress is not None:
+                    self.progress(f"calibrating layer {done} of {len(self.only)}")
+            elif name in self.ends and not self.ends[name].rectified:
+                self._repair(stop, None)
+            if name in self.readouts:
+                missing[name] = self._missing(stop)
+            self.prefix.advance(stop)
+        return missing
+
+    def _check_room(self) -> None:
+        """Take fewer samples, and say so, if what must be kept fits neither into memory nor on the disk."""
+        prefix = self.prefix
+        packings = {name: packing_of(neuron.options) for name, neuron in self.neurons.items()}
+        spikes = {name: packing.bits / 8 if packing else 4.0 for name, packing in packings.items()}
+        if prefix.layerwise:
+            spikes = dict.fromkeys(spikes, 4.0)
+        each = max(1, self.route.most_alive(spikes, prefix.steps))
+        needed, given = each * prefix.samples, prefix.samples
+        if needed <= self.store.budget:
+            return
+        room = self.store.budget + int(SPARE * free_on_disk())
+        if needed <= room:
+            return
+        prefix.leave(max(1, room // each))
+        warnings.warn(
+            f"calibration uses {prefix.samples} of the {given} samples: for all of them it would have to keep "
+            f"{needed / 2**30:.3g} GiB, and memory and the folder for temporary files have room for "
+            f"{room / 2**30:.3g} GiB. Set TMPDIR to a folder with more room, or give fewer timesteps",
+            ConversionWarning,
+            stacklevel=4,
+        )
+
+    def _repair(self, stop: Stop, neuron: SpikingReLU | None) -> None:
+        """Mend a current by the weights of the layers that give it."""
+        end = self.graph.node(stop.current)
         assert end is not None
         axis = channel_axis(end, self.graph)
-        total = sum(a.env[current].numel() // a.env[current].shape[axis] for a, _, _ in pairs)
-        for layer in self.ends[current].layers:
-            fed = self.fed.pop(layer.name)
-            if not all(isinstance(x, Timed) for x in fed):
+        counts = self._positions(stop, axis)
+        for layer in self.ends[stop.current].layers:
+            fed = layer.refs[0]
+            if fed not in self.prefix.timed:
                 continue  # what feeds it is exact
-            weight = self.graph.tensors[layer.args[1].name]
-            system = System(layer, weight, axis, min(1.0, POSITIONS / total), self.generator)
-            for x, (a, s, _) in zip(fed, pairs, strict=True):
-                system.add(x.values, a.env[current], s.env[current].values)
+            weight, share = self.graph.tensors[layer.args[1].name], min(1.0, POSITIONS / sum(counts))
+            prefix = self.prefix
+            system = System(
+                layer, weight, axis, share, prefix.steps, prefix.apart, self.generator, self.store, prefix.work // 4
+            )
+            for piece in prefix.pieces(prefix.numbers(stop) * (1 + len(system.until(1)))):
+                z = prefix.as_ann(piece, stop)
+                require_finite(z, stop.node.where)
+                found = prefix.means(piece, stop, system.until(piece.samples), frozenset([fed]))
+                system.add(found[fed].values, z, found[stop.current].values, piece.first)
             change, bias = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
             # That of neurons and readouts is chosen anew afterwards, on the currents that the new weights give.
-            constant = None if neuron is not None or current in readouts(self.graph) else bias
+            constant = None if neuron is not None or stop.current in readouts(self.graph) else bias
             mend(layer, self.graph, change, constant)
-            for x, (_, s, _) in zip(fed, pairs, strict=True):
-                s.env[current] = Timed(response(layer, x.values, change, constant).add_(s.env[current].values))
 
-    def _missing(self, name: str, pairs: list[tuple[Walk, Walk, Any]]) -> Tensor:
-        node = self.graph.node(name)
-        assert node is not None
-        differences = [a.env[name] - _mean(s.env[name]) for a, s, _ in pairs]
-        axis = channel_axis(node, self.graph)
-        others = [i for i in range(differences[0].dim()) if i != axis or i == 0]
-        return torch.cat(differences).mean(others, keepdim=True)
+    def _both(self, stop: Stop) -> Any:
+        """Piece by piece the ANN's current and the SNN's mean, ``(N, ...)``."""
+        prefix = self.prefix
+        for piece in prefix.pieces(2 * prefix.numbers(stop)):
+            until = torch.full((1, piece.rows.stop - piece.rows.start), prefix.steps)
+            mean: Value = prefix.means(piece, stop, until)[stop.current]
+            yield prefix.as_ann(piece, stop), mean.values[0] if isinstance(mean, Timed) else mean
 
-    def _pair(self, inputs: list[Tensor]) -> tuple[Walk, Walk, Synchronous | Layerwise]:
-        mode = mode_of(self.options.schedule, self.options.delay, self.neurons)
-        next(mode.runs(self.options.timesteps, self.options.timesteps, only_last=True))  # begin the run with T steps
-        return Walk(self.ann, self.ann.tensors, inputs), Walk(self.graph, self.graph.tensors, inputs), mode
+    def _missing(self, stop: Stop) -> Tensor:
+        axis = channel_axis(stop.node, self.graph)
+        total, count = torch.zeros((), dtype=torch.float64), 0
+        for wanted, given in self._both(stop):
+            others = [i for i in range(wanted.dim()) if i != axis or i == 0]
+            difference = (wanted - given).sum(others, keepdim=True, dtype=torch.float64)
+            total, count = total.to(difference) + difference, count + wanted.numel() // difference.numel()
+        return (total / count).float()
 
-    def _calibrate(self, node: Node, values: list[tuple[Tensor, Any]]) -> None:
+    def _calibrate(self, stop: Stop) -> None:
         """Set bias and threshold of one layer from the ANN's and the SNN's currents."""
-        neuron = self.neurons[node.name]
-        for z, _ in values:
-            require_finite(z, neuron)
+        neuron = self.neurons[stop.node.name]
         if self.options.correction != "none":
-            neuron.bias = neuron.spread(self._offset(values, neuron.axis)).to(neuron.bias)
+            neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if self.options.threshold == "mse":
-            currents, target, held = self._sample(values, neuron)
+            currents, target, held = self._sample(stop, neuron)
             set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
             if self.options.correction != "none":
                 (choose_start if len(currents) > 1 else start_early)(currents, target, neuron, self.options)
                 sweep_bias(currents, target, held, neuron, self.options)
 
-    def _offset(self, values: list[tuple[Tensor, Any]], axis: int) -> Tensor:
+    def _offset(self, stop: Stop, neuron: SpikingReLU) -> Tensor:
         """The current that is missing on average, per channel, over the positions where it matters.
 
         Those are the positions where the ANN's ReLU is active or the SNN's would be: elsewhere a
         difference changes nothing, and counting it would shift the rest for nothing.
         """
         total = count = torch.zeros((), dtype=torch.float64)
-        for z, current in values:
-            wanted, given = per_channel(z, axis), per_channel(_mean(current), axis)
+        for z, current in self._both(stop):
+            require_finite(z, neuron.where)
+            wanted, given = per_channel(z, neuron.axis), per_channel(current, neuron.axis)
             matters = (wanted > 0) | (given > 0)
             total = total + ((wanted - given) * matters).sum(0, dtype=torch.float64)
             count = count + matters.sum(0, dtype=torch.float64)
         return (total / count.clamp(min=1)).float()
 
-    def _sample(self, values: list[tuple[Tensor, Any]], neuron: SpikingReLU) -> tuple[Tensor, Tensor, Tensor]:
+    def _sample(self, stop: Stop, neuron: SpikingReLU) -> tuple[Tensor, Tensor, Tensor]:
         """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel.
 
         And ``(S,)``, which of them belong to samples held back.
         """
-        currents, targets, held = [], [], []
-        available = sum(len(per_channel(z, neuron.axis)) for z, _ in values)
-        seen = 0
-        for z, current in values:
+        prefix = self.prefix
+        counts = self._positions(stop, neuron.axis)
+        available = sum(counts)
+        shape = self.graph.shape(stop.current) or ()
+        channels = max(1, shape[neuron.axis] or 1) if neuron.axis else 1
+        room = self.trials // (4 * channels * prefix.steps)
+        most = min(SAMPLED, max(FEWEST, room)) if stop.current in prefix.timed else SAMPLED
+        chosen = []
+        for count in counts:
+            keep = torch.rand(count, generator=self.generator) < most / max(available, 1)
+            chosen.append(keep.nonzero().flatten() if available > most else torch.arange(count))
+        total = sum(map(len, chosen))
+        targets = torch.zeros(total, channels, device=self.device)
+        held = torch.zeros(total, dtype=torch.bool, device=self.device)
+        currents = torch.zeros(0)
+        filled = sample = first = 0
+        for piece in prefix.pieces(prefix.numbers(stop) * prefix.steps):
+            z = prefix.as_ann(piece, stop)
+            require_finite(z, neuron.where)
             target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
-            steps = current.values if isinstance(current, Timed) else current.unsqueeze(0)
-            keep = torch.rand(len(target), generator=self.generator) < SAMPLED / max(available, 1)
-            index = keep.nonzero().flatten().to(z.device) if available > SAMPLED else slice(None)
-            sample = seen + torch.arange(len(target), device=z.device) // (len(target) // len(z))
-            seen += len(z)
-            targets.append(target[index])
-            currents.append(torch.stack([per_channel(step, neuron.axis)[index] for step in steps.unbind(0)]))
-            held.append((sample % HELD_BACK == 0)[index])
-        return torch.cat(currents, 1), torch.cat(targets), torch.cat(held)
+            first = 0 if piece.first else first
+            index = chosen[piece.batch]
+            index = index[(index >= first) & (index < first + len(target))] - first
+            number = sample + index // (len(target) // piece.samples)
+            place = slice(filled, filled + len(index))
+            first, filled, sample = first + len(target), place.stop, sample + piece.samples
+            if not len(index):
+                continue
+            held[place] = (number % HELD_BACK == 0).to(self.device)
+            index = index.to(self.device)
+            targets[place] = target[index]
+            for start, current in prefix.currents(stop, piece):
+                steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
+                if not len(currents):
+                    length = prefix.steps if isinstance(current, Timed) else 1
+                    currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
+                for t, step in enumerate(steps.unbind(0), start):
+                    currents[t, place] = per_channel(step, neuron.axis)[index]
+                if not isinstance(current, Timed):
+                    break
+        return currents, targets, held
 
-
-def _mean(value: Any) -> Tensor:
-    """Mean over time."""
-    found: Tensor = summed(value.values, 0) / len(value.values) if isinstance(value, Timed) else value
-    return found
+    def _positions(self, stop: Stop, axis: int) -> list[int]:
+        """How many positions of a current each batch has."""
+        shape = self.graph.shape(stop.current)
+        fixed = shape is not None and shape[0] is BATCH and all(n is not None and n > 0 for n in shape[1:])
+        if fixed:
+            each = size_of(shape) // (size_of(shape[axis : axis + 1]) if axis and shape else 1)
+            return [count * each for count in self.prefix.batches]
+        found = [0] * len(self.prefix.batches)
+        for piece in self.prefix.pieces(self.prefix.numbers(stop)):
+            z = self.prefix.as_ann(piece, stop)
+            found[piece.batch] += z.numel() // (z.shape[axis] if axis else 1)
+        return found

@@ -18,10 +18,11 @@ GRID = 24
 FINE = 6
 
 
-def require_finite(values: Tensor, neuron: SpikingReLU) -> None:
+def require_finite(values: Tensor, where: str) -> None:
+    """Refuse activations of the layer there that are NaN or infinite."""
     if not bool(torch.isfinite(values).all()):
         raise ConversionError(
-            f"{neuron.where}: the ANN's activations are not finite on the calibration data; "
+            f"{where}: the ANN's activations are not finite on the calibration data; "
             "look for NaN or infinite values in the inputs and the weights"
         )
 

@@ -20,7 +20,8 @@ from ..rules import RESHAPES
 from .places import MIXED as MIXED
 from .places import SAME as SAME
 from .places import Along as Along
-from .places import Call, Count, Place, Shape, UnprovenError
+from .places import Call, Place, Shape, UnprovenError
+from .places import Count as Count
 from .table import rule
 
 _RANDOM = re.compile(r"rand|normal|bernoulli|dropout|multinomial|poisson|exponential|empty")

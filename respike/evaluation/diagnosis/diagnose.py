@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.data import Dataset
 
 from ...convert import data as reading
-from ...convert.calibrate import first_rows
+from ...convert.data import first_rows
 from ...convert.judging import decision
 from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...convert import data as reading
-from ...convert.calibrate import first_rows
+from ...convert.data import first_rows
 from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
 from ...convert.origin import origin_of
