@@ -171,9 +171,8 @@ class Prefix:
         if stop.keeps:
             for batch, count in enumerate(self.batches):
                 for name in stop.keeps:
-                    sent = name == stop.node.name or name in (n.name for n in stop.pools)
                     self.ann[batch][name] = self._kept(count)
-                    self.snn[batch][name] = self._kept(count, stop.node if sent else None)
+                    self.snn[batch][name] = self._kept(count, stop.node if name in stop.sent else None)
             for piece in self.pieces(self.numbers(stop) * self.steps):
                 self._keep_ann(stop, piece)
                 self._keep_snn(stop, piece)
@@ -184,7 +183,7 @@ class Prefix:
     def _keep_ann(self, stop: Stop, piece: Piece) -> None:
         kept = self.ann[piece.batch]
         nodes, base = self._all(stop)
-        nodes = [*nodes, *((stop.node, *stop.pools) if stop.fires else ())]
+        nodes = [*nodes, *((stop.node, *stop.pools) if stop.sent else ())]
         walk = self._walk(piece, self.ann_weights, {name: kept[name].at(piece.rows, slice(0, 1)) for name in base})
         walk.run(nodes, Analog(), _last_use(nodes, set(stop.keeps)))
         for name in stop.keeps:
@@ -192,11 +191,11 @@ class Prefix:
 
     def _keep_snn(self, stop: Stop, piece: Piece) -> None:
         kept = self.snn[piece.batch]
-        made = [name for name in stop.keeps if name != stop.node.name and name not in (n.name for n in stop.pools)]
-        firing = Firing(self.neurons[stop.node.name], self.options) if stop.fires else None
+        made = [name for name in stop.keeps if name not in stop.sent]
+        firing = Firing(self.neurons[stop.node.name], self.options) if stop.sent else None
         behind = self._mode()
         written = 0
-        wanted = [*made, *([stop.current] if stop.fires else [])]
+        wanted = [*made, *([stop.current] if stop.sent else [])]
         for start, length, walk in self._blocks(piece, stop, *self._all(stop), wanted):
             for name in made:
                 value = walk.env[name]
@@ -208,14 +207,13 @@ class Prefix:
                 after = self._walk(piece, {}, {stop.node.name: sent})
                 self._begin(behind, len(sent.values))
                 after.run(stop.pools, behind)
-                for name in stop.keeps:
-                    if name not in made:
-                        kept[name].write(piece.rows, written, after.env[name])
+                for name in stop.sent:
+                    kept[name].write(piece.rows, written, after.env[name])
                 written += len(sent.values)
 
     def _all(self, stop: Stop) -> tuple[list[Node], list[str]]:
         """What makes all that is kept, but for the neurons and pools, and what it is made from."""
-        if not stop.fires:
+        if not stop.sent:
             return stop.making, stop.making_base
         names = {n.name for n in (*stop.making, *stop.nodes)}
         return [n for n in self.graph.nodes if n.name in names], list(dict.fromkeys([*stop.making_base, *stop.base]))

@@ -47,10 +47,10 @@ class Stop:
     drops: list[str] = field(default_factory=list)
 
     @property
-    def fires(self) -> bool:
-        """Whether what the neurons send is kept, or what is pooled of it."""
-        sent = {self.node.name, *(n.name for n in self.pools)}
-        return self.node.role == Role.SPIKE and not sent.isdisjoint(self.keeps)
+    def sent(self) -> list[str]:
+        """Which of the values to be kept are spikes, or pooled spikes: the others are there without these neurons."""
+        behind = {self.node.name, *(n.name for n in self.pools)} if self.node.role == Role.SPIKE else set()
+        return [name for name in self.keeps if name in behind]
 
 
 class Route:
@@ -162,7 +162,7 @@ class Route:
         most = sum(alive.values())
         for stop in self.stops:
             for name in stop.keeps:
-                each = spikes[stop.node.name] if name == stop.node.name or name in {n.name for n in stop.pools} else 4.0
+                each = spikes[stop.node.name] if name in stop.sent else 4.0
                 size = size_of(self.graph.shape(name))
                 alive[name] = size * (4.0 + (each * steps if name in timed else 4.0))
             most = max(most, sum(alive.values()))

@@ -36,7 +36,7 @@ def set_thresholds(neuron: SpikingReLU, values: Tensor, options: Options) -> Non
         warnings.warn(
             f"{neuron.where} never fires on the calibration data; its threshold is set to 1",
             ConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         values = torch.ones_like(values)
     else:

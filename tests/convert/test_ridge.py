@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
 import respike
-from respike.convert import normal_form, sequential
+from respike.convert import ConversionWarning, least_squares, normal_form, sequential
 from respike.convert import ridge as repair
 from respike.convert.graph import Graph, Node
+from respike.convert.least_squares import Chunk, Problem
+from respike.convert.store import Store
 
 
 def layer(module: nn.Module, x: torch.Tensor) -> tuple[Node, Graph]:
     graph = normal_form(nn.Sequential(nn.ReLU(), module), (x,))
     found = [n for n in graph.nodes if repair._repairs(n, graph)]
     return found[0], graph
+
+
+def system_of(node: Node, graph: Graph, axis: int, steps: int = 1) -> repair.System:
+    weight, generator = graph.tensors[node.args[1].name], torch.Generator().manual_seed(0)
+    return repair.System(node, weight, axis, 1.0, steps, True, generator, Store(2**30, weight.device), 2**16)
+
+
+def add(system: repair.System, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor) -> None:
+    """A batch that arrives as ``(T, N, ...)``."""
+    until = system.until(len(wanted))
+    means = [
+        torch.stack([torch.stack([v[:t, n].mean(0) for n, t in enumerate(ends)]) for ends in until.tolist()])
+        for v in (x, given)
+    ]
+    system.add(means[0], wanted, means[1], first=True)
 
 
 MODULES = {
@@ -46,18 +65,13 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
         arrives = 0.8 * x  # so that W' = W / 0.8 is right
         given = module(arrives)
     axis = wanted.dim() - 1 if "linear" in name else 1
-    system = repair.System(node, weight, axis, 1.0, torch.Generator().manual_seed(0))
-    system.add(arrives[None], wanted, given[None])
+    system = system_of(node, graph, axis)
+    add(system, arrives[None], wanted, given[None])
     change, bias = system.solve(rectified=False, cap=None)
     assert bias.abs().max() < 0.02
     assert change.shape == weight.shape
     # The weakest λ leaves a thousandth of the way to go.
     torch.testing.assert_close(weight + change, weight / 0.8, atol=2e-3, rtol=0.05)
-    added = repair.response(node, arrives.expand(3, *arrives.shape), change, None)
-    with torch.no_grad():
-        twin = type(module).forward
-        module.weight += change
-        torch.testing.assert_close(added[1], twin(module, arrives) - given, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -86,13 +100,12 @@ def test_samples_one_by_one_give_what_they_give_together() -> None:
     torch.manual_seed(0)
     x = torch.rand(8, 40, 3, 6, 6)
     node, graph = layer(nn.Conv2d(3, 4, 3), x[0])
-    weight = graph.tensors[node.args[1].name]
     wanted, given = torch.rand(40, 4, 4, 4), torch.rand(8, 40, 4, 4, 4)
     found = []
     for size in (40, 1):
-        system = repair.System(node, weight, 1, 1.0, torch.Generator().manual_seed(0))
+        system = system_of(node, graph, 1, len(x))
         for parts in zip(x.split(size, 1), wanted.split(size), given.split(size, 1), strict=True):
-            system.add(*parts)
+            add(system, *parts)
         found.append(system.solve(rectified=True, cap=None))
     torch.testing.assert_close(found[0], found[1])
 
@@ -103,12 +116,11 @@ def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
     module = nn.Linear(40, 5)
     x = torch.rand(60, 40)
     node, graph = layer(module, x)
-    weight = graph.tensors[node.args[1].name]
     with torch.no_grad():
         given = module(x)
     wanted = given + 0.3 * torch.randn_like(given)
-    system = repair.System(node, weight, 1, 1.0, torch.Generator().manual_seed(0))
-    system.add(x[None], wanted, given[None])
+    system = system_of(node, graph, 1)
+    add(system, x[None], wanted, given[None])
     change, bias = system.solve(rectified=True, cap=None)
     held = torch.arange(60) % repair.HELD_BACK == 0
     after = (given + x @ change.T + bias)[held].relu()
@@ -185,3 +197,55 @@ def test_a_linear_stream_is_mended_where_it_is_read(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sequential, "ends", others)
     assert mended < error()
+
+
+def rank_deficient(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs with channels that are constant, copies, sums and zeros, of sizes that differ by orders, and targets."""
+    torch.manual_seed(seed)
+    rows, columns = int(torch.randint(3, 60, (1,))), int(torch.randint(1, 5, (1,)))
+    free = torch.rand(rows, columns) * 10.0 ** torch.randint(-4, 5, (columns,))
+    mixed = free @ torch.randn(free.shape[1], 6)
+    constant = torch.ones(rows, 4) * 10.0 ** torch.randint(-3, 4, (4,))
+    x = torch.cat([free, free, mixed, constant, constant, torch.zeros(rows, 2)], 1)
+    return x[:, torch.randperm(x.shape[1])], torch.randn(rows, 3) * 10.0 ** torch.randint(-2, 3, (1,))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_inputs_can_be_solved_and_give_the_least_penalised_square(seed: int) -> None:
+    """Against LAPACK's solution by singular values, in float64."""
+    x, missing = rank_deficient(seed)
+    chunk = Chunk(1.0, x[None], torch.zeros_like(missing)[None], missing[None])
+    problem = Problem(lambda: iter([chunk]), (1, x.shape[1], 3), x.device, False, None)
+    inputs, targets = x.double(), missing.double()
+    centred, count = inputs - inputs.mean(0), inputs.shape[1]
+    for strength, change in zip(least_squares.STRENGTHS, problem.at_once()[2:], strict=True):
+        assert bool(change.isfinite().all())
+        penalty = (strength * inputs.square().sum() / count).sqrt()
+        stacked = torch.cat([centred, penalty * torch.eye(count, dtype=torch.double)])
+        right = torch.cat([targets - targets.mean(0), torch.zeros(count, 3, dtype=torch.double)])
+        least = torch.linalg.lstsq(stacked, right, driver="gelsd").solution
+        weights, bias = change[0, :-1].double(), change[0, -1].double()
+        found, best = (
+            (targets - inputs @ w - b).square().sum() + (penalty * w).square().sum()
+            for w, b in ((weights, bias), (least, (targets - inputs @ least).mean(0)))
+        )
+        # A change is rounded to float32, and at an optimum an error counts by its square.
+        assert float(found) <= float(best) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_channels_that_always_fire_convert(seed: int) -> None:
+    """Their inputs are what a bias could be as well: the system is singular but for the penalty."""
+    torch.manual_seed(seed)
+    first, second = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1)
+    nn.init.constant_(first.weight, 0.01)
+    nn.init.constant_(first.bias, 1.0)
+    nn.init.normal_(second.weight)
+    model = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)).eval()
+    x = torch.rand(512, 1, 8, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)  # some of these layers never fire
+        snn = respike.from_torch(model, x, 8)
+    with torch.no_grad():
+        wanted = model(x)
+        assert float((snn(x) - wanted).square().mean()) < 0.01 * float(wanted.square().mean())
