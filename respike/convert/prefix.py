@@ -65,7 +65,7 @@ class Prefix:
     ) -> None:
         self.batch_sizes = batch_sizes
         self.graph, self.ann_weights, self.neurons, self.options = graph, dict(ann), neurons, options
-        self.store, self.work, self.apart = store, work, plan.samples_apart
+        self.store, self.work, self.apart = store, work, plan.side_by_side
         self.timed = {node.name for node in plan.timed}
         self.layerwise = options.schedule == "layerwise"
         self.steps = 1 if self.layerwise else options.timesteps

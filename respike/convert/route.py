@@ -154,10 +154,7 @@ class Route:
             spikes: Bytes of a spike of each layer of neurons.
             steps: T.
         """
-        timed: set[str] = set()
-        for node in self.graph.nodes:
-            if node.role == Role.SPIKE or not timed.isdisjoint(node.refs):
-                timed.add(node.name)
+        timed = self.graph.timed
         alive: dict[str, float] = {name: 4.0 * size_of(shape) for name, shape in self.graph.inputs.items()}
         most = sum(alive.values())
         for stop in self.stops:

@@ -76,7 +76,7 @@ class Sequential:
             self.ends = {name: end for name, end in self.ends.items() if name in between}
         self.readouts = [] if options.correction == "none" else readouts(graph)
         mended = {name for name, end in self.ends.items() if not end.rectified}
-        self.route = Route(graph, mended, set(self.readouts), plan.samples_apart)
+        self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
         memory = calibration_budget(device) if memory is None else memory
         self.trials = memory // 4
         work = min(PIECE, memory // 8) if device.type == "cpu" else memory // 8
@@ -150,7 +150,7 @@ class Sequential:
         counts = self._positions(stop, axis)
         for layer in self.ends[stop.current].layers:
             fed = layer.refs[0]
-            if fed not in self.prefix.timed:
+            if fed not in self.graph.timed:
                 continue  # what feeds it is exact
             weight, share = self.graph.tensors[layer.args[1].name], min(1.0, POSITIONS / sum(counts))
             prefix = self.prefix
