@@ -107,20 +107,28 @@ class StatefulLayer(nn.Module):
             input_data = input_data.to(torch.get_default_dtype())
         input_data = input_data.to(torch.promote_types(input_data.dtype, torch.float32))
         step = input_data[:, 0] if input_data.shape[1] else input_data.sum(1)
-        if self._fresh or not self.is_state_initialised():
-            first = getattr(self, self.state_names[0])
-            if (first.shape, first.dtype, first.device) != (step.shape, step.dtype, step.device):
-                self._fill(step)
+        first = getattr(self, self.state_names[0])
+        fits = (first.shape, first.dtype, first.device) == (step.shape, step.dtype, step.device)
+        if not self.is_state_initialised() or (self._fresh and not fits and self._untouched()):
+            self._fill(step)
         elif self.shape != step.shape:
             raise ValueError(
                 f"{name} holds states of shape {tuple(self.shape or ())} and got an input for "
                 f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
             )
+        elif self._fresh and not fits:
+            for state in self.state_names:
+                setattr(self, state, getattr(self, state).to(step))
         if not torch.compiler.is_compiling():  # which cannot ask for inference mode
             for state in self.state_names:
                 if getattr(self, state).is_inference():  # refused by autograd, which takes a copy
                     setattr(self, state, getattr(self, state).clone())
         return input_data
+
+    def _untouched(self) -> bool:
+        """Whether fresh states are at their initial values: those that the user has set belong to their batch."""
+        states = {name: getattr(self, name) for name in self.state_names}
+        return all(state.is_meta or torch.equal(state, self.initial_state(n, state)) for n, state in states.items())
 
     def _fill(self, like: Tensor) -> None:
         for name in self.state_names:

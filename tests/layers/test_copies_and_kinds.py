@@ -76,6 +76,22 @@ def test_random_states_are_kept_for_the_next_input_and_belong_to_their_batch():
         layer(torch.zeros(3, 1, 3))
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_states_that_are_set_by_hand_are_kept_too(used):
+    layer = IAF(shape=(2, 3)).double()
+    if used:
+        layer(currents().double())
+        layer.reset_states()
+    layer.v_mem[1] = 0.75  # float64, as the layer is
+    assert layer(torch.full((2, 1, 3), 0.5)).flatten(1).tolist() == [[0, 0, 0], [1, 1, 1]]
+    layer.reset_states()
+    layer.v_mem.data = torch.full((2, 3), 0.75)
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) .* input for \(4, 3\); call reset_states"):
+        layer(torch.ones(4, 1, 3))
+    layer.reset_states()
+    assert layer(torch.ones(4, 1, 3)).shape == (4, 1, 3)
+
+
 def test_an_input_without_timesteps_changes_nothing():
     layer = LIF(5.0, tau_syn=2.0, record_states=True)
     layer(currents())
