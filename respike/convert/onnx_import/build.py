@@ -20,8 +20,9 @@ from . import limits, ops
 from .module import Input, OnnxModule
 from .names import identifier
 from .node import Node, NodeError, Numbers, Value, Varies
+from .order import label
 from .outputs import suggested
-from .read import label, opsets, read
+from .read import opsets, read
 from .rebatch import rebatch
 from .step import Call, Slot, Step
 from .table import ARITHMETIC, BUILDERS, KNOWN_REFUSALS, VERSIONS

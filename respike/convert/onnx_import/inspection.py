@@ -15,8 +15,9 @@ from ..graph import Graph
 from ..rules import LINEAR, Role
 from .build import load
 from .module import OnnxModule, example
+from .order import label
 from .outputs import suggested
-from .read import label, opsets, read
+from .read import opsets, read
 from .step import Step
 
 

@@ -14,6 +14,7 @@ from onnx.helper import OP_SET_ID_VERSION_MAP
 from ...text import shown
 from ..errors import ConversionError
 from . import limits
+from .order import label, put_in_order
 from .table import VERSIONS
 from .tensors import check_external
 
@@ -53,7 +54,7 @@ def _read(path: Path) -> onnx.ModelProto:
     _check_versions(model, name)
     _check_names(model, name)
     _check_inputs(model)
-    _check_order(model)
+    put_in_order(graph)
     check_external([t for t in graph.initializer if t.data_location], path.parent)
     _check(model, path, name)
     return model
@@ -115,31 +116,6 @@ def _check_inputs(model: onnx.ModelProto) -> None:
             raise ConversionError(f"the input {shown(value.name)!r} has {rank:,} axes, a shape that no network takes")
 
 
-def _check_order(model: onnx.ModelProto) -> None:
-    """What the checker says less clearly: values made twice, and nodes that wait for each other."""
-    counts = Counter(t.name for t in model.graph.initializer)
-    for name, count in counts.items():
-        if count > 1:
-            raise ConversionError(f"{count} weights share the name {shown(name)!r}: there must not be two")
-    seen = set(counts) | {i.name for i in model.graph.input}
-    made = {name for node in model.graph.node for name in node.output}
-    for index, node in enumerate(model.graph.node):
-        what = f"node {shown(label(node, index))!r} ({shown(node.op_type)})"
-        for name in node.input:
-            if name and name not in seen:
-                why = "made only after it: the nodes wait for each other" if name in made else "made nowhere"
-                raise ConversionError(f"{what} reads {shown(name)!r}, which is {why}")
-        for name in node.output:
-            if name and name in seen:
-                raise ConversionError(f"{what} writes {shown(name)!r}, which is there already")
-            seen.add(name)
-
-
-def label(node: Any, index: int) -> str:
-    """The node's own name, or its operator and place where it has none."""
-    return node.name or f"{node.op_type}_{index}"
-
-
 def _check(model: onnx.ModelProto, path: Path, name: str) -> None:
     """Run onnx's checker on the file's structure; sizes of weights are checked when they are read."""
     # Before IR version 4 weights had to be listed among the inputs; many files never did.
@@ -150,7 +126,9 @@ def _check(model: onnx.ModelProto, path: Path, name: str) -> None:
         for value in source:
             copy = copies.add()
             copy.CopyFrom(value)
-            if value.type.HasField("tensor_type"):  # a tensor of unknown rank is valid, and the checker refuses it
+            if copies is light.graph.output and not value.HasField("type"):  # runtimes infer it
+                copy.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            if copy.type.HasField("tensor_type"):  # a tensor of unknown rank is valid, and the checker refuses it
                 copy.type.tensor_type.shape.SetInParent()
     for tensor in model.graph.initializer:
         light.graph.initializer.add(name=tensor.name, data_type=onnx.TensorProto.FLOAT, dims=[0])

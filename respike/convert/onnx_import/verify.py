@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import ConversionError
 from .module import OnnxModule, example
+from .order import put_in_order
 
 TOLERANCE = 1e-3
 """Largest difference that two implementations may have, relative to the largest output."""
@@ -51,7 +52,9 @@ def session_outputs(net: OnnxModule, path: str | os.PathLike[str], inputs: Seque
     except Exception as error:  # onnxruntime's own exceptions have no common base
         if "opset" not in str(error).lower():
             raise
-        session = onnx.reference.ReferenceEvaluator(onnx.load(path))
+        model = onnx.load(path)
+        put_in_order(model.graph)
+        session = onnx.reference.ReferenceEvaluator(model)
         names, types = session.input_names, [""] * len(session.input_names)
     given = {spec.name: x for spec, x in zip(net.inputs, inputs, strict=True)}
     missing = [name for name in names if name not in given]

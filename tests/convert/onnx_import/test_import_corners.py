@@ -23,13 +23,35 @@ def test_a_split_of_which_one_part_is_read(kept: str, tmp_path: Path) -> None:
     assert torch.equal(net(X), X.chunk(3, 1)["abc".index(kept)].relu())
 
 
-def test_a_scale_that_leaves_the_length_moves_pixels_all_the_same(tmp_path: Path) -> None:
-    nodes = [
-        op("Resize", "x  s", "y", mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-    ]
-    nodes[0].input[:] = ["x", "", "s"]
-    path = save(tmp_path, nodes, {"s": np.array([1, 1, 1, 1.03125], np.float32)}, x=["N", 1, 1, 4])
-    assert load_onnx(path)(torch.arange(4.0).reshape(1, 1, 1, 4)).flatten().tolist() == [0, 0, 1, 2]
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 0, 2), (0, 2, 1)])
+def test_nodes_stand_in_any_order(order: tuple[int, ...], tmp_path: Path) -> None:
+    """The standard wants them sorted; onnxruntime sorts them itself, and such files are about."""
+    nodes = [op("MatMul", "x w", "a"), op("Relu", "a", "h"), op("MatMul", "h v", "y")]
+    constants = {"w": weights(6, 5), "v": weights(5, 3, seed=1)}
+    expected = load_onnx(save(tmp_path, nodes, constants))(X)
+    path = save(tmp_path, [nodes[i] for i in order], constants)
+    assert torch.equal(load_onnx(path)(X), expected)
+    assert verify_onnx(load_onnx(path), path) < 1e-6
+
+
+def test_nodes_in_a_circle_are_named(tmp_path: Path) -> None:
+    nodes = [op("Relu", "x", "r", "ahead"), op("Add", "r c", "a", "one"), op("Neg", "a", "b", "two")]
+    path = save(tmp_path, [*nodes, op("Abs", "b", "c", "three"), op("Relu", "c", "y", "behind")], {})
+    with pytest.raises(ConversionError, match="wait for each other, in a circle") as caught:
+        load_onnx(path)
+    assert all(name in str(caught.value) for name in ("'one'", "'two'", "'three'"))
+    assert "'ahead'" not in str(caught.value) and "'behind'" not in str(caught.value)
+    with pytest.raises(ConversionError, match=r"'alone' \(Add\) reads 'y', which it writes itself"):
+        load_onnx(save(tmp_path, [op("Add", "x y", "y", "alone")], {}))
+
+
+def test_an_output_needs_no_type(tmp_path: Path) -> None:
+    path = save(tmp_path, [op("Relu", "x", "y")], {})
+    model = onnx.load(path)
+    model.graph.output[0].ClearField("type")
+    onnx.save(model, path)
+    assert torch.equal(load_onnx(path)(X), X.relu())
+    assert verify_onnx(load_onnx(path), path) == 0
 
 
 def test_yes_or_no_is_0_or_1(tmp_path: Path) -> None:

@@ -60,8 +60,10 @@ class Axis:
 def _place(i: Any, axis: Axis, coordinate: str) -> Any:
     """Where pixel ``i`` of the result lies in the input."""
     # In float32 as in the runtimes, since halfway between two pixels the last bit decides.
-    n, scale = axis.before, np.float32(axis.scale)
-    m = np.float32(n) * scale  # the standard means the length before it is rounded down
+    kind = np.asarray(i).dtype.type
+    n, m, scale = axis.before, kind(axis.after), kind(np.float32(axis.scale))
+    # The corners that are aligned are those of the result. Where a scale makes 13.5 pixels of 9, the standard's own
+    # reference puts the last corner at 12.5; PyTorch, which writes such files, and onnxruntime put it at 12.
     if coordinate == "align_corners":
         return i * (n - 1) / (m - 1) if m > 1 else i * 0.0
     if coordinate == "asymmetric":
@@ -75,17 +77,36 @@ def _place(i: Any, axis: Axis, coordinate: str) -> Any:
         return i * 0.0
     if coordinate == "half_pixel_symmetric":
         # The fraction of a pixel that rounding the length away cost goes to both sides alike.
-        shift = n / 2 * (1 - axis.after / m)
+        shift = kind(n / 2) * (1 - m / (kind(n) * scale))
         return shift + (i + 0.5) / scale - 0.5
     return (i + 0.5) / scale - 0.5
 
 
-def _nearest(x: Any, how: str) -> Any:
+def _nearest(places: Any, how: str) -> Any:
+    """Places rounded to pixels; what lies halfway between two but for float32's rounding does lie halfway."""
+    x = np.asarray(places, dtype=np.float64)
+    low = np.floor(x)
     if how == "floor":
-        return np.floor(x)
+        return low
     if how == "ceil":
         return np.ceil(x)
-    return np.ceil(x - 0.5) if how == "round_prefer_floor" else np.floor(x + 0.5)
+    tie = np.abs(x - low - 0.5) < 1e-6
+    return np.where(tie, low + (how == "round_prefer_ceil"), np.floor(x + 0.5))
+
+
+def _pixels(axis: Axis, mode: Mode) -> Any:
+    """The nearest pixel of the input for each of the result."""
+    i = np.arange(axis.after, dtype=np.float32)
+    places = _place(i, axis, mode.coordinate)
+    if mode.coordinate == "half_pixel_symmetric" and mode.nearest in ("floor", "ceil"):
+        exact = _place(i.astype(np.float64), axis, mode.coordinate)
+        if ((np.abs(exact - np.round(exact)) < 1e-5) & (exact != places)).any():
+            raise ValueError(
+                f"half_pixel_symmetric with nearest_mode = {mode.nearest!r} falls on the edge between two pixels, "
+                "where rounding errors decide and runtimes differ"
+            )
+    found = _nearest(places, mode.nearest)
+    return np.clip(found, 0, axis.before - 1).astype(int)
 
 
 def _kernel(distance: Any, kind: str, a: float) -> Any:
@@ -114,7 +135,7 @@ def matrix(axis: Axis, mode: Mode) -> Any:
     found = np.zeros((axis.after, axis.before))
     rows = np.arange(axis.after)
     if mode.kind == "nearest":
-        found[rows, np.clip(_nearest(places, mode.nearest), 0, axis.before - 1).astype(int)] = 1.0
+        found[rows, _pixels(axis, mode)] = 1.0
         return found
     # A filter that widens covers as many pixels of the input as one pixel of the result does.
     narrow = min(axis.scale, 1.0) if mode.antialias else 1.0
@@ -126,18 +147,27 @@ def matrix(axis: Axis, mode: Mode) -> Any:
     inside = (pixels >= 0) & (pixels < axis.before)
     if mode.exclude:
         weights = np.where(inside, weights, 0.0)
+    if not weights.sum(1).all():
+        raise ValueError("a pixel of the result lies outside the input, where exclude_outside leaves nothing")
     weights = weights / weights.sum(1, keepdims=True)
     np.add.at(found, (rows[:, None], np.clip(pixels, 0, axis.before - 1).astype(int)), weights)
     return found
 
 
+def is_identity(axis: Axis, mode: Mode) -> bool:
+    """Whether every pixel stays where it is."""
+    if axis.before != axis.after:
+        return False
+    plain = mode.coordinate == "align_corners" or axis.scale == 1
+    if plain and mode.coordinate != "tf_crop_and_resize":
+        return True
+    return bool(np.array_equal(matrix(axis, mode), np.eye(axis.before)))
+
+
 def resample(x: Tensor, axes: dict[int, Axis], mode: Mode) -> Tensor:
     """Resample the axes; the same value comes from PyTorch's own operation where there is one."""
-    axes = {
-        a: axis
-        for a, axis in axes.items()
-        if axis.before != axis.after or axis.scale != 1 or mode.coordinate == "tf_crop_and_resize"
-    }
+    if mode.coordinate != "tf_crop_and_resize":  # which may blank pixels that it leaves where they are
+        axes = {a: axis for a, axis in axes.items() if not is_identity(axis, mode)}
     own = _own_mode(x, axes, mode)
     if own is not None:
         size = [axes[a].after if a in axes else x.shape[a] for a in range(2, x.dim())]
@@ -158,7 +188,9 @@ def resample(x: Tensor, axes: dict[int, Axis], mode: Mode) -> Tensor:
 def _own_mode(x: Tensor, axes: dict[int, Axis], mode: Mode) -> str | None:
     """The name of PyTorch's own operation for it, if there is one."""
     space = x.dim() - 2
-    exact = all(axis.after == length_of(axis.before, axis.scale) for axis in axes.values())
+    exact = mode.coordinate == "align_corners" or all(
+        axis.after == length_of(axis.before, axis.scale) for axis in axes.values()
+    )
     if not x.is_floating_point() or mode.antialias or not exact or not 1 <= space <= 3 or any(a < 2 for a in axes):
         return None
     if mode.kind == "nearest":

@@ -12,7 +12,7 @@ from ..limits import ELEMENTS
 from ..node import Node, NodeError
 from ..step import Call
 from ..table import onnx_op
-from .resampling import COORDINATES, Axis, Mode, length_of, resample
+from .resampling import COORDINATES, Axis, Mode, is_identity, length_of, resample
 
 
 def resize(
@@ -36,7 +36,7 @@ def resize(
         ratios = [m / x.shape[a] for a, m in zip(names, sizes, strict=True)]
         factors = [min(ratios) if policy == "not_larger" else max(ratios)] * len(names)
         sizes = [math.floor(factors[0] * x.shape[a] + 0.5) for a in names]
-    axes = {}
+    axes: dict[int, Axis] = {}
     for i, a in enumerate(names):
         region = (roi[i], roi[i + len(names)]) if roi else (0.0, 1.0)
         if scales is not None and factors[i] == 1 and region == (0.0, 1.0):
@@ -50,7 +50,27 @@ def resize(
         scale = factors[i] if sizes is None or policy != "stretch" else m / n
         if (m, scale, region) != (n, 1.0, (0.0, 1.0)):
             axes[a] = Axis(n, m, scale, *region)
+    _check_moves(axes, mode)
     return resample(x, axes, mode)
+
+
+def _check_moves(axes: dict[int, Axis], mode: Mode) -> None:
+    """A scale such as 1.1 moves the pixels of a short axis without adding one; onnxruntime leaves them then."""
+    for a, axis in axes.items():
+        if axis.scale == 1 and (axis.start, axis.end) != (0.0, 1.0):
+            raise ValueError(
+                f"axis {a} is cropped from {axis.start:g} to {axis.end:g} of its length with a scale of 1: the "
+                "standard crops it, onnxruntime does not. Crop it by a Slice"
+            )
+    alone = mode.antialias or mode.coordinate == "tf_crop_and_resize"
+    if not alone and any(axis.before != axis.after for axis in axes.values()):
+        return
+    for a, axis in axes.items():
+        if axis.before == axis.after and not is_identity(axis, mode):
+            raise ValueError(
+                f"a scale of {axis.scale:g} leaves axis {a} at its length of {axis.before}: the standard moves the "
+                "pixels all the same, onnxruntime does not. Use sizes, or a scale that changes the length"
+            )
 
 
 @onnx_op("Resize")
