@@ -12,6 +12,8 @@ NODES: Final = 6_000
 """Operations in the graph. The largest of torchvision's networks has about 1,500."""
 ELEMENTS: Final = 2**28
 """Of one tensor, at the batch size that shapes are followed with."""
+BATCH: Final = 2**12
+"""Times ``ELEMENTS`` is what one tensor may have at the batch size that a file declares, if it needs none of it."""
 FOLDED_ELEMENTS: Final = 2**25
 """Of all constants computed at import together, beyond eight times what the file's own weights have."""
 AXES: Final = 32

@@ -88,11 +88,23 @@ class OnnxModule(nn.Module):
             self._run_shapes.add(shape)
         return self.run(values)
 
-    def dry_run(self, shapes: Sequence[Sequence[int]], observe: Callable[..., None] | None = None) -> Any:
+    def dry_run(
+        self,
+        shapes: Sequence[Sequence[int]],
+        observe: Callable[..., None] | None = None,
+        prepare: Callable[..., None] | None = None,
+        most: int = ELEMENTS,
+    ) -> Any:
         """Follow the shapes through the network without computing or allocating anything.
 
+        Args:
+            shapes: Of the inputs.
+            observe: See ``run``.
+            prepare: See ``run``.
+            most: Elements that one tensor may have.
+
         Raises:
-            ConversionError: a node that does not fit what it gets, or a tensor beyond ``limits.ELEMENTS``.
+            ConversionError: a node that does not fit what it gets, or a tensor beyond ``most``.
         """
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         light = {name: x.to("meta") for name, x in tensors.items()}
@@ -101,16 +113,26 @@ class OnnxModule(nn.Module):
             for spec, shape in zip(self.inputs, shapes, strict=True)
         ]
         light = {f"net.{name}": x for name, x in light.items()}
-        with torch.no_grad(), torch.device("meta"), _Sized():
-            return torch.func.functional_call(_Run(self), light, (inputs, observe))
+        with torch.no_grad(), torch.device("meta"), _Sized(most):
+            return torch.func.functional_call(_Run(self), light, (inputs, observe, prepare))
 
-    def run(self, values: Sequence[Tensor], observe: Callable[..., None] | None = None) -> Any:
-        """Run the steps on checked inputs; ``observe(step, inputs, outputs)`` is called after each."""
+    def run(
+        self,
+        values: Sequence[Tensor],
+        observe: Callable[..., None] | None = None,
+        prepare: Callable[..., None] | None = None,
+    ) -> Any:
+        """Run the steps on checked inputs.
+
+        ``prepare(step, inputs)`` is called before each, ``observe(step, inputs, outputs)`` after it.
+        """
         found: dict[str, Any] = {spec.name: x for spec, x in zip(self.inputs, values, strict=True)}
         for i, name in enumerate(self._constants):
             found[name] = getattr(self, f"output_{i}")
         for step, done in zip(self.steps(), self._release, strict=True):
             given = [found[name] for name in step.reads]
+            if prepare is not None:
+                prepare(step, given)
             made = _apply(step, given)
             if observe is not None:
                 observe(step, given, made)
@@ -165,11 +187,15 @@ def example(net: OnnxModule, shape: Sequence[int] | None = None) -> tuple[Tensor
 class _Sized(TorchFunctionMode):
     """Looks at the size of every tensor that is made, those within a step included."""
 
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        if isinstance(made, Tensor) and (made.numel() > ELEMENTS or made.dim() > AXES):
+        if isinstance(made, Tensor) and (made.numel() > self.most or made.dim() > AXES):
             raise ConversionError(
-                f"a tensor of {made.dim()} axes and shape {tuple(made.shape)[:8]} is needed; the most is {ELEMENTS:,} "
+                f"a tensor of {made.dim()} axes and shape {tuple(made.shape)[:8]} is needed; the most is {self.most:,} "
                 f"elements and {AXES} axes"
             )
         return made
@@ -182,8 +208,8 @@ class _Run(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, values: Sequence[Tensor], observe: Callable[..., None] | None) -> Any:
-        return self.net.run(values, observe)
+    def forward(self, values: Sequence[Tensor], *hooks: Callable[..., None] | None) -> Any:
+        return self.net.run(values, *hooks)
 
 
 def _apply(step: Step, given: Sequence[Any]) -> tuple[Any, ...]:

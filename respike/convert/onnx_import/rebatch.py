@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,21 +12,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import ConversionError
 from . import limits
+from .follow import OTHER, Follower, Shape, shapes_of
 from .module import OnnxModule
-from .ops.layout import reshape
 from .step import Step
-
-_OTHER = 37
-"""Stands for any batch size; no axis of a network is likely to have it."""
 
 
 def rebatch(net: OnnxModule) -> None:
     """Follow the declared shapes through the network, and let it take any batch size if it can.
 
-    Files exported with a fixed batch write it into their reshapes: one that leaves the length of the first
-    axis as it is now copies it. If the network still cannot take another batch, or gives other results for
-    samples that run together, ``net.batch`` says which one it works for. Where the file leaves open more than
-    the batch, shapes are followed when the network runs.
+    Files exported with a fixed batch write it into their reshapes, expansions and constants, which ``Follower`` makes
+    follow the input's. If the network still cannot take another batch, or gives other results for samples that run
+    together, ``net.batch`` says which one it works for. Where the file leaves open more than the batch, shapes are
+    followed when the network runs.
 
     Raises:
         ConversionError: a node that does not fit the shapes the file declares.
@@ -35,61 +33,91 @@ def rebatch(net: OnnxModule) -> None:
         return
     declared = {shape[0] for shape in shapes if shape} - {None}
     if len(declared) != 1 or not all(shapes):  # left open; or the first axes are not one batch
-        _follow(net, 2, None)
+        _follow(net, 2)
         return
     (batch,) = (n for n in declared if n is not None)
+    if not _freed(net, batch):
+        _follow(net, batch)
+        net.batch = batch
 
+
+def _freed(net: OnnxModule, batch: int) -> bool:
+    """Whether the network takes any batch size now; it is as it was if not."""
+    recorded: dict[Step, tuple[list[Shape | None], list[Shape | None]]] = {}
     elements = 0
 
-    def copy_batch(step: Step, given: Sequence[Any], made: Sequence[Any]) -> None:
+    def record(step: Step, given: Sequence[Any], made: Sequence[Any]) -> None:
         nonlocal elements
         elements += sum(x.numel() for x in made if isinstance(x, Tensor))
-        if step.function is reshape and isinstance(step.arguments[1], tuple) and not step.options["allowzero"]:
-            before, after = given[0].shape, made[0].shape
-            if before and after and before[0] == after[0] == batch:
-                step.arguments[1] = (0, *step.arguments[1][1:])
+        recorded[step] = (shapes_of(given), shapes_of(made))
 
     with FlopCounterMode(display=False) as counter:
-        before = _follow(net, batch, copy_batch)
-    small = counter.get_total_flops() <= limits.PROBE_PRODUCTS and elements <= limits.PROBE_ELEMENTS
-    try:
-        after = _follow(net, _OTHER, None, free=True)
-    except ConversionError:
-        net.batch = batch
-        return
-    free = all(_follows(x.shape, y.shape, batch) for x, y in zip(before, after, strict=True))
-    if not free or not small or _mixes(net, batch):
-        net.batch = batch
+        before = _follow(net, batch, record, most=limits.ELEMENTS * min(batch, limits.BATCH))
+    small = counter.get_total_flops() <= limits.PROBE_PRODUCTS * batch and elements <= limits.PROBE_ELEMENTS * batch
+    if not small:
+        return False
+    # One sample at a time is what a file with a batch of one says itself; else it must be freed first.
+    alone = _alone(net) if batch == 1 else None
+    follower = Follower(batch, recorded)
+    for follower.unsqueezes_lead, follower.hides in itertools.product((False, True), repeat=2):
+        try:
+            after = _follow(net, OTHER, prepare=follower, free=True)
+        except ConversionError:
+            follower.undo()
+            continue
+        free = all(_follows(x.shape, y.shape, batch) for x, y in zip(before, after, strict=True))
+        if free and not _mixes(net, alone) and follower.narrow():
+            return True
+        follower.undo()
+    return False
+
+
+def _samples(net: OnnxModule, count: int) -> list[Tensor]:
+    return [spec.noise([count, *(n or 1 for n in (spec.shape or ())[1:])], seed=i) for i, spec in enumerate(net.inputs)]
 
 
 @torch.no_grad()
-def _mixes(net: OnnxModule, batch: int) -> bool:
-    """Whether two batches that run together give anything but what each gives alone."""
-    halves: list[list[Tensor]] = [[], []]
-    for i, spec in enumerate(net.inputs):
-        assert spec.shape is not None
-        x = spec.noise([2 * batch, *(n or 1 for n in spec.shape[1:])], seed=i)
-        for half, part in zip(halves, x.split(batch), strict=True):
-            half.append(part)
-    alone = [net.run(half) for half in halves]
-    together = net.run([torch.cat(pair) for pair in zip(*halves, strict=True)])
-    listed = [x if isinstance(x, tuple) else (x,) for x in (*alone, together)]
-    for a, b, both in zip(*listed, strict=True):
-        if a.dim() and len(a) == batch and not torch.allclose(torch.cat([a, b]), both, 1e-3, 1e-5, equal_nan=True):
+def _alone(net: OnnxModule) -> list[list[Tensor]]:
+    """What the network gives for each of two samples."""
+    pairs = [x.split(1) for x in _samples(net, 2)]
+    return [_listed(net.run([pair[i] for pair in pairs])) for i in range(2)]
+
+
+@torch.no_grad()
+def _mixes(net: OnnxModule, alone: list[list[Tensor]] | None) -> bool:
+    """Whether two samples that run together give anything but what each gives alone."""
+    first, second = _alone(net) if alone is None else alone
+    for a, b, both in zip(first, second, _listed(net.run(_samples(net, 2))), strict=True):
+        apart = torch.cat([a, b]) if a.dim() == both.dim() and a.shape[:1] == (1,) else torch.stack([a, b])
+        if apart.shape != both.shape:  # no batch in it, so it must be the same whatever the samples are
+            apart, both = torch.stack([a, b]), both.expand(2, *both.shape)
+        if apart.shape != both.shape or not torch.allclose(apart, both, 1e-3, 1e-5, equal_nan=True):
             return True
     return False
 
 
-def _follow(net: OnnxModule, batch: int, observe: Callable[..., None] | None, free: bool = False) -> list[Tensor]:
+def _listed(outputs: Any) -> list[Tensor]:
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+def _follow(
+    net: OnnxModule,
+    batch: int,
+    observe: Callable[..., None] | None = None,
+    prepare: Callable[..., None] | None = None,
+    most: int = limits.ELEMENTS,
+    free: bool = False,
+) -> list[Tensor]:
     """Outputs without values. First axes have the length ``batch`` where it is open, or everywhere if ``free``."""
     shapes = []
     for spec in net.inputs:
         first, rest = (spec.shape or ())[:1], (spec.shape or ())[1:]
         shapes.append([batch if n is None or free else n for n in first] + [n or 1 for n in rest])
-    found = net.dry_run(shapes, observe)
-    return list(found) if isinstance(found, tuple) else [found]
+    return _listed(net.dry_run(shapes, observe, prepare, most))
 
 
 def _follows(before: Sequence[int], after: Sequence[int], batch: int) -> bool:
     """Whether the first axis went from the declared batch to the other one, and nothing else changed."""
-    return tuple(after) == ((_OTHER, *before[1:]) if before and before[0] == batch else tuple(before))
+    if batch == 1 and tuple(after) == (OTHER, *before):  # the file squeezes its batch of one
+        return True
+    return tuple(after) == ((OTHER, *before[1:]) if before and before[0] == batch else tuple(before))

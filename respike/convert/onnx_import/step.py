@@ -47,8 +47,16 @@ class Call:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class Stored:
+    """A parameter or buffer of the step's.
+
+    Attributes:
+        name: Its name.
+        row: Along this axis only the first row is meant; None for all of it.
+    """
+
     name: str
+    row: int | None = None
 
 
 class Step(nn.Module):
@@ -77,11 +85,12 @@ class Step(nn.Module):
             self.register_buffer(name, value)
         else:
             return value
-        return _Stored(name)
+        return Stored(name)
 
     def _load(self, value: Any, inputs: Sequence[Any]) -> Any:
-        if isinstance(value, _Stored):
-            return getattr(self, value.name)
+        if isinstance(value, Stored):
+            found = getattr(self, value.name)
+            return found if value.row is None else found.narrow(value.row, 0, 1)
         if not isinstance(value, Slot):
             return value
         given = inputs[value.index]

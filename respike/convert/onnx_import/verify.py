@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +23,9 @@ TOLERANCE = 1e-3
 def session_outputs(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tensor]) -> list[Tensor]:
     """What onnxruntime computes; onnx's own reference for operator sets that it does not know yet.
 
+    Where the file takes only the batch size that it declares, and the network any, the samples go through in batches
+    of that size, the last one filled up.
+
     Args:
         net: Whose inputs and outputs are meant.
         path: The file.
@@ -30,6 +35,39 @@ def session_outputs(net: OnnxModule, path: str | os.PathLike[str], inputs: Seque
         ConversionError: onnxruntime is not installed.
         Exception: what onnxruntime says of a file that it cannot run.
     """
+    session, names, types = _session(net, path)
+    given = {spec.name: x for spec, x in zip(net.inputs, inputs, strict=True)}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise ConversionError(f"the file takes the input {missing[0]!r}, which no output depends on; cannot verify")
+    feed = {name: _as(given[name], kind) for name, kind in zip(names, types, strict=True)}
+    size = _declared(net)
+    if size is None:
+        return [torch.from_numpy(y.copy()) for y in session.run(list(net.outputs), feed)]
+    count = len(inputs[0])
+    places = [np.arange(start, start + size) % count for start in range(0, count, size)]
+    parts = [session.run(list(net.outputs), {name: x[rows] for name, x in feed.items()}) for rows in places]
+    return [_joined(batches, size, count) for batches in zip(*parts, strict=True)]
+
+
+def _declared(net: OnnxModule) -> int | None:
+    """The one batch size that the file takes where the network takes any."""
+    sizes = {spec.shape[0] if spec.shape else None for spec in net.inputs}
+    return sizes.pop() if net.batch is None and len(sizes) == 1 else None
+
+
+def _joined(batches: Sequence[Any], size: int, count: int) -> Tensor:
+    """The batches as one; of an output without a batch, the first."""
+    first = torch.from_numpy(batches[0].copy())
+    if size == 1 and first.shape[:1] != (1,):  # the file squeezes its batch of one
+        return torch.from_numpy(np.stack(batches))
+    if first.shape[:1] != (size,):
+        return first
+    return torch.from_numpy(np.concatenate(batches)[:count])
+
+
+def _session(net: OnnxModule, path: str | os.PathLike[str]) -> tuple[Any, list[str], list[str]]:
+    """What runs the file, and the names and types of its inputs."""
     import onnx
 
     try:
@@ -47,22 +85,14 @@ def session_outputs(net: OnnxModule, path: str | os.PathLike[str], inputs: Seque
     options.log_severity_level = 4
     try:
         session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        names = [i.name for i in session.get_inputs()]
-        types = [i.type for i in session.get_inputs()]
     except Exception as error:  # onnxruntime's own exceptions have no common base
         if "opset" not in str(error).lower():
             raise
         model = onnx.load(path)
         put_in_order(model.graph)
         session = onnx.reference.ReferenceEvaluator(model)
-        names, types = session.input_names, [""] * len(session.input_names)
-    given = {spec.name: x for spec, x in zip(net.inputs, inputs, strict=True)}
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise ConversionError(f"the file takes the input {missing[0]!r}, which no output depends on; cannot verify")
-    feed = {name: _as(given[name], kind) for name, kind in zip(names, types, strict=True)}
-    found = session.run(list(net.outputs), feed)
-    return [torch.from_numpy(y.copy()) for y in found]
+        return session, session.input_names, [""] * len(session.input_names)
+    return session, [i.name for i in session.get_inputs()], [i.type for i in session.get_inputs()]
 
 
 def _as(x: Tensor, kind: str) -> Any:
@@ -77,9 +107,6 @@ def verify(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tenso
     inputs = inputs if inputs is not None else example(net)
     if inputs is None:
         raise ConversionError(f"{path} leaves the shape of its input open; verify it on samples of your own")
-    if net.batch is None and all(spec.shape and spec.shape[0] for spec in net.inputs):
-        # The file itself takes only the batch size it declares.
-        inputs = [x[: spec.shape[0]] for spec, x in zip(net.inputs, inputs, strict=True) if spec.shape]
     with torch.no_grad():
         found = net(*inputs)
     found = found if isinstance(found, tuple) else (found,)
@@ -98,10 +125,20 @@ def verify(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tenso
                 f"output {name!r} has the shape {tuple(y.shape)}, and onnxruntime says {tuple(z.shape)}"
             )
         if y.numel():
-            worst = max(worst, float((y.double() - z.double()).abs().max() / z.double().abs().max().clamp(min=1e-12)))
+            worst = max(worst, _difference(y.double(), z.double()))
     if not worst <= TOLERANCE:
         raise ConversionError(
             f"the imported network differs from onnxruntime's by {worst:.2g} of its largest output. That is a bug in "
             "respike: please report it with the file"
         )
     return worst
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    """The largest difference, relative to the largest value; infinite where only one of them is finite."""
+    finite = expected.isfinite()
+    same = torch.where(expected.isnan(), found.isnan(), found == expected)
+    if not bool(same[~finite].all()) or not bool(found[finite].isfinite().all()):
+        return math.inf
+    gap, largest = (found - expected)[finite].abs(), expected[finite].abs()
+    return float(gap.max() / largest.max().clamp(min=1e-12)) if gap.numel() else 0.0

@@ -132,6 +132,12 @@ def concat(*xs: Tensor, axis: int) -> Tensor:
     return torch.cat(xs, axis)
 
 
+def concat_rows(*xs: Tensor, axis: int, rows: int, like: int) -> Tensor:
+    """``concat``, of values some of which have one row along the axis ``rows`` for all that ``xs[like]`` has."""
+    count = xs[like].shape[rows]
+    return torch.cat([x.expand([count if a == rows else -1 for a in range(x.dim())]) for x in xs], axis)
+
+
 @onnx_op("Concat")
 def _concat(node: Node) -> Call:
     if not node.has("axis"):

@@ -24,7 +24,7 @@ def resize(
     chosen: tuple[int, ...] | None,
     policy: str,
 ) -> Tensor:
-    """By scales, or to sizes, along the chosen axes (all by default)."""
+    """By scales, or to sizes (None: as it is), along the chosen axes (all by default)."""
     names = [a % x.dim() for a in chosen] if chosen is not None else list(range(x.dim()))
     given = scales if scales is not None else sizes
     if mode.coordinate == "tf_crop_and_resize" and len(roi or ()) != 2 * len(names):
@@ -33,16 +33,18 @@ def resize(
         raise ValueError(f"{0 if given is None else len(given)} scales or sizes for {len(names)} axes")
     factors = [1.0] * len(names) if scales is None else [float(s) for s in scales]
     if sizes is not None and policy != "stretch":
-        ratios = [m / x.shape[a] for a, m in zip(names, sizes, strict=True)]
+        ratios = [1.0 if m is None else m / x.shape[a] for a, m in zip(names, sizes, strict=True)]
         factors = [min(ratios) if policy == "not_larger" else max(ratios)] * len(names)
-        sizes = [math.floor(factors[0] * x.shape[a] + 0.5) for a in names]
+        sizes = [
+            m if m is None else math.floor(factors[0] * x.shape[a] + 0.5) for a, m in zip(names, sizes, strict=True)
+        ]
     axes: dict[int, Axis] = {}
     for i, a in enumerate(names):
         region = (roi[i], roi[i + len(names)]) if roi else (0.0, 1.0)
         if scales is not None and factors[i] == 1 and region == (0.0, 1.0):
             continue  # the batch's length stays a symbol
         n = x.shape[a]
-        if sizes is not None and not isinstance(n, int) and sizes[i] == n:
+        if sizes is not None and (sizes[i] is None or (not isinstance(n, int) and sizes[i] == n)):
             continue
         m = int(sizes[i]) if sizes is not None else math.floor(length_of(n, factors[i]))
         if not 0 < m <= ELEMENTS or not n:

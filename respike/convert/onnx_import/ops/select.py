@@ -30,8 +30,8 @@ def slice_axes(
             length = x.shape[axis]
             first = min(max(start + length if start < 0 else start, 0), length - 1)
             last = min(max(end + length if end < 0 else end, -1), length - 1)
-            places = list(range(first, last, step)) if length else []
-            x = x.index_select(axis, torch.tensor(places, dtype=torch.int64, device=x.device))
+            places = torch.arange(first, min(last, first), step, device=x.device) if length else torch.arange(0)
+            x = x.index_select(axis, places.to(x.device))
         else:
             index: list[Any] = [slice(None)] * x.dim()
             index[axis] = slice(start, None if isinstance(end, int) and end >= _ENDS else end, step)
