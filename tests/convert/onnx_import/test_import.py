@@ -81,8 +81,9 @@ def test_the_converter_names_nodes_as_the_file_does(tmp_path: Path) -> None:
     path = mlp(tmp_path)
     snn = respike.from_onnx(path, X, 8)
     assert "layer/one:relu (Relu)" in snn.summary()
-    nodes = [op("MatMul", "x w", "a"), op("Elu", "a", "e", "my/elu.1"), op("Relu", "e", "h"), op("MatMul", "h v", "y")]
-    path = save(tmp_path, nodes, {"w": weights(6, 5), "v": weights(5, 3)})
+    nodes = [op("MatMul", "x w", "a"), op("Relu", "a", "r"), op("MatMul", "r u", "b"), op("Elu", "b", "e", "my/elu.1")]
+    nodes += [op("Relu", "e", "h"), op("MatMul", "h v", "y")]
+    path = save(tmp_path, nodes, {"w": weights(6, 5), "u": weights(5, 5), "v": weights(5, 3)})
     with pytest.raises(ConversionError, match=r"my/elu\.1 \(Elu\)"):
         respike.from_onnx(path, X, 8)
     kept = respike.from_onnx(path, X, 8, analog=["my/elu.1"])
