@@ -71,6 +71,8 @@ class SpikingNetwork(nn.Module):
             pipelined run is one block, whatever it takes.
         origin: The ANN's graph in normal form, with its weights, which ``diagnose`` holds the network against; None
             if the network was loaded from a file, or has unit thresholds.
+        unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's, as ``normalised`` and
+            ``quantised`` make it.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
         allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
         precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
@@ -102,6 +104,7 @@ class SpikingNetwork(nn.Module):
         self.schedule = schedule
         self.delay = delay
         self.origin: Graph | None = None
+        self.unit_thresholds = False
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
         self.precision_choice: PrecisionChoice | None = None
@@ -121,6 +124,7 @@ class SpikingNetwork(nn.Module):
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
         made.precision, made.memory_budget = self.precision, self.memory_budget
         made.choice, made.allocation, made.precision_choice = self.choice, self.allocation, self.precision_choice
+        made.unit_thresholds = self.unit_thresholds
         return made
 
     def _held(self, precision: Any) -> Any:

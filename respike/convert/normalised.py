@@ -37,7 +37,9 @@ def normalise_thresholds(snn: SpikingNetwork) -> SpikingNetwork:
     old: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     graph = prune(fold_scales(prune(graph.rewrite(_Unit(graph, old)))))
     neurons = {node.name: _unit_neuron(node, old[node.name]) for node in graph.nodes if node.role == Role.SPIKE}
-    return snn.like(graph, neurons)
+    made = snn.like(graph, neurons)
+    made.unit_thresholds = True
+    return made
 
 
 def _unit_neuron(node: Node, old: SpikingReLU) -> SpikingReLU:

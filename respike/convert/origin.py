@@ -29,7 +29,7 @@ def origin_of(snn: SpikingNetwork, ann: nn.Module | None, args: tuple[Any, ...])
     """
     from .pipeline import normal_form
 
-    if all(bool((neuron.threshold == 1).all()) for neuron in snn.neurons.values()):  # type: ignore[union-attr]
+    if snn.unit_thresholds:
         raise ConversionError(
             "a network with unit thresholds (normalised or quantised) computes in units of its thresholds, not in the "
             "ANN's; take the network it was made from"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .errors import ConversionError
+from .checks import whole
 from .graph import Graph, Node, Ref, Rewriter
 from .grids import grid_of, weight_at
 from .neurons import SpikingReLU
@@ -35,8 +35,7 @@ def quantise(snn: SpikingNetwork, bits: int) -> SpikingNetwork:
     Raises:
         ConversionError: another number of bits.
     """
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ConversionError(f"bits must be a whole number from 2 to 16, got {bits!r}")
+    bits = whole("bits", bits, 2, 16)
     made = normalise_thresholds(snn)
     graph = replace(made.graph, tensors=dict(made.weights.named_buffers()))
     largest = 2 ** (bits - 1) - 1

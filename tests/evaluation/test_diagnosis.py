@@ -264,7 +264,7 @@ def test_what_does_not_fit_is_refused() -> None:
         snn.diagnose(torch.rand(4, 1, 9, 9))
     with pytest.raises(respike.ConversionError, match="is empty"):
         snn.diagnose(x[:0])
-    with pytest.raises(ValueError, match="samples must be 1 or more"):
+    with pytest.raises(ValueError, match="samples must be a whole number, 1 or more"):
         snn.diagnose(x, samples=0)
     with pytest.raises(ValueError, match="timesteps must be a whole number"):
         snn.diagnose(x, timesteps=0)

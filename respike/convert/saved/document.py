@@ -78,6 +78,7 @@ class Document:
         output: The output's.
         neurons: By the name of their node.
         calibrated_timesteps: As in ``SpikingNetwork``; None in a file of version 1, which has none.
+        unit_thresholds: As in ``SpikingNetwork``; None in a file from before it was kept.
     """
 
     timesteps: int
@@ -96,6 +97,7 @@ class Document:
     output: Any
     neurons: dict[str, NeuronText]
     calibrated_timesteps: int | None = None
+    unit_thresholds: bool | None = None
 
     @property
     def text(self) -> str:

@@ -162,6 +162,8 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
         raise FormatError(f"the tensor {shown(min(unknown))!r} belongs to nothing in it")
     snn.choice, snn.allocation = document.choice, document.allocation
     snn.precision_choice = document.precision_choice
+    ones = all(bool((neuron.threshold == 1).all()) for neuron in neurons.values())
+    snn.unit_thresholds = ones if document.unit_thresholds is None else document.unit_thresholds
     return snn
 
 

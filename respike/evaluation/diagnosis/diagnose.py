@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import Dataset
 
+from ...convert import checks
 from ...convert import data as reading
 from ...convert.data import first_rows
-from ...convert.judging import decision
+from ...convert.graph import Graph
+from ...convert.judging import border, decision, is_single_score, probability
 from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
 from ...convert.origin import origin_of
@@ -62,9 +64,11 @@ def diagnose(
         ConversionError: no ANN to compare with, one that does not fit, or data that is empty or of another shape.
         ValueError: ``timesteps`` below 1.
     """
-    total = snn.timesteps if timesteps is None else timesteps
-    if samples < 1:
-        raise ValueError(f"samples must be 1 or more, got {samples}")
+    checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
+    checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
+    total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1)
+    samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
+    checks.flag("progress", progress, optional=True)
     device = next(iter(snn.buffers())).device
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
@@ -75,7 +79,7 @@ def diagnose(
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
-    outputs = Outputs()
+    outputs = Outputs(snn.graph)
     known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
     with bar(progress) as shown:
         task = shown.add_task("diagnosing", total=min(samples, known))
@@ -148,10 +152,17 @@ def _layer(snn: SpikingNetwork, name: str, sums: Sums, trials: Trials) -> LayerD
 
 
 class Outputs:
-    """Holds the network's outputs against the ANN's, batch by batch."""
+    """Holds the network's outputs against the ANN's, batch by batch.
 
-    def __init__(self) -> None:
+    Args:
+        graph: Of the network.
+    """
+
+    def __init__(self, graph: Graph) -> None:
         self.samples = 0
+        self.graph = graph
+        self.answer: Tensor | None = None  # the first one that the ANN gives
+        self.varies = False
         self.agreed: float | None = 0.0
         self.squares = torch.zeros(2, dtype=torch.float64)  # of the SNN's error and of what is propagated
         self.moments: list[Tensor] = []  # Σ and Σ² over samples of each of the ANN's values
@@ -166,15 +177,18 @@ class Outputs:
             moments += torch.stack([wanted.sum(0), wanted.square().sum(0)])
             self.squares += torch.stack([(x[i].double().cpu() - wanted).square().sum() for x in (snn, own)])
         tensors = [(a, s) for a, s in zip(ann, snn, strict=True) if isinstance(a, Tensor)]
-        decided = [decision(x) for x in tensors[0]] if len(tensors) == 1 else [None, None]
+        one = len(tensors) == 1 and (probability(self.graph) or not is_single_score(tensors[0][0]))
+        decided = [decision(x, border(self.graph)) for x in tensors[0]] if one else [None, None]
         if decided[0] is None or decided[1] is None or self.agreed is None:
             self.agreed = None
         else:
-            self.agreed += float((decided[0] == decided[1]).double().mean()) * n
+            self.agreed += float(decided[0].eq(decided[1]).double().mean()) * n
+            self.answer = decided[0].flatten()[0] if self.answer is None else self.answer
+            self.varies |= bool((decided[0] != self.answer).any())
 
     @property
     def agreement(self) -> float | None:
-        return None if self.agreed is None else self.agreed / self.samples
+        return None if self.agreed is None or not self.varies else self.agreed / self.samples
 
     @property
     def error(self) -> float:

@@ -25,6 +25,8 @@ COARSE = 0.2
 """Error of the output from which on T is called too small."""
 FINE = 0.07
 """Error of a layer alone, on average, that a suggested T is to bring."""
+ROUNDING = 1e-5
+"""Error of a layer up to which it is rounding."""
 LARGEST = 256
 """Largest T that is suggested."""
 
@@ -62,11 +64,19 @@ def findings(
                 "snn = respike.from_torch(model, calibration, ...)",
             )
         )
-    if found:
-        return tuple(found)
+    silent = [_never_active(layer) for layer in layers if layer.trial is None]
+    if found or len(silent) == len(layers):
+        return (*found, *silent)
     if output_error > COARSE:
-        return (_too_few(timesteps, calibrated, output_error, alone),)
-    return (_dominant(layers, timesteps, schedule, alone),)
+        return (_too_few(timesteps, calibrated, output_error, alone), *silent)
+    return (_dominant(layers, timesteps, schedule, alone), *silent)
+
+
+def _never_active(layer: LayerDiagnosis) -> Finding:
+    start = f"{layer.where} is never active in the ANN on these samples"
+    if layer.silent < 1:
+        return Finding("never active", True, layer.name, f"{start}, and {_percent(1 - layer.silent)} of it fires.", "")
+    return Finding("never active", False, layer.name, f"{start}, so it never fires: no conversion changes that.", "")
 
 
 def _is_broken(layer: LayerDiagnosis) -> bool:
@@ -125,7 +135,9 @@ def _dominant(
     for name in ("clipping", "quantisation", "unevenness"):
         # Each layer counts by its error relative to the ANN's output, whatever its size.
         made[name] = sum(max(x.parts[name].share, 0) * x.relative**2 for x in layers)
-    total = sum(made.values()) or 1.0
+    total = sum(made.values())
+    if total <= ROUNDING**2:
+        return Finding("quantisation", False, None, "No layer is broken, and none makes an error.", "")
     cause = max(made, key=lambda name: made[name])
     text = (
         f"No layer is broken. Most of the error that layers make themselves is {cause} "

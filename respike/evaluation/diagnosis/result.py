@@ -16,6 +16,7 @@ Cause = Literal[
     "threshold too high",
     "threshold too low",
     "dead",
+    "never active",
     "bias shifted",
     "weights changed",
     "readout changed",
@@ -121,7 +122,7 @@ class Finding:
         fault: Whether something is broken; else it tells what dominates in a network that is in order.
         layer: The layer's node name; None if it is about the network.
         text: A sentence or two, with the numbers it rests on.
-        suggestion: What to change, as Python: an option of ``respike.from_torch``, or a call.
+        suggestion: What to change, as Python: an option of ``respike.from_torch``, or a call; empty if nothing helps.
     """
 
     cause: Cause
@@ -140,7 +141,8 @@ class Diagnosis:
         timesteps: T.
         calibrated: T that the network was calibrated for.
         schedule: Of the network.
-        agreement: Share of samples on which SNN and ANN decide alike; None if the output is no class scores.
+        agreement: Share of samples on which SNN and ANN decide alike; None if the output is no class scores, or the ANN
+            decides the same for all samples.
         output_error: Root mean square of output minus ANN's, in units of the ANN's standard deviation over samples.
         propagated: The same with the ANN's own weights behind the last spiking layers: what those before make of it.
         layers: In the order of the network.

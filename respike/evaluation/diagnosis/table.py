@@ -33,7 +33,8 @@ def table(diagnosis: Diagnosis) -> str:
         ),
     ]
     for finding in diagnosis.findings:
-        lines += ["", *textwrap.wrap(finding.text, WIDTH), f"  -> {finding.suggestion}"]
+        lines += ["", *textwrap.wrap(finding.text, WIDTH)]
+        lines += [f"  -> {finding.suggestion}"] if finding.suggestion else []
     return "\n".join(lines)
 
 

@@ -124,8 +124,7 @@ def _may_stop(snn: SpikingNetwork) -> bool:
 
 def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:
     """Whether there is an ANN, in whose units the network computes."""
-    unit = all(bool((neuron.threshold == 1).all()) for neuron in snn.neurons.values())  # type: ignore[union-attr]
-    return (ann is not None or snn.origin is not None) and not unit
+    return (ann is not None or snn.origin is not None) and not snn.unit_thresholds
 
 
 def _one(data: Any, wanted: int, batch_size: int, inputs: int) -> tuple[tuple[Any, ...], Any]:
