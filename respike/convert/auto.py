@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from ..layers import SpikingLayer
+from . import checks
 from .choice import Choice, Preference, Trial, goal, table
 from .data import rows
 from .errors import ConversionError
@@ -27,9 +28,10 @@ def candidates(
     neuron: NeuronName | SpikingLayer | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
 ) -> list[NeuronOptions]:
     """The codes to try, the plainest first: all, or the one that the user named or showed."""
+    max_spikes = checks.whole("max_spikes", max_spikes, 1)
     if isinstance(neuron, SpikingLayer):
         if max_spikes != 1:
-            raise ConversionError("a neuron that is given as a layer says itself how many spikes it sends in a step")
+            raise ConversionError("a neuron given as a layer has its own max_spikes; set it on the layer")
         return [stand_in(neuron)]
     codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]
     if neuron == "auto" and max_spikes == 1:

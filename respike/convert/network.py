@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from . import checks
 from .allocation import Allocation
 from .batch import SAME, Along, places
 from .checks import bytes_or_none, one_of, whole
@@ -184,6 +185,7 @@ class SpikingNetwork(nn.Module):
             ValueError: inputs of another shape than the ANN's, ``timesteps`` below 1, or a stream
                 whose batch size changes or whose schedule is not ``synchronous``.
         """
+        checks.flag("stream", stream)
         if stream:
             joined = _in_time(list(self.blocks(*args, timesteps=timesteps, stream=True)))
         else:
@@ -341,6 +343,7 @@ class SpikingNetwork(nn.Module):
                 analog that is not in the table.
             FileNotFoundError: the folder does not exist.
         """
+        checks.path("path", path)
         write(self, path)
 
     def normalised(self) -> SpikingNetwork:

@@ -30,7 +30,7 @@ from .onnx_import import load_onnx
 from .options import Options, Schedule
 from .passes import judge as with_roles
 from .passes import normalise
-from .precision import Precision, holds
+from .precision import PRECISIONS, Precision, holds
 from .trace import trace, without_hooks
 
 TOLERANCE = 1e-4
@@ -128,6 +128,7 @@ def from_torch(
     analog = checks.names("analog", analog)
     search = isinstance(timesteps, str) and timesteps == "auto"
     kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
+    checks.one_of("precision", precision, (*PRECISIONS, "auto"))
     kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     options = Options(
         timesteps=1 if search else timesteps,  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from . import data
+from . import checks, data
 from .errors import ConversionError
 from .graph import Graph, Node
 from .neurons import SpikingReLU
@@ -54,7 +54,10 @@ def recalibrate(
         ConversionError: an unknown layer, no ANN, or calibration data as ``from_torch`` refuses it.
     """
     device = next(iter(snn.buffers())).device
-    chosen = named(snn, [layers] if isinstance(layers, str) else layers)
+    checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
+    samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
+    checks.function("progress", progress)
+    chosen = named(snn, checks.names("layers", layers))
     stream = data.batches(calibration, snn.graph.arity, seed)
     first = next(stream)
     origin = origin_of(snn, ann, first).to(device)

@@ -43,7 +43,7 @@ def load(name: str) -> nn.Module:
     Raises:
         ValueError: there is no reference network of that name.
     """
-    if name not in REGISTRY:
+    if not isinstance(name, str) or name not in REGISTRY:
         raise ValueError(f"unknown reference network {name!r}; known: {', '.join(sorted(REGISTRY))}")
     from safetensors.torch import load as read_safetensors
 

@@ -128,5 +128,5 @@ def test_conversion_takes_a_layer_for_neuron() -> None:
     shown = respike.from_torch(model, x, 8, neuron=layers.Leaky(BETA))
     named = respike.from_torch(model, x, 8, neuron="lif", tau_mem=20.0)
     torch.testing.assert_close(shown(x), named(x))
-    with pytest.raises(respike.ConversionError, match="says itself how many spikes"):
+    with pytest.raises(respike.ConversionError, match="has its own max_spikes; set it on the layer"):
         respike.from_torch(model, x, 8, neuron=layers.Leaky(0.9), max_spikes=2)

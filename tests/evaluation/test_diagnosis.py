@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import warnings
@@ -210,7 +211,8 @@ def test_numbers_of_a_layer_are_those_of_numpy_and_of_counting() -> None:
         wanted, found = model(x).double(), snn(x).double()
     spread = (wanted - wanted.mean(0)).square().sum().sqrt()
     assert diagnosis.output_error == pytest.approx(float((found - wanted).norm() / spread), rel=1e-4)
-    assert diagnosis.agreement == pytest.approx(float((found.argmax(1) == wanted.argmax(1)).double().mean()))
+    assert len(wanted.argmax(1).unique()) == 1
+    assert diagnosis.agreement is None  # which says nothing
 
 
 def test_pieces_of_any_size_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,6 +249,53 @@ def test_a_loaded_network_is_diagnosed_with_the_model(tmp_path: Path) -> None:
     with pytest.raises(respike.ConversionError, match=r"does not hold the ANN it was made from.*pass ann=model"):
         loaded.diagnose(x)
     assert loaded.diagnose(x, model).as_dict() == snn.diagnose(x).as_dict()
+
+
+@pytest.mark.parametrize("timesteps", [3, 8])
+def test_a_network_with_thresholds_of_one_is_not_taken_for_a_normalised_one(timesteps: int, tmp_path: Path) -> None:
+    """Hardtanh(0, 1) with its largest output as threshold, and a layer that is never active."""
+    model = nn.Sequential(nn.Linear(4, 6), nn.Hardtanh(0, 1), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
+    with torch.no_grad():
+        model[0].weight.abs_().mul_(9)
+        model[2].bias.fill_(-99.0)
+    x = torch.rand(30, 4)
+    snn = convert(model, x, timesteps, threshold="max", correction="none")
+    assert all(bool((n.threshold == 1).all()) for n in snn.neurons.values())
+    diagnosis = snn.diagnose(x)
+    assert [f.cause for f in diagnosis.findings if f.layer] == ["never active"]
+    (dead,) = (f for f in diagnosis.findings if f.layer)
+    assert (dead.fault, dead.suggestion) == (False, "")
+    assert "3 (ReLU) is never active in the ANN on these samples, so it never fires" in dead.text
+    snn.save(tmp_path / "net.respike")
+    assert respike.load(tmp_path / "net.respike").diagnose(x, model).as_dict() == diagnosis.as_dict()
+    for unit in (snn.normalised(), snn.quantised(), copy.copy(snn.normalised())):
+        with pytest.raises(respike.ConversionError, match="unit thresholds"):
+            unit.diagnose(x, model)
+        unit.save(tmp_path / "unit.respike")
+        with pytest.raises(respike.ConversionError, match="unit thresholds"):
+            respike.load(tmp_path / "unit.respike").diagnose(x, model)
+
+
+def test_agreement_is_not_told_where_it_says_nothing() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(30, 4)
+    number = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    assert convert(number, x, 4).diagnose(x).agreement is None
+    one = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    with torch.no_grad():
+        one[2].bias[0] -= (one(x)[:, 0] - one(x)[:, 1]).median()
+    snn = convert(one, x, 4)
+    same = (snn(x).argmax(1) == one(x).argmax(1)).double().mean()
+    assert snn.diagnose(x).agreement == pytest.approx(float(same))
+    with torch.no_grad():
+        one[2].bias[0] = 100.0  # the same class for all
+    assert convert(one, x, 4).diagnose(x).agreement is None
+    chance = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1), nn.Sigmoid())
+    with torch.no_grad():
+        chance[2].bias -= chance[:3](x).median()
+    snn = convert(chance, x, 4)
+    same = ((snn(x) > 0.5) == (chance(x) > 0.5)).double().mean()
+    assert snn.diagnose(x).agreement == pytest.approx(float(same))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from .. import checks
+
 if TYPE_CHECKING:
     from .inspection import Inspection
     from .module import OnnxModule
@@ -35,7 +37,8 @@ def load_onnx(path: str | os.PathLike[str], *, outputs: Sequence[str] | None = N
     """
     from .build import load
 
-    return load(path, outputs)
+    checks.path("path", path)
+    return load(path, None if outputs is None else checks.names("outputs", outputs))
 
 
 def inspect_onnx(
@@ -54,6 +57,8 @@ def inspect_onnx(
     """
     from .inspection import inspect
 
+    checks.path("path", path)
+    outputs = None if outputs is None else checks.names("outputs", outputs)
     return inspect(path, outputs, shape)
 
 
@@ -71,4 +76,5 @@ def verify_onnx(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[
     """
     from .verify import verify
 
+    checks.path("path", path)
     return verify(net, path, inputs)

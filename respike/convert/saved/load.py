@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...text import shown
+from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
 from ..network import SpikingNetwork
@@ -41,6 +42,7 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
         FormatError: a ``ConversionError``: there is no such file, or it is no saved network, damaged, of a newer
             version, or asks for what no network needs.
     """
+    checks.path("path", path)
     path = Path(path)
     try:
         return network_of(*_read(path))
