@@ -19,6 +19,7 @@ from .errors import ConversionError
 from .judging import border, commonest, is_single_score, probability, single
 from .modes import Recorder
 from .network import SpikingNetwork
+from .surroundings import Inference, undisturbed
 
 Score = Literal["margin", "confidence", "stability"]
 
@@ -91,6 +92,7 @@ class EarlyExit:
             and no single score, answers that say nothing, or an option out of range.
     """
 
+    @undisturbed()
     def __init__(
         self,
         snn: SpikingNetwork,
@@ -169,7 +171,7 @@ class EarlyExit:
         found = [watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)]
         return torch.stack(found), torch.stack([x.argmax(1) for x in estimates])
 
-    @torch.no_grad()
+    @Inference()
     def __call__(self, *args: Any, recorder: Recorder | None = None) -> Exited:
         """Run a batch; samples leave it one by one.
 

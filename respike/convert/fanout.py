@@ -51,7 +51,24 @@ class FanOut:
 
 
 def fan_out(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
-    """Count the synapses behind every event of a graph with roles; weights of value 0 count too."""
+    """Count the synapses behind every event of a graph with roles; weights of value 0 count too.
+
+    Raises:
+        RuntimeError: in a process forked from one that has taken gradients: PyTorch takes none there.
+    """
+    try:
+        return _counted(graph, weights)
+    except RuntimeError as error:
+        if "fork-based" not in str(error):
+            raise
+        raise RuntimeError(
+            "synapses are counted with PyTorch's gradients, which cannot be taken in a process forked from one that "
+            "has taken some; start the process with multiprocessing.get_context('spawn')"
+        ) from error
+
+
+def _counted(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
+    """``fan_out``, by gradients."""
     shapes = {name: [1 if n is None else n for n in shape] for name, shape in graph.inputs.items()}
     inputs = [torch.ones(shape, dtype=torch.float64) for shape in shapes.values()]
     # Whole numbers are indices, not weights.

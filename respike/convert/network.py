@@ -19,6 +19,7 @@ from .checks import bytes_or_none, one_of, whole
 from .choice import Choice
 from .execute import Walk
 from .fanout import FanOut, fan_out
+from .finite import check_finite
 from .graph import BATCH, Graph, Ref
 from .memory import budget, room
 from .modes import Layerwise, Recorder, Synchronous, Watch
@@ -34,6 +35,7 @@ from .saved.write import write
 from .schedules import latency, mode_of
 from .settings import Setting
 from .summary import describe, table
+from .surroundings import Inference
 from .timed import Pair, Timed, channels_last
 from .weights import Weights, versions
 
@@ -162,7 +164,7 @@ class SpikingNetwork(nn.Module):
         """The ANN's output, estimated from ``timesteps`` steps; same structure, shapes and units.
 
         Raises:
-            ValueError: inputs of another number, structure or shape than the ANN's.
+            ValueError: inputs of another number, structure or shape than the ANN's, or with NaN or infinity in them.
         """
         return self.output_at(self._joined(args, self.timesteps, only_last=True), -1)
 
@@ -182,8 +184,8 @@ class SpikingNetwork(nn.Module):
             pipelined all of them cost T · (T + 1) / 2 steps of work, ``snn(x)`` T.
 
         Raises:
-            ValueError: inputs of another shape than the ANN's, ``timesteps`` below 1, or a stream
-                whose batch size changes or whose schedule is not ``synchronous``.
+            ValueError: inputs of another shape than the ANN's or with NaN or infinity in them, ``timesteps`` below 1,
+                or a stream whose batch size changes or whose schedule is not ``synchronous``.
         """
         checks.flag("stream", stream)
         if stream:
@@ -200,7 +202,7 @@ class SpikingNetwork(nn.Module):
         """Forget the state of ``simulate(..., stream=True)``."""
         self._stream = None
 
-    @torch.no_grad()
+    @Inference()
     def _joined(self, args: tuple[Any, ...], timesteps: int, only_last: bool = False) -> list[Any]:
         """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
 
@@ -227,7 +229,7 @@ class SpikingNetwork(nn.Module):
             ValueError: as for ``simulate``.
         """
         timesteps = whole("timesteps", timesteps, 1)
-        inputs = self.graph.flatten(args)
+        inputs = self._inputs(args)
         lengths = {len(x) for x in inputs if x.dim()}
         batch = max(lengths, default=1)
         apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
@@ -241,7 +243,7 @@ class SpikingNetwork(nn.Module):
     def _room(self, device: torch.device, workers: int) -> int:
         return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
 
-    @torch.no_grad()
+    @Inference()
     def blocks(
         self,
         *args: Any,
@@ -321,9 +323,10 @@ class SpikingNetwork(nn.Module):
         return self._stream
 
     def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
-        tensors = self.graph.flatten(args)
         kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
-        return [channels_last(x.to(kind)) if x.is_floating_point() else x for x in tensors]
+        tensors = [x.to(kind) if x.is_floating_point() else x for x in self.graph.flatten(args)]
+        check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
+        return [channels_last(x) if x.is_floating_point() else x for x in tensors]
 
     def output_at(self, block: list[Any], index: int) -> Any:
         """The network's output, in its own structure, at one step of what ``blocks`` yields."""

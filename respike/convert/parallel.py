@@ -7,6 +7,7 @@ send everything through memory, once for each operation.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -44,6 +45,23 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     list(pool.map(settle, range(workers)))
     torch.set_num_threads(before)
     return pool
+
+
+_PROCESS: list[int] = []
+"""The process that has computed last, with this copy of the library."""
+
+
+def own_threads() -> None:
+    """In a process forked from one that has computed, begin with one thread; called before anything is computed.
+
+    A child has none of its parent's threads, ours or those of OpenMP, and would wait for them for ever. As a
+    ``DataLoader`` does, it computes with one; ``torch.set_num_threads`` gives it more.
+    """
+    if [os.getpid()] != _PROCESS:
+        if _PROCESS:
+            _pool.cache_clear()
+            torch.set_num_threads(1)
+        _PROCESS[:] = [os.getpid()]
 
 
 def cut(tree: Any, piece: slice) -> Any:

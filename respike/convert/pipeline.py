@@ -31,12 +31,14 @@ from .options import Options, Schedule
 from .passes import judge as with_roles
 from .passes import normalise
 from .precision import PRECISIONS, Precision, holds
+from .surroundings import undisturbed
 from .trace import trace, without_hooks
 
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest output, that the passes may make."""
 
 
+@undisturbed()
 def from_torch(
     model: nn.Module,
     calibration: Any,
@@ -201,6 +203,7 @@ def from_onnx(
     return from_torch(load_onnx(path, outputs=outputs), calibration, timesteps, **options)
 
 
+@undisturbed()
 def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
     """The model's graph with a role for every node, before any calibration: does it convert?
 
@@ -215,6 +218,7 @@ def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] =
     return with_roles(to_graph(prepare(model), args), analog)
 
 
+@undisturbed()
 def relative_error(graph: Graph, model: nn.Module, args: tuple[Any, ...]) -> float:
     """How far the graph, run as an ANN, is from the model: the largest difference over the largest output."""
     with torch.no_grad():

@@ -21,11 +21,13 @@ from .passes import correct_readouts
 from .plan import Plan
 from .rules import Role
 from .sequential import Sequential
+from .surroundings import undisturbed
 
 if TYPE_CHECKING:
     from .network import SpikingNetwork
 
 
+@undisturbed()
 def recalibrate(
     snn: SpikingNetwork,
     calibration: Any,

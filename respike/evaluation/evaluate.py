@@ -19,6 +19,7 @@ from ..convert.data import rows
 from ..convert.judging import Judge, border, is_single_score, single
 from ..convert.network import SpikingNetwork
 from ..convert.parallel import cut, each
+from ..convert.surroundings import undisturbed
 from .activity import ActivityCounter
 from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs
@@ -28,6 +29,7 @@ from .result import Evaluation
 from .targets import kind_of
 
 
+@undisturbed()
 def evaluate(
     snn: SpikingNetwork,
     data: Any,

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..convert import checks
 from ..convert.activity import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
+from ..convert.surroundings import undisturbed
 from .batches import split_batches
 from .targets import UNLABELLED, labels_of
 from .told import columns
@@ -79,6 +80,7 @@ class ExitEvaluation:
         return exit_figure(self)
 
 
+@undisturbed()
 @torch.no_grad()
 def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> ExitEvaluation:
     """Judge a network that stops early.

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from .. import checks
+from ..surroundings import undisturbed
 
 if TYPE_CHECKING:
     from .inspection import Inspection
     from .module import OnnxModule
 
 
+@undisturbed()
 def load_onnx(path: str | os.PathLike[str], *, outputs: Sequence[str] | None = None) -> OnnxModule:
     """The network in an ONNX file, as a module of PyTorch in eval mode.
 
@@ -62,6 +64,7 @@ def inspect_onnx(
     return inspect(path, outputs, shape)
 
 
+@undisturbed()
 def verify_onnx(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tensor] | None = None) -> float:
     """The largest difference of an imported network from onnxruntime, relative to the largest output.
 

@@ -16,6 +16,7 @@ from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
 from ..network import SpikingNetwork
 from ..neurons import NeuronOptions, SpikingReLU
+from ..surroundings import without_autocast
 from . import limits
 from .arguments import label
 from .check import check, kind_of
@@ -24,6 +25,7 @@ from .values import structure, understood
 from .write import DTYPES, NEURONS, VERSION, WEIGHTS
 
 
+@without_autocast()
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """A network from the file that ``SpikingNetwork.save`` wrote.
 

@@ -21,6 +21,7 @@ from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
 from ...convert.origin import origin_of
 from ...convert.parallel import cut
+from ...convert.surroundings import undisturbed
 from ..progress import bar
 from .findings import findings
 from .parts import Sums
@@ -34,6 +35,7 @@ COPIES = 16
 """Float32 values that are alive at once for each output of each layer, about."""
 
 
+@undisturbed()
 def diagnose(
     snn: SpikingNetwork,
     data: Any,
