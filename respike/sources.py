@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -18,6 +20,7 @@ from .models import REGISTRY, datasets
 from .models import load as load_reference
 from .source_error import SourceError as SourceError
 from .source_error import require as require
+from .text import shown
 from .weights_file import fill
 
 MODELS = sorted(REGISTRY)
@@ -34,7 +37,30 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def is_saved(name: str) -> bool:
     """Whether a model's name is that of a file that ``SpikingNetwork.save`` wrote, by its ending."""
-    return name.endswith(".respike")
+    return ending(name) == ".respike"
+
+
+def is_onnx(name: str) -> bool:
+    """Whether a model's name is that of an ONNX file, by its ending."""
+    return ending(name) == ".onnx"
+
+
+def ending(name: str | PathLike[str]) -> str:
+    """The ending of a file's name, in small letters: ``.npz``, also of ``TEST.NPZ``."""
+    return Path(name).suffix.lower()
+
+
+def lengths(text: str, before: str = "") -> list[int]:
+    """The shape of a sample from a text such as ``3x64x64``; ``before`` is what stands before it, for messages.
+
+    Raises:
+        SourceError: it is not of this form, or a length is below 1 or beyond what a tensor has.
+    """
+    found = [int(n) for n in text.split("x") if re.fullmatch(r"\d{1,12}", n, re.ASCII)]
+    if len(found) != text.count("x") + 1 or min(found) < 1 or math.prod(found) >= 2**40:
+        form = f"{before}3x64x64: whole numbers, 1 or more, with an x between them"
+        raise SourceError(f"{before + shown(text)!r} is not of the form {form}")
+    return found
 
 
 def own_data(name: str) -> str | None:
@@ -64,8 +90,8 @@ def find_model(
         SourceError: nothing of that name, or weights that do not fit.
     """
     if is_saved(name):
-        raise SourceError(f"{name} holds a spiking network, and a trained ReLU network is wanted here")
-    if name.endswith(".onnx"):
+        raise SourceError(f"{name} holds a spiking network; expected a trained ReLU network")
+    if is_onnx(name):
         if weights is not None:
             raise SourceError(f"{name} holds its own weights; leave --weights out")
         return _onnx(name, outputs, verify)
@@ -86,7 +112,7 @@ def find_model(
 
 def _unknown_model(name: str) -> str:
     said = f"no model is called {name!r}"
-    if Path(name).suffix in (".pt", ".pth", ".safetensors"):
+    if ending(name) in (".pt", ".pth", ".safetensors"):
         return f"{said}: a file of weights does not say what to do with them. Name the model, and --weights {name}"
     hint = did_you_mean(name, MODELS)
     if not hint and name in torchvision_models():
@@ -101,7 +127,9 @@ def _onnx(name: str, outputs: Sequence[str] | None, verify: bool) -> nn.Module:
     net = load_onnx(name, outputs=outputs)
     if verify:
         difference = verify_onnx(net, name)
-        print(f"{name}: differs from onnxruntime by {difference:.1e} of the largest output", file=sys.stderr)
+        print(
+            f"{shown(name, 400)}: differs from onnxruntime by {difference:.1e} of the largest output", file=sys.stderr
+        )
     return net
 
 
@@ -138,7 +166,7 @@ def _callable(name: str) -> nn.Module:
         made = getattr(imported, attribute)()
     except SourceError:
         raise
-    except Exception as error:  # user code
+    except (Exception, SystemExit) as error:  # user code
         hint = did_you_mean(module, ["torchvision"]) if isinstance(error, ModuleNotFoundError) else ""
         raise SourceError(f"cannot make a model from {name!r}: {type(error).__name__}: {error}{hint}") from error
     if not isinstance(made, nn.Module):
@@ -177,10 +205,7 @@ def find_calibration(
         SourceError: nothing of that name.
     """
     if name.startswith("random:"):
-        try:
-            shape = [int(n) for n in name.removeprefix("random:").split("x")]
-        except ValueError:
-            raise SourceError(f"{name!r} is not of the form random:3x64x64") from None
+        shape = lengths(name.removeprefix("random:"), "random:")
         return torch.rand(16, *shape, generator=torch.Generator().manual_seed(0))
     if name == "mnist" and data_dir is None:
         return datasets.calibration()
@@ -196,7 +221,7 @@ def _find(name: str, train: bool, data_dir: str | PathLike[str] | None, image_si
     if name.startswith("folder:"):
         return _folder(Path(name.removeprefix("folder:")), image_size)
     path = Path(name)
-    if path.suffix in (".npz", ".safetensors"):
+    if ending(path) in (".npz", ".safetensors"):
         return _arrays(path)
     raise SourceError(f"no data set is called {name!r}{did_you_mean(name, [*DATA, 'folder:'])} ({DATA_HELP})")
 
@@ -221,7 +246,7 @@ def _folder(path: Path, image_size: int) -> Dataset[Any]:
 def _arrays(path: Path) -> TensorDataset:
     require(path, "data file")
     try:
-        if path.suffix == ".npz":
+        if ending(path) == ".npz":
             import numpy as np
 
             with np.load(path, allow_pickle=False) as archive:
@@ -230,9 +255,34 @@ def _arrays(path: Path) -> TensorDataset:
             from safetensors.torch import load_file
 
             tensors = load_file(path)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     except Exception as error:  # a damaged file raises most things there are
         raise SourceError(f"cannot read {path}: {error}") from error
     if "x" not in tensors:
         raise SourceError(f"{path} must hold x (inputs) and, to evaluate, y (targets); it holds {', '.join(tensors)}")
-    x = tensors["x"].float()
-    return TensorDataset(x, tensors["y"]) if "y" in tensors else TensorDataset(x)
+    x = _inputs(tensors["x"], path)
+    if "y" not in tensors:
+        return TensorDataset(x)
+    y = tensors["y"]
+    if y.dim() == 0 or len(y) != len(x):
+        raise SourceError(
+            f"{path} must hold a target for each input: x has the shape {tuple(x.shape)} and y {tuple(y.shape)}"
+        )
+    return TensorDataset(x, y)
+
+
+def _inputs(x: Tensor, path: Path) -> Tensor:
+    """The array x in float32.
+
+    Raises:
+        SourceError: there are no samples in it, or no numbers that float32 holds.
+    """
+    if x.dim() == 0 or len(x) == 0:
+        raise SourceError(f"x in {path} holds no samples: expected the shape (N, ...), found {tuple(x.shape)}")
+    if x.is_complex():
+        raise SourceError(f"x in {path} holds complex numbers; networks take real ones")
+    found = x.float()
+    if bool((found.isinf() & ~x.isinf()).any()):
+        raise SourceError(f"x in {path} holds numbers beyond 3.4e38, which float32 does not hold; scale them down")
+    return found

@@ -4,4 +4,7 @@
 a printed equivalent (``equivalent.py``), and errors in words (``guard.py``).
 """
 
-from .program import main as main
+try:
+    from .program import main as main
+except KeyboardInterrupt:  # while click is imported; later ``guard.py`` answers
+    raise SystemExit(130) from None

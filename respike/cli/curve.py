@@ -11,7 +11,11 @@ from .command import Command, echo, option, say_json
 from .equivalent import literal
 from .network import program
 from .options import JSON
+from .room import check_steps
 from .values import Output, Steps
+
+POINTS = 401
+"""Currents at which a neuron is drawn, at least: it is run at all of them at once."""
 
 
 def _python(options: dict[str, Any]) -> str:
@@ -67,6 +71,7 @@ def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, out
 
     if min(taus) <= 0:
         raise click.BadParameter("time constants must be positive", param_hint="--tau")
+    check_steps(timesteps, POINTS)
     found: dict[str, Any]
     if neuron is None:
         current, panels = curves(timesteps, taus)

@@ -12,6 +12,7 @@ from .equivalent import literal
 from .network import program
 from .options import JSON
 from .progress import stages
+from .room import check_steps
 from .values import Output, Steps
 
 TITLE = "MNIST CNN as a spiking network"
@@ -62,6 +63,7 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
     from ..evaluation import comparison, evaluate
     from ..report import accuracy_figure, save
 
+    check_steps(timesteps)
     ann = models.load("mnist_cnn")
     calibration = models.datasets.calibration()
     test = Subset(models.datasets.load("mnist"), range(samples))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from torch.utils.data import DataLoader
 
+from .. import sources
 from .command import Command, echo, option, say_json
 from .convert import found, python_found
 from .equivalent import call, literal
@@ -40,7 +41,7 @@ def _python(options: dict[str, Any]) -> str:
     from ..convert import EarlyExit
     from ..evaluation import evaluate, evaluate_exit
 
-    there = "model" if not options["model"].endswith(".respike") or options["ann"] else None
+    there = "model" if not sources.is_saved(options["model"]) or options["ann"] else None
     kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
     positional = ["snn", "test", *([] if there is None else ["ann=model"])]
     lines = [*python_network(options), python_test_data(options)]
@@ -50,7 +51,7 @@ def _python(options: dict[str, Any]) -> str:
         model = "" if options["energy"] == "45nm" else f"respike.evaluation.{ENERGY_NAMES[options['energy']]}"
         told.append(f"result.cost({model})")
     if options["early_exit"] is not None:
-        if there is None or options["model"].endswith(".respike"):
+        if there is None or sources.is_saved(options["model"]):
             lines.append(python_calibration(options))
         kwargs = {"agreement": options["early_exit"], **{key: options[key] for key in ("judge", "samples", "seed")}}
         lines.append(f"early = {call('respike.EarlyExit', EarlyExit, 'snn', 'calibration', **kwargs)}")

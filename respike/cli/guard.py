@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dis
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 import click
 
+from ..files import WriteError
 from ..text import printable
 
 OURS = Path(__file__).parent.parent
-_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate")
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate|bad_alloc")
 """What torch says on each device when there is none left."""
 EXTRAS = {"onnxruntime": "verify", "altair": "report", "vl_convert": "report"}
 """Libraries that not every installation has, and the extra of respike that brings them."""
@@ -66,14 +68,29 @@ def _message(error: Exception) -> str | None:
 
 
 def _raised_by_us(error: BaseException) -> bool:
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return Path(frame.f_code.co_filename).is_relative_to(OURS)
+    return Path(_last(error).tb_frame.f_code.co_filename).is_relative_to(OURS)
+
+
+def is_deliberate(error: Exception) -> bool:
+    """Whether a ``raise`` of respike's raised the error, and not Python where something of a wrong type was used."""
+    last = _last(error)
+    raised = last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return isinstance(error, ValueError) and raised and _raised_by_us(error)
+
+
+def _last(error: BaseException) -> TracebackType:
+    """Where it was raised."""
+    place = error.__traceback__
+    assert place is not None
+    while place.tb_next is not None:
+        place = place.tb_next
+    return place
 
 
 def _told(error: OSError) -> str:
-    if error.filename is None or error.strerror is None:
+    if error.strerror is None or isinstance(error, WriteError):
         return str(error)
-    return f"{error.filename}: {error.strerror.lower()}"
+    return f"{'' if error.filename is None else f'{error.filename}: '}{error.strerror.lower()}"
 
 
 def _warned(

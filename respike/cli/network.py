@@ -16,6 +16,7 @@ from ..models import datasets
 from .equivalent import call, literal
 from .options import CONVERSION_NAMES
 from .progress import stages
+from .room import check_run, check_steps
 
 OF_A_RUN = {"timesteps", "judge", "samples", "seed"}
 """Conversion options that mean something for a network that is already converted."""
@@ -28,6 +29,7 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
         ValueError: what the options name is not there or does not fit.
     """
     model = options["model"]
+    check_steps(options["timesteps"])
     if sources.is_saved(model):
         return _saved(options)
     if options.get("ann") is not None:
@@ -92,9 +94,10 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
     """Whether the test samples are what the network takes, and the ANN that a network from a file is compared with.
 
     Raises:
-        SourceError: they are not; says which shapes it takes.
+        SourceError: they are not; says which shapes it takes. Or a run of them does not fit into memory.
     """
     name = data_name(options, "data")
+    check_run(snn, len(data), options)
     try:
         snn.graph.flatten(next(batches(data, snn.graph.arity, 0)))
     except ValueError as error:
@@ -169,7 +172,7 @@ def python_network(options: dict[str, Any]) -> list[str]:
 def _python_model(name: str, options: dict[str, Any]) -> list[str]:
     if name in sources.MODELS and options["weights"] is None:
         return [f"model = respike.models.load({literal(name)})"]
-    if not name.endswith(".onnx"):
+    if not sources.is_onnx(name):
         kwargs = {"weights": options["weights"]}
         return [f"model = {call('sources.find_model', sources.find_model, literal(name), **kwargs)}"]
     kwargs = {"outputs": options["outputs"]}

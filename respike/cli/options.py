@@ -54,7 +54,13 @@ MODEL_AND_DATA = _several(
         part="Model and data",
         help="Where torchvision's data sets lie or go.",
     ),
-    option("--image-size", default=224, part="Model and data", help="Of folder: data sets, in pixels."),
+    option(
+        "--image-size",
+        default=224,
+        type=click.IntRange(1, 2**16),
+        part="Model and data",
+        help="Of folder: data sets, in pixels.",
+    ),
 )
 MODEL = _several(click.argument("model", type=ModelName()), MODEL_AND_DATA)
 TEST = _several(
@@ -68,7 +74,9 @@ TEST = _several(
         "--ann", type=ModelName(), part="Model and data", help="With net.respike: the network that it was made from."
     ),
 )
-BATCH_SIZE = option("--batch-size", default=100, part="Evaluation", help="Samples at a time.")
+BATCH_SIZE = option(
+    "--batch-size", default=100, type=click.IntRange(1, 2**31), part="Evaluation", help="Samples at a time."
+)
 ENERGY_NAMES = {"45nm": "ENERGY_45NM", "45nm-int8": "ENERGY_45NM_INT8", "45nm-memory": "ENERGY_45NM_MEMORY"}
 """What the models of ``respike.evaluation`` are called."""
 ENERGY = option(
@@ -133,7 +141,13 @@ CONVERSION = _several(
     ),
     option("--tau-mem", default=20.0, part="Conversion", help="Time constant of lif, in timesteps."),
     option("--levels", default=4, part="Conversion", help="Weights of a spike of multi_threshold."),
-    option("--max-spikes", default=1, part="Conversion", help="Most spikes of a neuron in one timestep."),
+    option(
+        "--max-spikes",
+        default=1,
+        type=click.IntRange(max=2**16),
+        part="Conversion",
+        help="Most spikes of a neuron in one timestep.",
+    ),
     option(
         "--budget",
         type=float,
@@ -164,7 +178,12 @@ CONVERSION = _several(
     ),
     option("--analog", multiple=True, part="Conversion", help="Module to keep analog; may be given several times."),
     option("--samples", default=512, part="Conversion", help="Most calibration samples used."),
-    option("--seed", default=0, part="Conversion", help="Of the order in which samples are read."),
+    option(
+        "--seed",
+        default=0,
+        part="Conversion",
+        help="Random seed for the sample order.",
+    ),
 )
 CONVERSION_NAMES = [
     "timesteps",

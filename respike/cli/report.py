@@ -11,6 +11,7 @@ import click
 from .. import sources
 from .command import Command, echo, option, say_json
 from .equivalent import call, command_line, given, literal
+from .guard import is_deliberate
 from .network import (
     calibration,
     check_data,
@@ -36,7 +37,7 @@ def _files(models: tuple[str, ...]) -> list[str]:
     Raises:
         ValueError: a mixture, or several models.
     """
-    files = [name for name in models if name.endswith(".json")]
+    files = [name for name in models if sources.ending(name) == ".json"]
     if files and len(files) < len(models):
         other = next(name for name in models if name not in files)
         raise sources.SourceError(
@@ -110,14 +111,14 @@ def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[st
 
     report, alone = reports[0], len(reports) == 1
     asked = [f"--{key}" for key in ("csv", "charts") if options[key] is not None]
-    asked += [f"--output {output}"] if output.suffix == ".json" else []
+    asked += [f"--output {output}"] if sources.ending(output) == ".json" else []
     if not alone and asked:
         raise sources.SourceError(f"{', '.join(asked)} is for one report; several can be compared on a page")
-    if output.suffix == ".json":
+    if sources.ending(output) == ".json":
         report.to_json(output)
     else:
         write_page(reports, output)
-    told = [f"{'report' if output.suffix == '.json' else 'page'}: {output}"]
+    told = [f"{'report' if sources.ending(output) == '.json' else 'page'}: {output}"]
     if options["csv"] is not None:
         told.append(f"tables: {', '.join(map(str, report.to_csv(options['csv'])))}")
     if options["charts"] is not None:
@@ -147,7 +148,7 @@ def _python(options: dict[str, Any]) -> str:
         kwargs |= {"name": options["name"] or options["model"], "agreement": options["early_exit"]}
         lines.append(f"report = {call('gather', gather, *positional, **kwargs)}")
     path = literal(options["output"])
-    if options["output"].suffix == ".json":
+    if sources.ending(options["output"]) == ".json":
         lines.append(f"report.to_json({path})")
     else:
         lines.append(f"write_page({'reports' if files else 'report'}, {path})")
@@ -208,7 +209,16 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
     """
     files = _files(model)
     found = _read(files, options["name"]) if files else [_gather({**options, "model": model[0]})]
-    written = _write(found, output, options)
+    try:
+        written = _write(found, output, options)
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if not files or is_deliberate(error):
+            raise
+        # What is in a file may be of any type; of a report that was made here it would be a mistake of ours.
+        reason = f"{type(error).__name__}: {error}"
+        raise sources.SourceError(f"{', '.join(files)}: a damaged report ({reason}); make it once more") from error
     if as_json:
         told = [one.as_dict() for one in found]
         say_json(told[0] if len(told) == 1 else told)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from ..sources import DATA, MODELS, did_you_mean, torchvision_models
+from ..files import check_writable
+from ..sources import DATA, MODELS, SourceError, did_you_mean, ending, lengths, torchvision_models
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -86,9 +87,9 @@ class Lengths(Spelled):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         try:
-            return [int(str(n)) for n in (value.split("x") if isinstance(value, str) else value)]
-        except ValueError:
-            self.fail(f"{value!r} is not of the form 3x64x64", param, ctx)
+            return lengths(value if isinstance(value, str) else "x".join(map(str, value)))
+        except SourceError as error:
+            self.fail(str(error), param, ctx)
 
     def spell(self, value: Any) -> str:
         return "x".join(map(str, value))
@@ -151,19 +152,20 @@ class Output(click.Path):
         """Whether the file can be written.
 
         Raises:
-            FileNotFoundError: the folder does not exist.
+            OSError: the folder does not exist, or what is there is no file that may be written.
             ValueError: another ending.
         """
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
         if self.folder:
+            if not path.parent.is_dir():
+                raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
             return
+        check_writable(path)
         known = self.endings
         if known is None:
             from matplotlib.backend_bases import FigureCanvasBase
 
             known = sorted(FigureCanvasBase.filetypes)
-        if path.suffix.lstrip(".").lower() not in known:
+        if ending(path).lstrip(".") not in known:
             raise ValueError(f"cannot write {path}: its ending must be one of {', '.join(known)}")
 
 

@@ -31,6 +31,10 @@ def broken() -> nn.Module:
     raise RuntimeError("no such luck")
 
 
+def leaves() -> nn.Module:
+    raise SystemExit(3)
+
+
 def write_data(path: Path, count: int = 30, shape: tuple[int, ...] = (1, 28, 28), labels: bool = True) -> str:
     rng = np.random.default_rng(0)
     arrays = {"x": rng.random((count, *shape), np.float32)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import json
 import os
 import signal
 import subprocess
@@ -16,9 +19,13 @@ from cli_models import every_command, run, write_data
 
 from respike import sources
 from respike.cli import main
+from respike.report.contents.report import NEEDED
 
 FIXTURES = Path(__file__).parent.parent / "convert" / "onnx_import" / "fixtures"
 ONNX = str(FIXTURES / "keras_mlp.onnx")
+
+TINY = "cli_models:tiny --calibration square.npz -T 2 --samples 9"
+EVALUATE, DIAGNOSE, REPORT = f"evaluate {TINY}", f"diagnose {TINY}", f"report {TINY}"
 
 MISTAKES: list[tuple[str, str, int]] = [
     ("convrt mnist_cnn", "No such command 'convrt'. Did you mean 'convert'?", 2),
@@ -83,7 +90,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("report mnist_cnn mnist_mlp", "a report is about one model, got mnist_cnn, mnist_mlp; to compare", 1),
     ("report a.json mnist_mlp", "make one of mnist_mlp first, respike report mnist_mlp -o NAME.json", 1),
     ("report a.json", "there is no report a.json (looked for in ", 1),
-    ("report torn.json", "torn.json is no JSON file", 1),
+    ("report torn.json", "torn.json is not a JSON file", 1),
     ("report empty.json", "empty.json is no report", 1),
     ("report empty.json -T 4 --threshold max", "is a report already, so --timesteps, --threshold cannot be chosen", 1),
     ("report mnist_mlp -o report.pdf", "its ending must be one of html, htm, json", 1),
@@ -99,6 +106,65 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("info extra", "Got unexpected extra argument (extra)", 2),
     ("info --config torn.toml", "torn.toml is no TOML", 2),
     ("completion bsh", "'bsh' is not one of 'bash', 'zsh', 'fish'; did you mean bash?", 2),
+    *((f"{command} --batch-size 0", "0 is not in the range 1<=x<=", 2) for command in (EVALUATE, REPORT)),
+    *(
+        (f"{EVALUATE} --seed {10**20}", "is not in the range", 2),
+        (f"{EVALUATE} --max-spikes {10**20}", "not in the r", 2),
+    ),
+    *(
+        (f"evaluate mnist_mlp -T {10**20}", f"{10**20:,} timesteps need at least ", 1),
+        (f"demo -T {10**13}", "are free", 1),
+    ),
+    *((f"{command} -T {10**13}", "are free: take fewer --timesteps", 1) for command in ("curve", "curve --neuron IAF")),
+    *(
+        (f"{command} --data {data}.npz", message, 1)
+        for command in (EVALUATE, DIAGNOSE, REPORT)
+        for data, message in (
+            ("unequal", "unequal.npz must hold a target for each input: x has the shape (30, 1, 28, 28) and y (20,)"),
+            ("scalar", "x in scalar.npz holds no samples: expected the shape (N, ...), found ()"),
+            ("scalar_target", "x has the shape (30, 1, 28, 28) and y ()"),
+            ("void", "x in void.npz holds no samples: expected the shape (N, ...), found (0, 1, 28, 28)"),
+            ("complex", "x in complex.npz holds complex numbers"),
+            ("beyond", "x in beyond.npz holds numbers beyond 3.4e38"),
+            ("words", "cannot read words.npz"),
+            ("folder", "there is no data file folder.npz"),
+            ("locked", "cannot read locked.npz: permission denied"),
+        )
+    ),
+    *(
+        (f"convert mnist_mlp --calibration random:{shape}", f"'random:{shape}' is not of the form random:3x64x64", 1)
+        for shape in ("-3x4", "0x4", "3x", "x", "1.5", str(10**20), "1000000x1000000x1000000", "٣")
+    ),
+    *((f"inspect {ONNX} --input {shape}", f"'{shape}' is not of the form", 2) for shape in ("-1x3", "0", str(10**20))),
+    *(
+        (typed, message, 1)
+        for typed, message in (
+            ("inspect folder.onnx", "folder.onnx is"),
+            ("convert folder.onnx --calibration small.npz", "there is no ONNX file folder.onnx"),
+            ("convert folder.respike", "there is no saved network folder.respike"),
+            ("convert mnist_mlp --weights folder.pt", "there is no weights file folder.pt"),
+            ("report folder.json", "there is no report folder.json"),
+            ("convert cli_models:leaves", "SystemExit: 3"),
+            ("report nested.json", "nested.json is"),
+            ("report odd.json -o page.html", "odd.json: a damaged report (ValueError: Unknown"),
+        )
+    ),
+    *(
+        (f"{command} -o folder.{ending}", f"File 'folder.{ending}' is a directory", 2)
+        for command, ending in (
+            ("demo", "png"),
+            ("curve", "png"),
+            ("convert mnist_mlp", "respike"),
+            ("playground", "html"),
+        )
+    ),
+    *(
+        (f"playground -o {name}.html", f"cannot write {name}.html: it is a ", 1)
+        for name in ("device", "pipe", "nowhere")
+    ),
+    *((f"info --config {name}.toml", f"cannot read {name}.toml", 2) for name in ("folder", "latin", "locked")),
+    ("info --config strange.toml", "there is no command for the table [evalute]; did you mean evaluate?", 2),
+    ("evaluate --config null.toml", "there is no ONNX file a\ufffdb.onnx", 1),
     ("completion", "Missing argument", 2),
     ("completion tcsh", "is not one of", 2),
 ]
@@ -123,7 +189,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_data(path / "inputs.npz", labels=False)
     write_data(path / "square.npz")
     write_data(path / "small.npz", shape=(1, 9, 9))
+    x, y = np.zeros((30, 1, 28, 28), np.float32), np.zeros(30, np.int64)
+    for name, arrays in {
+        "unequal": (x, y[:20]),
+        "scalar": (np.float32(1), y),
+        "scalar_target": (x, np.int64(1)),
+        "void": (x[:0], y[:0]),
+        "complex": (x + 1j, y),
+        "beyond": (x.astype(np.float64) + 1e300, y),
+        "words": (np.array(["a", "b"]), y[:2]),
+        "locked": (x, y),
+    }.items():
+        np.savez(path / f"{name}.npz", x=arrays[0], y=arrays[1])
+    for name in ("npz", "onnx", "respike", "pt", "json", "toml", "png", "html"):
+        (path / f"folder.{name}").mkdir()
+    (path / "nested.json").write_text("[" * 100_000 + "]" * 100_000)
+    odd = {"format": "respike evaluation 1", **{key: {"x": ["y"]} for key in NEEDED["evaluation"]}}
+    (path / "odd.json").write_text(json.dumps(odd))
+    (path / "latin.toml").write_bytes('[info]\nx = "\xe4"'.encode("latin1"))
+    (path / "locked.toml").write_text("[info]\njson = true\n")
+    (path / "strange.toml").write_text("[evalute]\n")
+    (path / "null.toml").write_text('[evaluate]\nmodel = "a\\u0000b.onnx"\ncalibration = "small.npz"\n')
+    if os.name == "posix":
+        (path / "device.html").symlink_to("/dev/null")
+        (path / "nowhere.html").symlink_to("gone")
+        os.mkfifo(path / "pipe.html")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called locked cannot be read, not even by the administrator."""
+    opened = io.open
+
+    def refused(file: object, *args: object, **kwargs: object) -> object:
+        if "locked." in str(file):
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return opened(file, *args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", refused)
+    monkeypatch.setattr("io.open", refused)
 
 
 @pytest.mark.parametrize(("typed", "message", "code"), MISTAKES, ids=[typed for typed, _, _ in MISTAKES])

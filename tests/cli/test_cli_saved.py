@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from cli_models import run, tiny, write_data
+from safetensors.torch import save_file
 
 import respike
 
@@ -47,6 +48,55 @@ def test_a_file_is_judged_as_the_network_that_it_holds(folder: Path) -> None:
     assert alone["accuracy"][:6] == json.loads(fresh.stdout)["accuracy"]
 
 
+def test_endings_in_capitals_are_the_same_endings(folder: Path, tmp_path: Path) -> None:
+    for name in ("net.respike", "data.npz"):
+        (tmp_path / name.upper()).write_bytes((folder / name).read_bytes())
+    onnx = Path(__file__).parent.parent / "convert" / "onnx_import" / "fixtures" / "keras_mlp.onnx"
+    (tmp_path / "NET.ONNX").write_bytes(onnx.read_bytes())
+    torch.save(tiny().state_dict(), tmp_path / "W.PTH")
+    save_file(tiny().state_dict(), tmp_path / "W.SAFETENSORS")
+    net, data, report = (str(tmp_path / name) for name in ("NET.RESPIKE", "DATA.NPZ", "REPORT.JSON"))
+    assert run("evaluate", net, "--data", data, "-o", str(tmp_path / "FIGURE.PNG")).exit_code == 0
+    assert (
+        run("evaluate", net, "--data", data, "--json").stdout
+        == run("evaluate", str(folder / "net.respike"), "--data", str(folder / "data.npz"), "--json").stdout
+    )
+    assert run("convert", str(tmp_path / "NET.ONNX"), "--calibration", "random:4", "-T", "2").exit_code == 0
+    for name in ("W.PTH", "W.SAFETENSORS"):
+        args = ("--calibration", data, "-T", "2", "--samples", "9", "-o", str(tmp_path / "MADE.RESPIKE"))
+        assert run("convert", "cli_models:tiny", "--weights", str(tmp_path / name), *args).exit_code == 0
+    assert "Name the model, and --weights W.PTH" in run("convert", "W.PTH").stderr
+    assert run("report", net, "--data", data, "--calibration", data, "--samples", "9", "-o", report).exit_code == 0
+    assert run("report", report, "-o", str(tmp_path / "PAGE.HTML")).exit_code == 0
+    assert json.loads(Path(report).read_text())["format"] == "respike report 1"
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        (["convert", "net.respike"], "other.respike"),
+        (["evaluate", "net.respike", "--data", "data.npz"], "figure.png"),
+        (["playground"], "page.html"),
+        (["report", "net.respike", "--data", "data.npz", "--calibration", "data.npz", "--samples", "9"], "page.html"),
+    ],
+)
+def test_a_full_disk_is_said_and_leaves_what_was_there(
+    command: list[str], output: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="of POSIX systems only")
+    monkeypatch.chdir(folder)
+    (tmp_path / output).write_text("before")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, limit[1]))
+    try:
+        result = run(*command, "-o", str(tmp_path / output))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    unchanged = "file too large; the file that was there is unchanged"
+    assert result.exit_code == 1 and result.stderr == f"Error: cannot write {tmp_path / output}: {unchanged}\n"
+    assert [file.name for file in tmp_path.iterdir()] == [output] and (tmp_path / output).read_text() == "before"
+
+
 def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
     data, saved = str(folder / "data.npz"), str(folder / "net.respike")
     result = run("evaluate", saved, "--data", data, "--calibration", data, "--early-exit", "90", "--samples", "9")
@@ -59,7 +109,7 @@ def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
         (["--threshold", "max", "--max-spikes", "3"], "is already converted, so --threshold, --max-spikes cannot be"),
         (["-T", "auto"], "-T auto is for conversion, here T is a number"),
         (["--weights", "x.pt"], "holds its own weights; --weights is for the network of --ann"),
-        (["--ann", "net.respike"], "holds a spiking network, and a trained ReLU network is wanted here"),
+        (["--ann", "net.respike"], "holds a spiking network; expected a trained ReLU network"),
         (["--ann", "cli_models:other"], "cli_models:other does not take the samples of"),
         (["--ann", "mnist_cn"], "did you mean mnist_cnn?"),
         (["--early-exit", "99"], "so name its data: --calibration"),

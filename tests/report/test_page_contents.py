@@ -180,7 +180,7 @@ def test_json_brings_everything_back(converted: Converted, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (None, "no JSON file"),
+        (None, "not a JSON file"),
         ({"format": "respike report 2"}, "says 'respike report 2'"),
         ({"name": None}, "has no name"),
         ({"evaluation": None}, "'evaluation' is missing"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...evaluation import Evaluation
 from ...evaluation.told import as_json
+from ...text import printable
 
 FORMAT = "respike report 1"
 Section = Mapping[str, Any]
@@ -60,6 +61,10 @@ class Report:
     sample: Section | None = None
     run: Section = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            object.__setattr__(self, part.name, _printable(getattr(self, part.name)))
+
     @classmethod
     def of(cls, result: Evaluation, name: str = "network", **sections: Section | None) -> Report:
         """What an evaluation alone knows, its cost included, and other sections that are at hand."""
@@ -84,8 +89,8 @@ class Report:
         place = Path(path)
         try:
             found = json.loads(place.read_text(encoding="utf-8"))
-        except ValueError as error:  # of JSON or of Unicode
-            raise ValueError(f"{place} is no JSON file: {error}") from error
+        except (ValueError, RecursionError) as error:  # of JSON or of Unicode
+            raise ValueError(f"{place} is not a JSON file: {error}") from error
         kind = found.get("format") if isinstance(found, dict) else None
         if kind == "respike evaluation 1":
             found = {"name": place.stem, "evaluation": found, "early_exit": found.get("early_exit")}
@@ -96,7 +101,10 @@ class Report:
             )
         known = {f.name: found[f.name] for f in fields(cls) if f.name in found}
         _check(known, place)
-        return cls(**known)
+        try:
+            return cls(**known)
+        except RecursionError as error:
+            raise ValueError(f"{place} is a damaged report: it is nested too deep") from error
 
     def to_csv(self, folder: str | PathLike[str]) -> list[Path]:
         """Tables, one file each: ``timesteps.csv``, ``layers.csv`` and, as far as known, others.
@@ -110,6 +118,15 @@ class Report:
         from .spreadsheets import tables, write
 
         return write(tables(self), folder)
+
+
+def _printable(value: Any) -> Any:
+    """The same without control characters: names come from networks and files, and go to pages and terminals."""
+    if isinstance(value, str):
+        return printable(value, keep="\n")
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _check(sections: Mapping[str, Any], place: Path) -> None:
