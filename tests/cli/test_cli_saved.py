@@ -61,7 +61,7 @@ def test_endings_in_capitals_are_the_same_endings(folder: Path, tmp_path: Path) 
         run("evaluate", net, "--data", data, "--json").stdout
         == run("evaluate", str(folder / "net.respike"), "--data", str(folder / "data.npz"), "--json").stdout
     )
-    assert run("convert", str(tmp_path / "NET.ONNX"), "--calibration", "random:4", "-T", "2").exit_code == 0
+    assert run("convert", str(tmp_path / "NET.ONNX"), "--calibration", "random:20", "-T", "2").exit_code == 0
     for name in ("W.PTH", "W.SAFETENSORS"):
         args = ("--calibration", data, "-T", "2", "--samples", "9", "-o", str(tmp_path / "MADE.RESPIKE"))
         assert run("convert", "cli_models:tiny", "--weights", str(tmp_path / name), *args).exit_code == 0
