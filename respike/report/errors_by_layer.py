@@ -44,7 +44,7 @@ def diagnosis_figure(diagnosis: Diagnosis, title: str = "") -> Figure:
     right.plot(best, tried, color=RED, marker="|", markersize=11, markeredgewidth=2, linestyle="none", label="at best")
     right.set_title("the layer alone, with exact input", fontsize=10)
     broken = {finding.layer for finding in diagnosis.faults}
-    left.set_yticks(rows, [layer.where for layer in layers], fontsize=9)
+    left.set_yticks(rows, [layer.where for layer in layers], fontsize=9, parse_math=False)  # a name may have a $
     for label, layer in zip(left.get_yticklabels(), layers, strict=True):
         label.set(color=RED, weight="bold") if layer.name in broken else None
     left.invert_yaxis()

@@ -22,7 +22,7 @@ from respike.cli import main
 from respike.report import Report
 from respike.text import printable, shown
 
-NAME = "\x1b]0;owned\x07\x1b[2J\u202e\x9b1m"
+NAME = "$x_{$\x1b]0;owned\x07\x1b[2J\u202e\x9b1m"
 ESCAPES = f"{NAME}\ud800"  # what cannot be written as UTF-8 can be typed, but be no name of Python's
 
 
@@ -77,7 +77,7 @@ def test_names_of_modules_do_not_reach_the_terminal_as_they_are(typed: str) -> N
     assert result.exit_code == 0, result.stderr
     assert is_clean(result.stdout) and is_clean(result.stderr)
     if typed.startswith("convert"):
-        assert "odd\ufffd]0;owned" in result.stdout
+        assert "odd$x_{$\ufffd]0;owned" in result.stdout
 
 
 def test_nor_what_the_user_types(folder: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_page_holds_no_name_as_it_is(folder: Path) -> None:
     assert run(*f"report {NAMED} -o odd.json".split()).exit_code == 0
     text = (folder / "odd.json").read_text()
     bad = '<script>alert("x")</script>\\u001b[2J\\ud800'
-    (folder / "odd.json").write_text(text.replace("odd\\ufffd", f"odd{bad.replace(chr(34), chr(92) + chr(34))}"))
+    (folder / "odd.json").write_text(text.replace("odd$x_{$\\ufffd", f"odd{bad.replace(chr(34), chr(92) + chr(34))}"))
     assert run("report", "odd.json", "-o", "odd.html", "--csv", "tables").exit_code == 0
     page = (folder / "odd.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page and "\x1b" not in page
