@@ -15,6 +15,7 @@ from ...text import shown
 from ..errors import ConversionError
 from .limits import AXES, ELEMENTS, INTS
 from .step import Step, as_tensor
+from .tensors import warn_of_float32
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class OnnxModule(nn.Module):
         for i, name in enumerate(self._constants):
             self.register_buffer(f"output_{i}", constants[name])
         self._release = _last_uses(list(steps.values()), self.outputs)
+        self._warned = False
         self._run_shapes: set[tuple[Any, ...]] = set()
 
     def steps(self) -> Iterator[Step]:
@@ -161,6 +163,8 @@ class OnnxModule(nn.Module):
                 wanted = ", ".join("any" if n is None else str(n) for n in (self.batch, *shape[1:]))
                 hint = "" if self.batch is None else "; export it with a batch axis of any length to use others"
                 raise ConversionError(f"input {name!r} wants the shape ({wanted}), got {tuple(x.shape)}{hint}")
+            if x.dtype == torch.float64 and spec.dtype == torch.float32 and not torch.compiler.is_compiling():
+                self._warned = self._warned or warn_of_float32(x.detach(), f"input {name!r}")
             if x.dtype != spec.dtype:
                 x = x.to(spec.dtype)
             values.append(x)

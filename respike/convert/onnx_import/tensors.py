@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import stat
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from torch import Tensor
 
 from ...text import shown
-from ..errors import ConversionError
+from ..errors import ConversionError, ConversionWarning
 from . import limits
 
 _BYTES: dict[int, int] = {
@@ -50,6 +51,32 @@ def dtype(code: int, what: str) -> torch.dtype:
     return torch.float32 if code in _FLOATS else torch.int64
 
 
+def lost_in_float32(x: Tensor) -> str:
+    """What numbers lose as float32, beyond its rounding of the last digit; ``""`` if nothing.
+
+    Args:
+        x: Numbers in float64.
+    """
+    near = x.float().double()
+    infinite = near.isinf() & x.isfinite()
+    if bool(infinite.any()):
+        largest = float(x[infinite].abs().max())
+        return f"{int(infinite.sum()):,} of its numbers become infinite there (the largest is {largest:.3g})"
+    small = (near - x).abs() > x.abs() * 2.0**-24
+    if bool(small.any()):
+        least = float(x[small].abs().min())
+        return f"{int(small.sum()):,} of its numbers lose digits or become 0 there (the smallest is {least:.3g})"
+    return ""
+
+
+def warn_of_float32(x: Tensor, what: str) -> bool:
+    """Say what a tensor in float64 loses, if anything; returns whether there was something to say."""
+    lost = lost_in_float32(x)
+    if lost:
+        warnings.warn(f"{what} is float64, respike computes in float32, and {lost}", ConversionWarning, stacklevel=3)
+    return bool(lost)
+
+
 class TensorReader:
     """Reads the tensors of one file, within the budget of ``limits.DATA_BYTES``."""
 
@@ -57,6 +84,7 @@ class TensorReader:
         self.folder = folder.resolve()
         self.left = limits.DATA_BYTES
         self._regions: dict[tuple[Path, int, int], Any] = {}
+        self._warned = False
 
     def read(self, proto: TensorProto, what: str) -> Tensor:
         """The tensor; those that share a region of an external file share its memory.
@@ -75,6 +103,8 @@ class TensorReader:
         if array.dtype.kind not in "iufb":  # bfloat16 comes as a type of its own
             array = array.astype(np.float32)
         kind = {torch.float32: np.float32, torch.int64: np.int64, torch.bool: np.bool_}[wanted]
+        if array.dtype == np.float64 and not self._warned:
+            self._warned = warn_of_float32(torch.from_numpy(array.astype(np.float64)), what)
         with np.errstate(over="ignore"):  # a float64 beyond float32's range is an infinity, which is judged by use
             array = array.astype(kind, copy=not array.flags.writeable or array.dtype != kind)
         tensor = torch.from_numpy(array.reshape(dims))

@@ -127,9 +127,12 @@ def verify(net: OnnxModule, path: str | os.PathLike[str], inputs: Sequence[Tenso
         if y.numel():
             worst = max(worst, _difference(y.double(), z.double()))
     if not worst <= TOLERANCE:
+        _, _, types = _session(net, path)
+        why = "That is a bug in respike: please report it with the file"
+        if "tensor(double)" in types:
+            why = "The file computes in float64 and respike in float32; scale its inputs, or subtract what they share"
         raise ConversionError(
-            f"the imported network differs from onnxruntime's by {worst:.2g} of its largest output. That is a bug in "
-            "respike: please report it with the file"
+            f"the imported network differs from onnxruntime's by {worst:.2g} of its largest output. {why}"
         )
     return worst
 

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto
 from small_graphs import X, op, save, weights
 
-from respike.convert import ConversionError, load_onnx, verify_onnx
+from respike.convert import ConversionError, ConversionWarning, load_onnx, verify_onnx
 
 
 @pytest.mark.parametrize("kept", ["a", "b", "c"])
@@ -52,6 +52,47 @@ def test_an_output_needs_no_type(tmp_path: Path) -> None:
     onnx.save(model, path)
     assert torch.equal(load_onnx(path)(X), X.relu())
     assert verify_onnx(load_onnx(path), path) == 0
+
+
+def in_float64(path: Path, constants: dict[str, np.ndarray]) -> Path:
+    """``x * s + b`` in a file of float64."""
+    save(path, [op("Mul", "x s", "m"), op("Add", "m b", "y")], constants)
+    model = onnx.load(path / "net.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    onnx.save(model, path / "net.onnx")
+    return path / "net.onnx"
+
+
+@pytest.mark.parametrize(
+    ("s", "b", "lost"),
+    [
+        (1e300, 0.0, r"the weight 's' is float64.*1 of its numbers become infinite.*largest is 1e\+300"),
+        (1.0, 3e-42, r"the weight 'b' is float64.*lose digits or become 0.*smallest is 3e-42"),
+        (1.0, 1 / 3, ""),  # rounded in its last digit, as all of float32 is
+    ],
+)
+def test_what_float32_loses_of_a_files_float64_is_said_once(s: float, b: float, lost: str, tmp_path: Path) -> None:
+    path = in_float64(tmp_path, {"s": np.array(s), "b": np.array(b)})
+    if not lost:
+        net = load_onnx(path)
+        assert verify_onnx(net, path) < 1e-6
+        with pytest.warns(ConversionWarning, match=r"input 'x' is float64.*infinite"):
+            net(torch.full((1, 6), 1e200, dtype=torch.float64))
+        return
+    with pytest.warns(ConversionWarning, match=lost) as caught:
+        net = load_onnx(path)
+    assert len(caught) == 1
+    if s > 1:
+        with pytest.raises(ConversionError, match="differs from onnxruntime's by inf"):
+            verify_onnx(net, path, (X,))
+
+
+def test_verify_sees_what_cancels_in_float32(tmp_path: Path) -> None:
+    """A time in seconds less another: seven digits of each are not enough."""
+    path = in_float64(tmp_path, {"s": np.array(1.0), "b": np.array(-1.7e9)})
+    with pytest.raises(ConversionError, match=r"differs from onnxruntime's.*float64"):
+        verify_onnx(load_onnx(path), path, (X.double() + 1.7e9,))
 
 
 def test_yes_or_no_is_0_or_1(tmp_path: Path) -> None:
