@@ -73,7 +73,7 @@ class Follower:
         moved = [a for a, (n, m) in enumerate(zip(before, after, strict=True)) if n != m]
         return moved[0] if len(moved) == 1 and after[moved[0]] * self.batch == before[moved[0]] * OTHER else None
 
-    def change(self, step: Step, function: Any, arguments: list[Any], **options: Any) -> None:
+    def change(self, step: Step, function: Any, arguments: list[Any], options: dict[str, Any]) -> None:
         """Make the step something else until ``undo``."""
         self.changed.append((step, step.function, step.arguments, step.options))
         step.function, step.arguments, step.options = function, arguments, options
@@ -99,7 +99,7 @@ class Follower:
             gone = step.arguments[1]
             named = [a % len(x) for a in gone] if gone is not None else [a for a, n in enumerate(x) if n == 1]
             if axis not in named:
-                self.change(step, layout.squeeze, [step.arguments[0], tuple(a for a in named if x[a] == 1)])
+                self.change(step, layout.squeeze, [step.arguments[0], tuple(a for a in named if x[a] == 1)], {})
             elif axis == 0:
                 self._reshape(step, (0, *made))
             return
@@ -119,7 +119,7 @@ class Follower:
         return None
 
     def _reshape(self, step: Step, shape: Shape) -> None:
-        self.change(step, layout.reshape, [step.arguments[0], shape], allowzero=False)
+        self.change(step, layout.reshape, [step.arguments[0], shape], {"allowzero": False})
 
     def expand(self, step: Step, before: Sequence[Shape | None], made: Shape, axes: Sequence[int | None]) -> None:
         """Expand to a shape that the file gives: a 1 in it leaves the batch as it is."""
@@ -131,7 +131,7 @@ class Follower:
         else:
             place = axis + len(made) - len(x) - (len(made) - len(shape))
             shape = tuple(1 if i == place else n for i, n in enumerate(shape))
-        self.change(step, layout.expand, [step.arguments[0], shape], **step.options)
+        self.change(step, layout.expand, [step.arguments[0], shape], step.options)
 
     def resize(self, step: Step, before: Sequence[Shape | None], made: Shape, axes: Sequence[int | None]) -> None:
         """Resize to sizes that include the batch's."""
@@ -142,7 +142,7 @@ class Follower:
         arguments[2] = tuple(
             None if a == axis and n == x[axis] else n for a, n in zip(chosen, arguments[2], strict=True)
         )
-        self.change(step, resize, arguments, **step.options)
+        self.change(step, resize, arguments, step.options)
 
     def concat(self, step: Step, before: Sequence[Shape | None], made: Shape, axes: Sequence[int | None]) -> None:
         """Constants beside values with a batch are repeated as often as there are samples."""
@@ -159,7 +159,7 @@ class Follower:
             return
         arguments = [self._first_row(step, a, axis) if isinstance(a, Stored) else a for a in step.arguments]
         sample = next(i for i, a in enumerate(arguments) if isinstance(a, Slot) and a.index == like)
-        self.change(step, layout.concat_rows, arguments, rows=axis, like=sample, **step.options)
+        self.change(step, layout.concat_rows, arguments, {**step.options, "rows": axis, "like": sample})
 
     def _one_row(self, step: Step, before: Sequence[Shape | None], axes: Sequence[int | None]) -> None:
         """A constant that says the same for each sample of the batch broadcasts when it says so once."""
@@ -176,7 +176,7 @@ class Follower:
                 if place >= 0 and value.shape[place] == self.batch:
                     argument = self._first_row(step, argument, place)
             arguments.append(argument)
-        self.change(step, step.function, arguments, **step.options)
+        self.change(step, step.function, arguments, step.options)
 
     def _first_row(self, step: Step, argument: Stored, axis: int) -> Stored:
         if getattr(step, argument.name).shape[axis] != self.batch or self.batch == 1:
@@ -207,7 +207,7 @@ class Follower:
             arguments[1] = (0, *(a + 1 for a in perm))
         else:
             arguments[2] = tuple(a % rank - rank for a in arguments[2] or range(rank))
-        self.change(step, step.function, arguments, **options)
+        self.change(step, step.function, arguments, options)
 
 
 _Rule = Callable[[Follower, Step, Sequence[Shape | None], Shape, Sequence[int | None]], None]

@@ -49,6 +49,8 @@ class OnnxModule(nn.Module):
         inputs: What it takes.
         outputs: Names of what it gives, in order.
         batch: The one batch size that it works for; None for any.
+        squeezed: Places of outputs that the file squeezes its batch of one out of. A single sample gives the file's
+            shape, several have the batch as first axis.
         fates: What became of the file's nodes that are no steps, by name.
     """
 
@@ -63,6 +65,7 @@ class OnnxModule(nn.Module):
         super().__init__()
         self.inputs, self.outputs, self.fates = tuple(inputs), tuple(outputs), fates or {}
         self.batch: int | None = None
+        self.squeezed: tuple[int, ...] = ()
         for name, step in steps.items():
             self.add_module(name, step)
         self._constants = [n for n in self.outputs if n in constants]  # outputs that depend on no input
@@ -88,7 +91,12 @@ class OnnxModule(nn.Module):
         if not torch.compiler.is_compiling() and shape not in self._run_shapes:
             self.dry_run([list(x.shape) for x in values])
             self._run_shapes.add(shape)
-        return self.run(values)
+        outputs = self.run(values)
+        if not self.squeezed or torch.compiler.is_compiling() or values[0].shape[0] != 1:
+            return outputs
+        listed = outputs if isinstance(outputs, tuple) else (outputs,)
+        found = [y.squeeze(0) if i in self.squeezed else y for i, y in enumerate(listed)]
+        return tuple(found) if isinstance(outputs, tuple) else found[0]
 
     def dry_run(
         self,

@@ -9,7 +9,7 @@ from torch import nn
 
 from . import limits
 
-_RESERVED = frozenset(dir(nn.Module())) | {"inputs", "outputs", "steps", "fates", "batch"}
+_RESERVED = frozenset(dir(nn.Module())) | {"inputs", "outputs", "steps", "fates", "batch", "squeezed"}
 
 
 def identifier(name: str, taken: dict[str, int]) -> str:

@@ -57,7 +57,10 @@ def _freed(net: OnnxModule, batch: int) -> bool:
     if not small:
         return False
     # One sample at a time is what a file with a batch of one says itself; else it must be freed first.
-    alone = _alone(net) if batch == 1 else None
+    try:
+        alone = _alone(net) if batch == 1 else None
+    except ConversionError:  # the noise is no input for it
+        return False
     follower = Follower(batch, recorded)
     for follower.unsqueezes_lead, follower.hides in itertools.product((False, True), repeat=2):
         try:
@@ -67,6 +70,7 @@ def _freed(net: OnnxModule, batch: int) -> bool:
             continue
         free = all(_follows(x.shape, y.shape, batch) for x, y in zip(before, after, strict=True))
         if free and not _mixes(net, alone) and follower.narrow():
+            net.squeezed = tuple(i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x.dim() < y.dim())
             return True
         follower.undo()
     return False
@@ -86,8 +90,12 @@ def _alone(net: OnnxModule) -> list[list[Tensor]]:
 @torch.no_grad()
 def _mixes(net: OnnxModule, alone: list[list[Tensor]] | None) -> bool:
     """Whether two samples that run together give anything but what each gives alone."""
-    first, second = _alone(net) if alone is None else alone
-    for a, b, both in zip(first, second, _listed(net.run(_samples(net, 2))), strict=True):
+    try:
+        first, second = _alone(net) if alone is None else alone
+        together = _listed(net.run(_samples(net, 2)))
+    except ConversionError:  # say, a place in the batch that is not there
+        return True
+    for a, b, both in zip(first, second, together, strict=True):
         apart = torch.cat([a, b]) if a.dim() == both.dim() and a.shape[:1] == (1,) else torch.stack([a, b])
         if apart.shape != both.shape:  # no batch in it, so it must be the same whatever the samples are
             apart, both = torch.stack([a, b]), both.expand(2, *both.shape)

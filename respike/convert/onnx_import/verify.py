@@ -59,6 +59,8 @@ def _declared(net: OnnxModule) -> int | None:
 def _joined(batches: Sequence[Any], size: int, count: int) -> Tensor:
     """The batches as one; of an output without a batch, the first."""
     first = torch.from_numpy(batches[0].copy())
+    if size == count:
+        return first
     if size == 1 and first.shape[:1] != (1,):  # the file squeezes its batch of one
         return torch.from_numpy(np.stack(batches))
     if first.shape[:1] != (size,):

@@ -109,8 +109,11 @@ def test_a_batch_of_one_that_is_squeezed_or_flattened_away(name: str, tmp_path: 
     assert net.batch is None
     expected = torch.stack([model(sample).flatten() for sample in x.split(1)])
     torch.testing.assert_close(net(x), expected, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(net(x[:1]), expected[:1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(net(x[:1]), model(x[:1]), atol=1e-5, rtol=1e-4)  # the file's own shape
     assert verify_onnx(net, path, (x,)) < 1e-5
+    assert verify_onnx(net, path, (x[:1],)) < 1e-5
+    snn = respike.from_onnx(path, x, 8)
+    assert snn(x).shape == expected.shape
 
 
 def test_the_default_exporter_of_pytorch_with_one_sample(tmp_path: Path) -> None:

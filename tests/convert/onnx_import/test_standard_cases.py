@@ -20,7 +20,9 @@ OPERATORS = frozenset(
     "GlobalAveragePool GlobalMaxPool LpPool ReduceMean ReduceSum ReduceMax ReduceMin Add Sub Mul Div Sum Mean Max Min "
     "Concat Split Slice Gather Reshape Flatten Transpose Squeeze Unsqueeze Expand Pad Resize Upsample DepthToSpace "
     "SpaceToDepth Identity Cast Constant ConstantOfShape Shape Dropout Softmax LogSoftmax Sigmoid Tanh HardSigmoid "
-    "HardSwish LRN InstanceNormalization LayerNormalization ArgMax Scaler".split()
+    "HardSwish LRN InstanceNormalization LayerNormalization ArgMax Scaler OneHot GatherElements CumSum "
+    "LpNormalization GroupNormalization ReduceLogSum ReduceLogSumExp Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh "
+    "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare".split()
 )
 SUITES = Path(onnx.__file__).parent / "backend" / "test" / "data"
 

@@ -102,3 +102,46 @@ def _scaler(node: Node) -> Call:
     if not all(map(math.isfinite, (*offset, *scale))):
         raise NodeError("has an offset or scale that is not finite")
     return node.call(scaler, node.x(), offset=torch.tensor(offset), scale=torch.tensor(scale))
+
+
+def lp_normalise(x: Tensor, p: int, axis: int) -> Tensor:
+    """X by its p-norm along an axis; zeros stay zeros."""
+    norm = torch.linalg.vector_norm(x, p, axis, keepdim=True)
+    return x / torch.where(norm == 0, 1.0, norm)
+
+
+@onnx_op("LpNormalization")
+def _lp_normalise(node: Node) -> Call:
+    p = node.attr_int("p", 2)
+    if p not in (1, 2):
+        raise NodeError(f"has p = {p}; 1 and 2 are possible")
+    return node.call(lp_normalise, node.x(), p, node.attr_int("axis", -1))
+
+
+def largest_normalise(x: Tensor) -> Tensor:
+    """X by its largest value along the last axis."""
+    largest = x.amax(-1, keepdim=True)
+    return x / torch.where(largest == 0, 1.0, largest)
+
+
+@onnx_op("Normalizer", domain="ai.onnx.ml")
+def _normalise_row(node: Node) -> Call:
+    kind = node.attr_string("norm", "MAX", "MAX", "L1", "L2")
+    if kind == "MAX":
+        return node.call(largest_normalise, node.x())
+    return node.call(lp_normalise, node.x(), int(kind[1]), -1)
+
+
+def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Each group of channels of each sample by its own mean and variance."""
+    return F.group_norm(x, groups, weight, bias, eps)
+
+
+@onnx_op("GroupNormalization")
+def _group_norm(node: Node) -> Call:
+    weight, bias, groups = node.weight(1), node.weight(2), node.attr_int("num_groups")
+    if node.version < 21:
+        raise NodeError("has a scale for each group before operator set 21, where runtimes differ")
+    if groups < 1 or weight.dim() != 1 or weight.shape != bias.shape or weight.numel() % groups:
+        raise NodeError(f"has num_groups = {groups} for {weight.numel()} channels")
+    return node.call(group_norm, node.x(), groups, weight=weight, bias=bias, eps=node.attr_float("epsilon", 1e-5))

@@ -52,6 +52,14 @@ def _min(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     return _extreme(x, axes, keep, False)
 
 
+def _log_sum(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+    return x.sum(axes, keep).log()
+
+
+def _log_sum_exp(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+    return torch.logsumexp(x, axes, keep)
+
+
 _REDUCTIONS: dict[str, tuple[Any, int]] = {
     # with the operator set since which axes are an input
     "ReduceSum": (torch.sum, 13),
@@ -62,7 +70,13 @@ _REDUCTIONS: dict[str, tuple[Any, int]] = {
     "ReduceL1": (_l1, 18),
     "ReduceL2": (_l2, 18),
     "ReduceSumSquare": (_sum_of_squares, 18),
+    "ReduceLogSum": (_log_sum, 18),
+    "ReduceLogSumExp": (_log_sum_exp, 18),
 }
+
+
+_OF_EACH = ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp")
+"""What these do to the values before they add them up is done where no axis is reduced too."""
 
 
 def reduce(x: Tensor, function: Any, axes: tuple[int, ...] | None, keep: bool) -> Tensor:
@@ -81,7 +95,24 @@ def _reduce(node: Node) -> Call:
     axes = node.fixed(1) if node.version >= since else node.attr_ints("axes")
     keep, nothing = node.attr_bool("keepdims", True), node.attr_bool("noop_with_empty_axes")
     if nothing and not axes:
-        if node.op_type in ("ReduceL1", "ReduceL2", "ReduceSumSquare"):
+        if node.op_type in _OF_EACH:
             raise NodeError("reduces no axis, and is not even the identity then")
         return node.call(identity, node.x())
     return node.call(reduce, node.x(), function, axes, keep)
+
+
+def cumulative_sum(x: Tensor, axis: int, exclusive: bool, reverse: bool) -> Tensor:
+    """Each value and all before it along an axis; without itself, or from the other end."""
+    check_axis(axis, x.dim())
+    flipped = x.flip(axis) if reverse else x
+    total = flipped.cumsum(axis)
+    total = total - flipped if exclusive else total
+    return total.flip(axis) if reverse else total
+
+
+@onnx_op("CumSum")
+def _cumulative_sum(node: Node) -> Call:
+    axis = node.fixed(1)
+    if not axis or len(axis) != 1:
+        raise NodeError("needs one axis")
+    return node.call(cumulative_sum, node.x(), int(axis[0]), node.attr_bool("exclusive"), node.attr_bool("reverse"))

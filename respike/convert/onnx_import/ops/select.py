@@ -16,6 +16,8 @@ from .axes import check_axis
 
 _ENDS = 2**31 - 1
 """Slices that end here or further go to the end."""
+DEPTH = 2**20
+"""Most classes of a OneHot."""
 
 
 def slice_axes(
@@ -97,3 +99,34 @@ def arg_extreme(x: Tensor, axis: int, keep: bool, last: bool, largest: bool) -> 
 def _arg_extreme(node: Node) -> Call:
     keep, last = node.attr_bool("keepdims", True), node.attr_bool("select_last_index")
     return node.call(arg_extreme, node.x(), node.attr_int("axis"), keep, last, largest=node.op_type == "ArgMax")
+
+
+def gather_elements(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """One place along an axis for each of the result's elements."""
+    check_axis(axis, x.dim())
+    return torch.gather(x, axis, torch.where(indices < 0, indices + x.shape[axis], indices))
+
+
+@onnx_op("GatherElements")
+def _gather_elements(node: Node) -> Call:
+    return node.call(gather_elements, node.x(0), node.x(1), axis=node.attr_int("axis"))
+
+
+def one_hot(x: Tensor, depth: int, axis: int, off: Tensor, on: Tensor) -> Tensor:
+    """``on`` at the place that x names along a new axis of that depth, ``off`` elsewhere."""
+    check_axis(axis, x.dim() + 1)
+    axis = axis % (x.dim() + 1)
+    places = torch.arange(depth, device=x.device).reshape([-1, *[1] * (x.dim() - axis)])
+    whole = x.long()
+    named = torch.where(whole < 0, whole + depth, whole).unsqueeze(axis) == places
+    return torch.where(named, on, off)
+
+
+@onnx_op("OneHot")
+def _one_hot(node: Node) -> Call:
+    depth, values = node.fixed(1), node.constant(2)
+    if not depth or len(depth) != 1 or not 1 <= depth[0] <= DEPTH:
+        raise NodeError(f"needs one depth from 1 to {DEPTH:,}")
+    if values is None or tuple(values.shape) != (2,):
+        raise NodeError("needs a constant pair of values, off and on")
+    return node.call(one_hot, node.x(), int(depth[0]), node.attr_int("axis", -1), off=values[0], on=values[1])
