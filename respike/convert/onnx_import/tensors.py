@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import stat
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from torch import Tensor
 
 from ...text import shown
-from ..errors import ConversionError, ConversionWarning
+from ..errors import ConversionError
 from . import limits
+from .float32 import warn_of_float32
 
 _BYTES: dict[int, int] = {
     TensorProto.FLOAT: 4,
@@ -49,32 +49,6 @@ def dtype(code: int, what: str) -> torch.dtype:
     if code == TensorProto.BOOL:
         return torch.bool
     return torch.float32 if code in _FLOATS else torch.int64
-
-
-def lost_in_float32(x: Tensor) -> str:
-    """What numbers lose as float32, beyond its rounding of the last digit; ``""`` if nothing.
-
-    Args:
-        x: Numbers in float64.
-    """
-    near = x.float().double()
-    infinite = near.isinf() & x.isfinite()
-    if bool(infinite.any()):
-        largest = float(x[infinite].abs().max())
-        return f"{int(infinite.sum()):,} of its numbers become infinite there (the largest is {largest:.3g})"
-    small = (near - x).abs() > x.abs() * 2.0**-24
-    if bool(small.any()):
-        least = float(x[small].abs().min())
-        return f"{int(small.sum()):,} of its numbers lose digits or become 0 there (the smallest is {least:.3g})"
-    return ""
-
-
-def warn_of_float32(x: Tensor, what: str) -> bool:
-    """Say what a tensor in float64 loses, if anything; returns whether there was something to say."""
-    lost = lost_in_float32(x)
-    if lost:
-        warnings.warn(f"{what} is float64, respike computes in float32, and {lost}", ConversionWarning, stacklevel=3)
-    return bool(lost)
 
 
 class TensorReader:

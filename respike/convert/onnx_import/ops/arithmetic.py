@@ -125,7 +125,7 @@ def _where(node: Node) -> Call:
     return node.call(where, node.x(0), node.x(1), node.x(2))
 
 
-_UNARY = {
+_UNARY: dict[str, Callable[..., Any]] = {
     "Neg": torch.neg,
     "Abs": torch.abs,
     "Sqrt": torch.sqrt,
