@@ -118,7 +118,8 @@ class Synchronous:
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
         """out_t = F_t − F_{t−1} for F_t = t·f(mean of the first t inputs): the sum over time is T·f(mean).
 
-        A maximum over one signal has f(c·x) = c·f(x), so there F_t = f(sum), exact in whole spikes.
+        A maximum has f(c·x) = c·f(x), so there F_t = f(sums), where a constant c has the sum t·c: exact in whole
+        spikes, and nothing is sent by rounding where no sum changes.
         """
         if isinstance(args[0], Charge):
             if self._fires_with(node, args[0]):
@@ -175,16 +176,18 @@ class Synchronous:
         timed = [a.values for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         sums = iter([self._sum(f"{node.name}:{i}", values) for i, values in enumerate(timed)])
         clock = self._clock(timed[0])
-        exact = node.role == Role.MAX and len(node.refs) == 1
+        maximum = node.role == Role.MAX
 
-        def mean(a: Any) -> Any:
-            if not isinstance(a, Timed):
-                return a
-            total = next(sums)
-            return Timed(total if exact else total / _column(clock, total))
+        def taken(a: Any) -> Any:
+            if isinstance(a, Timed):
+                total = next(sums)
+                return Timed(total if maximum else total / _column(clock, total))
+            if maximum and isinstance(a, Tensor):
+                return Timed(a.unsqueeze(0) * _column(clock, a.unsqueeze(0)))
+            return a
 
-        result = _first(apply(*map_leaves(mean, args), **map_leaves(mean, kwargs))).values
-        total = result if exact else result * _column(clock, result)
+        result = _first(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
+        total = result if maximum else result * _column(clock, result)
         values = torch.empty_like(total)
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
