@@ -57,6 +57,8 @@ def calibrate(
     neurons = {
         n.name: SpikingReLU(n, kinds.get(n.name, options.neurons), channel_axis(n, graph)).to(device) for n in relus
     }
+    for layer in neurons.values():
+        layer.fit_to(options.timesteps)
     plan = Plan(graph)
     streamed = options.threshold != "mse"
     statistics: dict[str, Statistic] = {}
@@ -81,6 +83,7 @@ def calibrate(
     for node in relus if streamed else ():
         neuron = neurons[node.name]
         set_thresholds(neuron, statistics[node.name].result() / neuron.options.max_spikes, options)
+        neuron.fit_to(options.timesteps)
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons

@@ -25,7 +25,7 @@ DERIVED: Final = -1
 """An axis in a node's ``shape`` whose length depends on the batch size."""
 
 RELU: Final = "respike.relu"
-"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``: what becomes a spiking neuron."""
+"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``, maybe in steps: what becomes a spiking neuron."""
 
 # These read a value's shape, not the value.
 SHAPE_OPS: Final = frozenset({"aten.sym_size.int", "aten.sym_numel.default", "aten.sym_stride.int"})
@@ -310,8 +310,26 @@ def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
     return fn(tree)
 
 
-def relu(x: Tensor, cap: float | None = None) -> Tensor:
-    """What the operation ``RELU`` computes in the ANN."""
+def relu(
+    x: Tensor,
+    cap: float | None = None,
+    levels: int | None = None,
+    step: float | None = None,
+    shift: float = 0.5,
+) -> Tensor:
+    """What the operation ``RELU`` computes in the ANN.
+
+    Args:
+        x: The current.
+        cap: Upper bound.
+        levels: Steps between 0 and ``cap``, of an activation that was quantised in training.
+        step: Size of a step, if there is no bound.
+        shift: Share of a step that is added before rounding down.
+    """
+    if levels is not None and cap is not None:  # in the order of ``equations.iaf_count``, to the last bit
+        return torch.floor((x * levels + cap * shift) / cap).clamp(min=0, max=levels) * cap / levels
+    if step is not None:
+        return torch.floor((x + step * shift) / step).clamp(min=0) * step
     return torch.clamp(x, min=0, max=cap)
 
 

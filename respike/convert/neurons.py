@@ -12,7 +12,7 @@ from ..layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
 from ..layers.kernels import Drive, Rule, Send
 from . import checks
 from .errors import ConversionError
-from .graph import Graph, Node
+from .graph import Graph, Node, relu
 from .weights import versions
 
 NeuronName = Literal["iaf", "lif", "signed", "multi_threshold"]
@@ -87,6 +87,11 @@ class SpikingReLU(nn.Module):
             rounded one, unless calibration finds a better one. Of the threshold's shape.
         where: The ReLU's place in the user's model.
         cap: Upper bound of the ReLU, None if there is none.
+        levels: Steps between 0 and ``cap`` of an activation that was quantised in training, else None. The threshold is
+            then the trained one, whatever else is set.
+        step: Size of a step of one without an upper bound, else None.
+        shift: Share of a step that such an activation adds before it rounds down.
+        timesteps: T that ``fit_to`` was told.
     """
 
     threshold: Tensor
@@ -99,6 +104,10 @@ class SpikingReLU(nn.Module):
         self._v_init: tuple[list[tuple[int, int]], Tensor] | None = None
         self.where = node.where
         self.cap: float | None = node.kwargs.get("cap")
+        self.levels: int | None = node.kwargs.get("levels")
+        self.step: float | None = node.kwargs.get("step")
+        self.shift: float = node.kwargs.get("shift", 0.5)
+        self.timesteps = 0
         self.axis = axis
         rank = len(node.shape or ()) - 1
         self.register_buffer("threshold", torch.ones([1] * rank))
@@ -187,10 +196,41 @@ class SpikingReLU(nn.Module):
         return other
 
     def set_threshold(self, values: Tensor) -> None:
-        """Set θ from one value per channel, ``(C,)``, or one for the layer, ``(1,)``; the cap is respected."""
-        if self.cap is not None:
+        """Set θ from one value per channel, ``(C,)``, or one for the layer, ``(1,)``; the cap is respected.
+
+        Steps of the training are kept: with an upper bound θ is what it was trained with, and without one a whole step
+        is a spike, as long as T of them hold the largest value.
+        """
+        if self.levels is not None and self.cap is not None:
+            values = torch.full_like(values[:1], self.cap / self.options.max_spikes)
+        elif self.step is not None and float(values.max()) <= self.step * self.timesteps:
+            values = torch.full_like(values[:1], self.step * self.timesteps)
+        elif self.cap is not None:
             values = values.clamp(max=self.cap / self.options.max_spikes)
         self.threshold = self.spread(values).to(self.threshold)
+
+    def ann(self, x: Tensor) -> Tensor:
+        """What the ANN has in the layer's place."""
+        return relu(x, self.cap, self.levels, self.step, self.shift)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the threshold is what the activation was trained with."""
+        kept = self.step is not None and bool((self.threshold == self.step * self.timesteps).all())
+        return self.levels is not None or kept
+
+    def is_exact_at(self, timesteps: int) -> bool:
+        """Whether T steps of a constant current give exactly what the activation was trained to give."""
+        return self.levels == timesteps * self.options.max_spikes and self.options.neuron in ("iaf", "signed")
+
+    def fit_to(self, timesteps: int) -> None:
+        """Threshold and V_0 of an activation that was quantised in training, for T; of others none."""
+        self.timesteps = timesteps
+        if self.levels is not None:
+            self.set_threshold(self.threshold.flatten())
+        if self.levels is not None or self.step is not None:
+            trained = self.is_exact_at(timesteps) or (self.levels is None and self.is_trained)
+            self.start = torch.full_like(self.start, self.shift if trained else 0.5)
 
     def spread(self, values: Tensor) -> Tensor:
         """One value per channel, ``(C,)``, laid out to broadcast over ``(N, ...)``."""

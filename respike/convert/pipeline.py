@@ -32,6 +32,7 @@ from .passes import judge as with_roles
 from .passes import normalise
 from .precision import PRECISIONS, Precision, holds
 from .surroundings import undisturbed
+from .ties import evaluate_step_by_step, has_steps
 from .trace import trace, without_hooks
 
 TOLERANCE = 1e-4
@@ -237,10 +238,14 @@ def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
         expected = _run(twin, args)
         with without_hooks(twin):
             same = _difference(_run(twin, args), expected) == 0
-            graph = normalise(trace(twin, args)) if same else None
-        if graph is None:  # the hooks take part in the computation
-            graph = normalise(trace(twin, args))
-        found = evaluate_graph(graph, _tensors(args))
+            traced = trace(twin, args) if same else None
+        if traced is None:  # the hooks take part in the computation
+            traced = trace(twin, args)
+        graph = normalise(traced)
+        if any(has_steps(node) for node in graph.nodes):
+            found = evaluate_step_by_step(graph, traced, _tensors(args))
+        else:
+            found = evaluate_graph(graph, _tensors(args))
     torch.random.set_rng_state(state)
     if not all(bool(torch.isfinite(x).all()) for x in found if x.is_floating_point()):
         raise ConversionError("the model's outputs are not finite; look for NaN or infinity in its weights and inputs")

@@ -110,7 +110,7 @@ class OneQuantised(Analog):
         currents = per_channel(x, self.neuron.axis)
         order = torch.randperm(len(currents), generator=torch.Generator().manual_seed(self.options.seed))
         currents = currents[order[:POSITIONS].to(x.device)]
-        target = currents.clamp(min=0, max=self.neuron.cap)
+        target = self.neuron.ann(currents)
         with warnings.catch_warnings():  # a layer that never fires is told of where it is calibrated
             warnings.simplefilter("ignore", ConversionWarning)
             found = best_threshold(currents.unsqueeze(0), target, self.neuron, self.options)

@@ -21,12 +21,13 @@ from .packed import packing_of
 from .passes import readouts
 from .plan import Plan, size_of
 from .prefix import Prefix
-from .ridge import HELD_BACK, POSITIONS, System, ends, mend
+from .ridge import HELD_BACK, POSITIONS, End, System, ends, mend
 from .route import Route, Stop
 from .statistics import per_channel
 from .store import Store, free_on_disk
 from .thresholds import best_threshold, require_finite, set_thresholds
 from .timed import Timed
+from .trained import exact_values
 
 SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
@@ -74,7 +75,9 @@ class Sequential:
         if only is not None:
             between = {node.name for name in only for node in plan.before(name)}
             self.ends = {name: end for name, end in self.ends.items() if name in between}
-        self.readouts = [] if options.correction == "none" else readouts(graph)
+        self.exact = exact_values(graph, neurons, options)
+        self.ends = {name: end for name, end in self.ends.items() if not self._is_exact(name, end)}
+        self.readouts = [] if options.correction == "none" else [n for n in readouts(graph) if n not in self.exact]
         mended = {name for name, end in self.ends.items() if not end.rectified}
         self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
         memory = calibration_budget(device) if memory is None else memory
@@ -90,6 +93,11 @@ class Sequential:
         if missing > 0:
             self.prefix.add(tensors_of(first_rows(args, missing), self.graph, self.device))
         return missing > rows(args)
+
+    def _is_exact(self, name: str, end: End) -> bool:
+        """Whether what reads a current gives what the ANN has as it is."""
+        readers = self.graph.users.get(name, []) if end.rectified else [self.graph.node(name)]
+        return all(node is not None and node.name in self.exact for node in readers)
 
     @torch.no_grad()
     def run(self) -> dict[str, Tensor]:
@@ -187,13 +195,23 @@ class Sequential:
     def _calibrate(self, stop: Stop) -> None:
         """Set bias and threshold of one layer from the ANN's and the SNN's currents."""
         neuron = self.neurons[stop.node.name]
+        if neuron.step is not None:
+            neuron.timesteps = self.options.timesteps
+            neuron.set_threshold(torch.stack([neuron.ann(z).max() for z, _ in self._both(stop)]).amax().reshape(1))
+        neuron.fit_to(self.options.timesteps)
+        if stop.node.name in self.exact:
+            neuron.bias = torch.zeros_like(neuron.bias)
+            return
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if self.options.threshold == "mse":
             currents, target, held = self._sample(stop, neuron)
-            set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
-            if self.options.correction != "none":
+            if not neuron.is_trained:
+                set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
+                neuron.fit_to(self.options.timesteps)
+            if self.options.correction != "none" and not neuron.is_trained:
                 (choose_start if len(currents) > 1 else start_early)(currents, target, neuron, self.options)
+            if self.options.correction != "none":
                 sweep_bias(currents, target, held, neuron, self.options)
 
     def _offset(self, stop: Stop, neuron: SpikingReLU) -> Tensor:
@@ -235,7 +253,7 @@ class Sequential:
         for piece in prefix.pieces(prefix.numbers(stop) * prefix.steps):
             z = prefix.as_ann(piece, stop)
             require_finite(z, neuron.where)
-            target = per_channel(torch.clamp(z, min=0, max=neuron.cap), neuron.axis)
+            target = per_channel(neuron.ann(z), neuron.axis)
             first = 0 if piece.first else first
             index = chosen[piece.batch]
             index = index[(index >= first) & (index < first + len(target))] - first

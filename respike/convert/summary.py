@@ -39,6 +39,7 @@ def table(snn: SpikingNetwork) -> str:
     rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
     for layer in about["layers"]:
         kind = layer["neuron"] + ("" if layer["max_spikes"] == 1 else f" x{layer['max_spikes']}")
+        kind += f", trained L = {layer['levels']}" if layer["levels"] else ""
         fan_out = _span(layer["fan_out"]) + (" pooled" if layer["pooled"] else "")
         bias = "-" if layer["bias"] == [0, 0] else _span(layer["bias"])
         size = "x".join(str(n) for n in layer["shape"])
@@ -70,6 +71,7 @@ def _layers(snn: SpikingNetwork) -> list[dict[str, Any]]:
                 "where": module.where,
                 "neuron": module.options.neuron,
                 "max_spikes": module.options.max_spikes,
+                "levels": module.levels,
                 "shape": [n for n in node.shape or () if n is not None and n > 0],
                 "threshold": _range(module.threshold),
                 "fan_out": _range(reach),

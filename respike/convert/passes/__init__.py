@@ -6,11 +6,13 @@ from ..graph import Graph
 from .activations import spell_activations as spell_activations
 from .batch_norm import spell_batch_norm as spell_batch_norm
 from .constants import fold_constants as fold_constants
+from .identities import drop_identities as drop_identities
 from .prune import prune as prune
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .scales import fold_scales as fold_scales
 from .squeezes import name_squeezed as name_squeezed
+from .stairs import spell_stairs as spell_stairs
 from .verdicts import judge as judge
 
 
@@ -20,6 +22,9 @@ def normalise(graph: Graph) -> Graph:
         prune,
         name_squeezed,
         fold_constants,
+        drop_identities,
+        spell_stairs,
+        prune,
         spell_batch_norm,
         spell_activations,
         fold_constants,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
 from ..network import SpikingNetwork
 from ..neurons import NeuronOptions, SpikingReLU
+from ..passes.stairs import MOST
 from ..surroundings import without_autocast
 from . import limits
 from .arguments import label
@@ -171,14 +173,20 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
     return snn
 
 
+def _is_relu(cap: object = None, levels: object = None, step: object = None, shift: object = 0.5) -> bool:
+    """Whether these are arguments that ``RELU`` can have."""
+    sizes = all(size is None or (type(size) is float and 0 < size < math.inf) for size in (cap, step))
+    counted = levels is None or (type(levels) is int and 0 < levels <= MOST and cap is not None and step is None)
+    return sizes and counted and type(shift) is float and 0 <= shift < 1
+
+
 def _neuron(node: Node, document: Document, tensors: dict[str, Tensor], kind: torch.dtype) -> SpikingReLU:
     about = document.neurons[node.name]
     shape = node.shape or ()
     channels = shape[about.axis] if 0 < about.axis < len(shape) else 1
     if channels is None or not 0 <= about.axis < max(len(shape), 1):
         raise FormatError(f"the neurons of {label(node)} have no channel axis {about.axis}")
-    cap = node.kwargs.get("cap")
-    if node.kwargs.keys() > {"cap"} or len(node.args) != 1 or not (cap is None or (type(cap) is float and cap > 0)):
+    if len(node.args) != 1 or not _is_relu(**node.kwargs):
         raise FormatError(f"{label(node)} has arguments that no ReLU has")
     options = NeuronOptions(about.neuron, about.max_spikes, about.tau_mem, about.levels)
     neuron = SpikingReLU(node, options, about.axis)

@@ -58,7 +58,7 @@ def causes(
     even = neuron.count(arrived + neuron.bias, steps) * neuron.threshold / timesteps
     current = arrived + constant(neuron, timesteps)
     clipped = torch.minimum(current.clamp(min=0), highest(neuron))
-    reached, wanted, a = (x.clamp(min=0, max=neuron.cap) for x in (current, own, ann))
+    reached, wanted, a = (neuron.ann(x) for x in (current, own, ann))
     return wanted - a, reached - wanted, clipped - reached, even - clipped, sent - even
 
 
@@ -85,7 +85,7 @@ class Sums:
     def add(self, sent: Tensor, arrived: Tensor, own: Tensor, ann: Tensor) -> None:
         """A batch, as for ``causes``."""
         parts = causes(self.neuron, self.timesteps, sent, arrived, own, ann)
-        a, r = ann.clamp(min=0, max=self.neuron.cap), sent
+        a, r = self.neuron.ann(ann), sent
         error = r - a
         self.values += r.numel()
         self.moments += _sums([a, r, a * a, r * r, a * r])

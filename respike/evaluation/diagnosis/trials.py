@@ -60,7 +60,7 @@ class Trials:
         """None if the ANN's layer is never active."""
         ann, alone = torch.cat(self.ann), torch.cat(self.alone)
         neuron = self.neuron
-        target = ann.clamp(min=0, max=neuron.cap)
+        target = neuron.ann(ann)
         power = float(target.square().sum())
         if not power:
             return None
@@ -91,7 +91,7 @@ class Trials:
         """``Trial.best`` for another T, but for what is gained by present weights and bias."""
         other = Trials(self.neuron, timesteps)
         ann = torch.cat(self.ann)
-        target = ann.clamp(min=0, max=self.neuron.cap)
+        target = self.neuron.ann(ann)
         power = float(target.square().sum())
         theta = self.neuron.threshold.flatten().float()
         plain = other._like(theta, torch.full_like(theta, 0.5), torch.zeros_like(theta))

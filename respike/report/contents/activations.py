@@ -69,7 +69,7 @@ def activations(
 def _drawn(neuron: SpikingReLU, ann: Tensor, sent: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """``(K, 3)``: the ANN's output, the SNN's, and the highest that the SNN could have given there."""
     top = highest(neuron).expand(ann.shape).flatten()
-    columns = [ann.clamp(min=0, max=neuron.cap).flatten(), sent.flatten(), top]
+    columns = [neuron.ann(ann).flatten(), sent.flatten(), top]
     if len(top) > count:
         index = torch.randint(len(top), (count,), generator=generator).to(top.device)
         columns = [column[index] for column in columns]
