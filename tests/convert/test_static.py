@@ -46,13 +46,10 @@ FIRST: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
     "uint8, divided": (lambda x: x / 255, WHOLE),
     "int64 classes": (lambda x: F.one_hot(x, 3).float().permute(0, 3, 1, 2), WHOLE[:, 0].long() % 3),
     "standardised": (_standardised, images()),
-    "logarithm": (torch.log1p, images()),
     "decibels": (lambda x: torch.log10(x.clamp(min=1e-3)), images()),
-    "square root": (lambda x: (x + 1e-3).sqrt(), images()),
     "power": (lambda x: x**0.45, images()),
     "normalised": (lambda x: F.normalize(x.flatten(1)).view_as(x), images()),
     "product of two": (lambda x: x * (x > 0.3), images()),
-    "softmax": (lambda x: 3 * torch.softmax(x, 1), images()),
     "sorted": (lambda x: x.sort(-1)[0], images()),
 }
 
@@ -193,8 +190,7 @@ class Words(nn.Module):
 TOKENS = torch.randint(0, 50, (48, 12), generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("analog", [(), ("e",)])
-@pytest.mark.parametrize("kind", [torch.int64, torch.int32])
+@pytest.mark.parametrize(("kind", "analog"), [(torch.int64, ()), (torch.int32, ("e",))])
 def test_tokens(kind: torch.dtype, analog: tuple[str, ...], tmp_path: Path) -> None:
     model, bare, t = Words(), Words(tokens=False), TOKENS.to(kind)
     values = model.embedded(t).detach()
