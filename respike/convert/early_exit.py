@@ -8,6 +8,7 @@ For rate-coded SNNs see Li et al., "SEENN: towards temporal spiking early-exit n
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from . import checks, data
 from .auto import take
-from .errors import ConversionError
+from .errors import ConversionError, ConversionWarning
 from .judging import border, commonest, is_single_score, probability, single
 from .modes import Recorder
 from .network import SpikingNetwork
@@ -79,7 +80,8 @@ class EarlyExit:
         score: ``"margin"``, ``"confidence"`` or ``"stability"``, see ``Watch``.
         agreement: In percent.
         judge: ``"decision"``: outputs are class scores, or the logit of one class, whatever they look like. By default
-            it is found out: a single output without a sigmoid, or one answer for nearly all samples, is refused.
+            it is found out: a single output without a sigmoid is refused, and of one answer for nearly all samples
+            there is a warning.
         samples: Most calibration samples used.
         seed: Of the order in which they are read.
 
@@ -89,7 +91,7 @@ class EarlyExit:
 
     Raises:
         ConversionError: another schedule, samples that meet on their way, an output that is no class scores ``(N, K)``
-            and no single score, answers that say nothing, or an option out of range.
+            and no single score, or an option out of range.
     """
 
     @undisturbed()
@@ -125,7 +127,7 @@ class EarlyExit:
         self.threshold, self.expected = _lowest(scores, answers, agreement)
 
     def _require_decisions(self, answers: Tensor) -> None:
-        """Whether the outputs are scores, as far as they tell.
+        """Whether the outputs are scores, as far as they tell; a warning where nearly all answers are the same.
 
         Raises:
             ConversionError: they may be any numbers.
@@ -139,9 +141,11 @@ class EarlyExit:
             )
         share = 100 * commonest(answers)
         if share >= self.agreement:
-            raise ConversionError(
+            warnings.warn(
                 f"early exit compares decisions, and {share:.1f} % of the samples get the same one, so their agreement "
-                f"says nothing; give samples of all classes, and {known}"
+                f"says nothing, and the threshold may be too low; give samples of all classes, or {known}",
+                ConversionWarning,
+                stacklevel=3,
             )
 
     def rated(self, output: Any) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -170,6 +171,15 @@ class Graph:
                 whole = leaf.name in self.integers and not value.is_floating_point()
                 found.append(value if whole else value.float())
         return found
+
+    def fits(self, args: tuple[Any, ...]) -> bool:
+        """Whether these are arguments of the structure that was traced, with an array wherever there is an input."""
+        try:
+            given = self.in_spec.flatten_up_to((args, {}))
+        except ValueError:
+            return False
+        pairs = zip(given, self.leaves, strict=True)
+        return all(isinstance(value, (Tensor, np.ndarray)) == isinstance(leaf, Ref) for value, leaf in pairs)
 
     def arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The same arguments with tensors of the types in which the network takes them.

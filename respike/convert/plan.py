@@ -143,8 +143,9 @@ class Plan:
     def side_by_side(self) -> bool:
         """Whether samples never meet before the head, and come first in every value there."""
         where = places(self.graph)
-        names = [*self.graph.inputs, *(n.name for n in self.graph.nodes if n.role != Role.HEAD)]
-        return all(isinstance(where[name], Count) or where[name] in (SAME, Along(0)) for name in names)
+        names = [n.name for n in self.graph.nodes if n.role != Role.HEAD]
+        first = all(where[name] == Along(0) for name in self.graph.inputs)  # a number is no sample's
+        return first and all(isinstance(where[name], Count) or where[name] in (SAME, Along(0)) for name in names)
 
     @cached_property
     def separable(self) -> bool:

@@ -11,11 +11,12 @@ from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..convert.data import rows, tensors_in
+from ..convert.graph import Graph
 
 
-def split_batches(data: Any, batch_size: int, inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Batches of positional arguments and targets, from whatever ``evaluate`` takes; empty ones are skipped."""
-    return split(batched(data, batch_size)[0], inputs)
+    return split(batched(data, batch_size)[0], graph)
 
 
 def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
@@ -44,14 +45,18 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     )
 
 
-def split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Each batch as positional arguments and target, numpy arrays as tensors; empty batches are skipped.
+
+    Args:
+        batches: (inputs, target), the inputs one argument, or a tuple of all of them; or (input, ..., target).
+        graph: Of the network that takes the arguments.
 
     Raises:
         ValueError: a batch without a target, or with too few inputs.
     """
     for batch in batches:
-        args, target = _one(batch, inputs)
+        args, target = _one(batch, graph)
         args, target = tensors_in(args, "data"), tensors_in(target, "targets")
         if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
             raise ValueError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
@@ -59,17 +64,17 @@ def split(batches: Iterable[Any], inputs: int) -> Iterator[tuple[tuple[Any, ...]
             yield args, target
 
 
-def _one(batch: Any, inputs: int) -> tuple[tuple[Any, ...], Any]:
+def _one(batch: Any, graph: Graph) -> tuple[tuple[Any, ...], Any]:
     items = list(batch.values()) if isinstance(batch, Mapping) else batch
     if not isinstance(items, Sequence) or isinstance(items, str) or len(items) < 2:
         raise ValueError(f"a batch of test data must be (input, target); got {_told(batch)}")
-    if isinstance(items[0], Mapping):
-        return (items[0],), items[1]
-    if isinstance(items[0], (tuple, list)):
-        return tuple(items[0]), items[1]
-    if len(items) <= inputs:
+    inputs = graph.arity
+    several = isinstance(items[0], (tuple, list))
+    ways = [((items[0],), 1), (tuple(items[0]) if several else (), 1), (tuple(items[:inputs]), inputs)]
+    args, place = next((way for way in ways if graph.fits(way[0])), ways[1 if several else 2])
+    if len(items) <= place:
         raise ValueError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items; got {len(items)}")
-    return tuple(items[:inputs]), items[inputs]
+    return args, items[place]
 
 
 def _told(batch: Any) -> str:

@@ -86,7 +86,7 @@ def evaluate(
     batches, length = batched(data, batch_size)
     with torch.no_grad(), bar(progress) as shown:
         task = shown.add_task("evaluating", total=length)
-        for args, target in split(batches, len(snn.graph.inputs)):
+        for args, target in split(batches, snn.graph):
             args, target = _to((args, target), device)
             n = rows(args)
             args = snn.graph.arguments(args)

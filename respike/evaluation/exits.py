@@ -98,7 +98,7 @@ def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> Exit
     snn = early.snn
     fixed, stopping = (EventCounter(snn.fan_out, snn.timesteps) for _ in range(2))
     found: list[tuple[Tensor, ...]] = []
-    for args, target in split_batches(data, batch_size, len(snn.graph.inputs)):
+    for args, target in split_batches(data, batch_size, snn.graph):
         fixed.begin_batch()
         outputs = [
             snn.output_at(block, t) for block in snn.blocks(*args, recorder=fixed) for t in range(_length(block))

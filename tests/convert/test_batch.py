@@ -119,7 +119,7 @@ APART: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
 def test_samples_stay_apart_where_the_batch_is_left_alone(name: str) -> None:
     model, x = Small(*APART[name]), torch.rand(40, 6)
     snn = respike.from_torch(model, x, 6)
-    early = EarlyExit(snn, x)
+    early = EarlyExit(snn, x, judge="decision")
     early.threshold = float(early.scores(x)[0][2].median())
     output, steps = early(x)
     assert len(set(steps.tolist())) > 2  # they leave one by one
@@ -176,14 +176,15 @@ def test_arguments_of_any_structure_are_cut_judged_and_leave_early(name: str) ->
     model, args = STRUCTURES[name]
     snn = respike.from_torch(model, [args], 6)
     whole = snn(*args)
-    output, steps = EarlyExit(snn, [args])(*args)
+    output, steps = EarlyExit(snn, [args], judge="decision")(*args)
     torch.testing.assert_close(output, snn.simulate(*args)[torch.arange(41), steps - 1])
     assert len(snn.diagnose([args], model, progress=False).layers) == 1
     with torch.no_grad():
         labels = model(*args).argmax(1)
-    result = respike.evaluate(snn, [(args, labels)], ann=model, progress=False)
-    assert result.ann_accuracy == 1
-    assert result.samples == 41
+    for batch in ((args, labels), (*args, labels)):
+        result = respike.evaluate(snn, [batch], ann=model, progress=False)
+        assert result.ann_accuracy == 1
+        assert result.samples == 41
     snn.memory_budget = 1
     assert len(snn.pieces(args, 6)[0]) == 41
     torch.testing.assert_close(snn(*args), whole)

@@ -76,7 +76,7 @@ def test_a_network_behind_a_function_of_its_input_is_the_network_on_its_values(n
     assert torch.equal(again(x), snn(x))
     assert again.graph.integers == snn.graph.integers
     assert snn.plan.apart
-    output, steps = EarlyExit(snn, x)(x)
+    output, steps = EarlyExit(snn, x, judge="decision")(x)
     torch.testing.assert_close(output, snn.simulate(x)[torch.arange(len(x)), steps - 1])
 
 

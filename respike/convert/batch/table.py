@@ -6,13 +6,14 @@ from . import moves, values
 from .places import Transfer
 
 _ELEMENTWISE = (
-    "relu add sub rsub mul div true_divide floor_divide neg abs sign pow square sqrt rsqrt reciprocal exp exp2 expm1 "
-    "log log2 log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh atan2 hypot sinc erf erfc sigmoid "
-    "tanh log_sigmoid silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid hardtanh hardshrink "
-    "softshrink leaky_relu _prelu_kernel rrelu relu6 threshold clamp clamp_min clamp_max maximum minimum fmax "
-    "fmin max.other min.other floor ceil round trunc frac remainder fmod gt ge lt le eq ne logical_not logical_and logical_or "
-    "logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor isnan isinf isfinite nan_to_num logit where "
-    "masked_fill lerp addcmul addcdiv copy _to_copy to type_as zeros_like ones_like full_like fill"
+    "relu add sub rsub mul div true_divide floor_divide neg abs sign pow square sqrt rsqrt reciprocal exp exp2 "
+    "expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh atan2 hypot sinc erf erfc "
+    "sigmoid tanh log_sigmoid silu gelu elu selu celu mish softplus softsign hardswish hardsigmoid hardtanh "
+    "hardshrink softshrink leaky_relu _prelu_kernel rrelu relu6 threshold clamp clamp_min clamp_max maximum minimum "
+    "fmax fmin max.other min.other floor ceil round trunc frac remainder fmod gt ge lt le eq ne logical_not "
+    "logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor isnan isinf isfinite "
+    "nan_to_num logit where masked_fill lerp addcmul addcdiv copy _to_copy to type_as zeros_like ones_like "
+    "full_like fill"
 )
 _REDUCTIONS = (
     "mean sum amax amin max min std var std_mean var_mean prod norm linalg_vector_norm logsumexp any all argmax argmin "

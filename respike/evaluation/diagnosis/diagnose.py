@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from ...convert import checks
 from ...convert import data as reading
 from ...convert.data import first_rows
-from ...convert.graph import Graph
+from ...convert.graph import BATCH, Graph, Ref
 from ...convert.judging import border, decision, is_single_score, probability
 from ...convert.network import SpikingNetwork
 from ...convert.neurons import SpikingReLU
@@ -123,7 +123,7 @@ def _pieces(snn: SpikingNetwork, batches: Iterator[tuple[Any, ...]], samples: in
         n = reading.rows(args)
         samples -= n
         size = max(1, ROOM // (4 * COPIES * sum(_size(snn, name) for name in snn.neurons)))
-        for start in range(0, n, size) if snn.plan.apart else [None]:
+        for start in range(0, n, size) if snn.plan.separable else [None]:
             yield args if start is None else cut(args, slice(start, start + size))
 
 
@@ -154,13 +154,15 @@ def _layer(snn: SpikingNetwork, name: str, sums: Sums, trials: Trials) -> LayerD
 
 
 class Outputs:
-    """Holds the network's outputs against the ANN's, batch by batch.
+    """Holds the network's outputs against the ANN's, batch by batch: those that begin with the samples.
 
     Args:
-        graph: Of the network.
+        graph: The network's.
     """
 
     def __init__(self, graph: Graph) -> None:
+        named = [(i, x.name) for i, x in enumerate(graph.outputs) if isinstance(x, Ref)]
+        self.judged = [i for i, name in named if (graph.shape(name) or (1,))[0] is BATCH]
         self.samples = 0
         self.graph = graph
         self.answer: Tensor | None = None  # the first one that the ANN gives
@@ -172,7 +174,7 @@ class Outputs:
     def add(self, batch: Batch, n: int) -> None:
         ann, own, snn = batch.outputs
         self.samples += n
-        kept = [i for i, x in enumerate(ann) if isinstance(x, Tensor) and x.is_floating_point() and x.dim()]
+        kept = [i for i in self.judged if isinstance(ann[i], Tensor) and ann[i].is_floating_point()]
         self.moments = self.moments or [torch.zeros(2, *ann[i].shape[1:], dtype=torch.float64) for i in kept]
         for i, moments in zip(kept, self.moments, strict=True):
             wanted = ann[i].double().cpu()

@@ -53,7 +53,7 @@ def activations(
     for args in itertools.chain([first], batches):
         args = on_device(first_rows(args, samples - seen), device)
         n = reading.rows(args)
-        for start in range(0, n, PIECE) if snn.plan.apart else [None]:
+        for start in range(0, n, PIECE) if snn.plan.separable else [None]:
             batch = walk(snn, origin, args if start is None else cut(args, slice(start, start + PIECE)), timesteps)
             rows = n if start is None else min(PIECE, n - start)
             for name, neuron in neurons.items():

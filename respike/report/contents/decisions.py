@@ -45,7 +45,7 @@ def decisions(
     shown: list[dict[str, Any]] = []
     right = Counter[str]()
     seen = width = 0
-    for args, target in split_batches(data, batch_size, len(snn.graph.inputs)):
+    for args, target in split_batches(data, batch_size, snn.graph):
         args, target = on_device((args, target), device)
         output = single(_last(snn, args, timesteps))
         answer = decision(output, where)

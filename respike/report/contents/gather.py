@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from ...about import about
+from ...convert.data import rows
 from ...convert.early_exit import EarlyExit
-from ...convert.graph import Ref
+from ...convert.graph import Graph, Ref
 from ...convert.judging import Judge
 from ...convert.network import SpikingNetwork
 from ...convert.parallel import cut
@@ -79,7 +79,7 @@ def gather(
         raise ValueError(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
-    args, target = _one(data, sample, batch_size, len(snn.graph.inputs))  # before the long work: it may not be there
+    args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
     begin = on_part or (lambda part: None)
     begin("evaluation")
     result = evaluation or evaluate(snn, data, ann, judge=judge, batch_size=batch_size, progress=progress)
@@ -119,7 +119,7 @@ def _may_stop(snn: SpikingNetwork) -> bool:
     """Whether samples can leave the network one by one, each with class scores."""
     scores = [x for x in snn.graph.outputs if isinstance(x, Ref)]
     shape = (snn.graph.shape(scores[0].name) if len(scores) == 1 else None) or ()
-    return snn.schedule == "synchronous" and snn.plan.apart and len(shape) in (1, 2)
+    return snn.schedule == "synchronous" and snn.plan.separable and len(shape) in (1, 2)
 
 
 def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:
@@ -127,11 +127,11 @@ def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:
     return (ann is not None or snn.origin is not None) and not snn.unit_thresholds
 
 
-def _one(data: Any, wanted: int, batch_size: int, inputs: int) -> tuple[tuple[Any, ...], Any]:
+def _one(data: Any, wanted: int, batch_size: int, graph: Graph) -> tuple[tuple[Any, ...], Any]:
     """A sample and its target, as a batch of one."""
     seen = 0
-    for args, target in split_batches(data, batch_size, inputs):
-        n = len(pytree.tree_leaves(args)[0])
+    for args, target in split_batches(data, batch_size, graph):
+        n = rows(args)
         if 0 <= wanted < seen + n:
             one, label = cut((args, target), slice(wanted - seen, wanted - seen + 1))
             return one, label
