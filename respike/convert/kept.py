@@ -32,9 +32,10 @@ class Kept:
 
     def write(self, rows: slice, start: int, value: Tensor | Timed) -> None:
         """Some rows, from step ``start`` on where it varies in time."""
-        values = value.values.transpose(0, 1) if isinstance(value, Timed) else value.unsqueeze(1)  # (N, T, ...)
-        if not self.apart:
-            values = value.values.unsqueeze(0) if isinstance(value, Timed) else value[None, None]
+        if isinstance(value, Timed):
+            values = value.values.transpose(0, 1) if self.apart else value.values.unsqueeze(0)  # (rows, T, ...)
+        else:
+            values = value.unsqueeze(1) if self.apart else value[None, None]
         count = rows.stop - rows.start
         flat = values.reshape(count, values.shape[1], -1)
         if self.array is None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
+from respike.convert import ConversionWarning
 from respike.convert.judging import Spread, Tally, Yardstick, decision, missed
 from respike.evaluation import evaluate_exit
 
