@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,9 +16,20 @@ from ..table import onnx_op
 from .windows import Windows, sides, windows
 
 
-def _fits(w: Windows, padding: list[tuple[int, int]]) -> bool:
-    """Whether PyTorch's own pads can say it: equal, at most half the kernel."""
-    return all(a == b and 2 * a <= k for (a, b), k in zip(padding, w.kernel, strict=True))
+def _fits(w: Windows, padding: list[tuple[int, int]], lengths: Sequence[int]) -> bool:
+    """Whether PyTorch's own pads can say it: equal, at most half the kernel, and a whole window in the input."""
+    axes = zip(padding, w.kernel, w.dilation, lengths, strict=True)
+    return all(a == b and 2 * a <= k and (not w.ceil or n + 2 * a > (k - 1) * d) for (a, b), k, d, n in axes)
+
+
+def _pool_windows(node: Node) -> Windows:
+    w = windows(node)
+    if w.auto.startswith("SAME") and any(d > 1 for d in w.dilation):
+        raise NodeError(
+            f"has auto_pad = {w.auto} with dilations {list(w.dilation)}; runtimes differ in how much they pad",
+            "state the pads instead",
+        )
+    return w
 
 
 def _padded(x: Tensor, w: Windows, padding: list[tuple[int, int]], value: float) -> Tensor:
@@ -30,7 +42,7 @@ def max_pool(x: Tensor, w: Windows, indices: bool = False, column_major: bool = 
     padding = w.padding(x.shape[2:])
     function: Any = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(w.kernel) - 1]
     begin = [a for a, _ in padding]
-    if _fits(w, padding):
+    if _fits(w, padding, x.shape[2:]):
         found = function(x, w.kernel, w.stride, begin, w.dilation, w.ceil, indices)
     elif indices:
         raise ValueError("indices of the largest are not supported with pads that differ between the sides")
@@ -54,7 +66,7 @@ def _max_pool(node: Node) -> Call:
     return node.call(
         max_pool,
         node.x(),
-        w=windows(node),
+        w=_pool_windows(node),
         indices=len(node.writes) > 1,
         column_major=node.attr_bool("storage_order"),
     )
@@ -76,7 +88,7 @@ def window_sum(x: Tensor, w: Windows) -> Tensor:
 def average_pool(x: Tensor, w: Windows, count_pads: bool) -> Tensor:
     """The mean of each window; ``count_pads`` says whether zeros outside count, the overhang never does."""
     padding = w.padding(x.shape[2:])
-    if _fits(w, padding) and all(d == 1 for d in w.dilation):
+    if _fits(w, padding, x.shape[2:]) and all(d == 1 for d in w.dilation):
         function: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(w.kernel) - 1]
         found: Tensor = function(x, w.kernel, w.stride, [a for a, _ in padding], w.ceil, count_pads)
         return found
@@ -89,7 +101,7 @@ def average_pool(x: Tensor, w: Windows, count_pads: bool) -> Tensor:
 
 @onnx_op("AveragePool")
 def _average_pool(node: Node) -> Call:
-    return node.call(average_pool, node.x(), w=windows(node), count_pads=node.attr_bool("count_include_pad"))
+    return node.call(average_pool, node.x(), w=_pool_windows(node), count_pads=node.attr_bool("count_include_pad"))
 
 
 def lp_pool(x: Tensor, w: Windows, p: int) -> Tensor:
@@ -102,7 +114,7 @@ def _lp_pool(node: Node) -> Call:
     p = node.attr_int("p", 2)
     if not 1 <= p <= 16:
         raise NodeError(f"has p = {p}; 1 to 16 are possible")
-    return node.call(lp_pool, node.x(), w=windows(node), p=p)
+    return node.call(lp_pool, node.x(), w=_pool_windows(node), p=p)
 
 
 def _space(x: Tensor) -> list[int]:
