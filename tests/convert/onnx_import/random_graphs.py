@@ -134,8 +134,7 @@ def pool(g: Graph) -> str:
 def resize(g: Graph) -> str:
     scales = np.array([1, 1, *g.r.choice([0.5, 1.5, 2.0, 1.0], len(g.shape()) - 2)], np.float32)
     how = g.some("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
-    name = g.add("Resize", "", g.constant(scales), mode=g.some("nearest", "linear"), coordinate_transformation_mode=how)
-    return name
+    return g.add("Resize", "", g.constant(scales), mode=g.some("nearest", "linear"), coordinate_transformation_mode=how)
 
 
 def pad(g: Graph) -> str:
