@@ -88,6 +88,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "reserved name": (lambda g, t, m: renamed(g, t, "training"), "training"),
     "no output": (lambda g, t, m: g.update(outputs=[{"ref": "gone"}]), "output 'gone' is nowhere"),
     "too many outputs": (lambda g, t, m: g.update(outputs=2 * g["outputs"]), "structure has 1 places"),
+    "arguments of no call": (lambda g, t, m: g.update(arguments={"tuple": ["*"]}), "arguments must be a tuple of"),
     "bad structure": (lambda g, t, m: g.update(output={"set": ["*"]}), "no structure of inputs or outputs"),
     "bad names in it": (lambda g, t, m: g.update(output={"namedtuple": ["x", [["a b", "*"]]]}), "cannot be made"),
     "deep structure": (lambda g, t, m: g.update(output=deep(20)), "no structure of inputs or outputs"),
@@ -225,7 +226,7 @@ def test_damaged_bytes_are_refused(data: Callable[[bytes], bytes], message: str,
 def test_what_is_no_file_or_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FormatError, match="no such file"):
         respike.load(tmp_path / "net.respike")
-    with pytest.raises(FormatError, match="no plain file"):
+    with pytest.raises(FormatError, match="it is not a regular file"):
         respike.load(tmp_path)
     small()[0].save(tmp_path / "net.respike")
     monkeypatch.setattr(limits, "FILE_BYTES", 1000)

@@ -75,8 +75,8 @@ def _check_order(graph: Graph) -> None:
     for leaf in graph.outputs:
         if isinstance(leaf, Ref) and leaf.name not in seen:
             raise FormatError(f"its output {shown(leaf.name)!r} is nowhere")
-    given = [leaf.name for leaf in graph.leaves if isinstance(leaf, Ref)]
-    if given != list(graph.inputs):
+    read = [leaf.name for leaf in graph.leaves if isinstance(leaf, Ref)]
+    if read != list(graph.inputs):
         raise FormatError("its arguments are not its inputs, one after the other")
     for what, spec, found in (
         ("outputs", graph.out_spec, graph.outputs),
@@ -84,6 +84,9 @@ def _check_order(graph: Graph) -> None:
     ):
         if spec.num_leaves != len(found):
             raise FormatError(f"its {what} are {len(found)}, and their structure has {spec.num_leaves} places")
+    given = graph.in_spec.unflatten(graph.leaves)
+    if type(given) is not tuple or len(given) != 2 or type(given[0]) is not tuple or given[1] != {}:
+        raise FormatError("its arguments must be a tuple of positional ones and an empty dict of others")
 
 
 def _is_shape(shape: Iterable[int | None]) -> bool:

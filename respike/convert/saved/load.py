@@ -71,7 +71,7 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
     """The JSON, and the tensors by their names in the file."""
     try:
         if not path.is_file():
-            raise FormatError("it is no plain file" if path.exists() else "there is no such file")
+            raise FormatError("it is not a regular file" if path.exists() else "there is no such file")
         size = path.stat().st_size
         if not 0 < size <= limits.FILE_BYTES:
             raise FormatError(f"it has {size:,} bytes; networks have from 1 to {limits.FILE_BYTES:,}")
