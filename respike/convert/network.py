@@ -21,6 +21,7 @@ from .execute import Walk
 from .fanout import FanOut, fan_out
 from .finite import check_finite
 from .graph import BATCH, Graph, Ref
+from .longer_runs import warn_of_longer_run
 from .memory import budget, room
 from .modes import Layerwise, Recorder, Synchronous, Watch
 from .neurons import SpikingReLU
@@ -65,6 +66,8 @@ class SpikingNetwork(nn.Module):
             ``precision`` and ``memory_budget`` it may be changed at any time; what could not be run with is a
             ``ValueError`` at once.
         calibrated_timesteps: T that thresholds were chosen for, whatever ``timesteps`` is now.
+        fitted: Whether thresholds and biases were fitted to that T (``threshold="mse"`` with a correction), so that
+            longer runs can be worse: the first one brings a ``ConversionWarning``. False in files of older versions.
         precision: In what synapses compute: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
             ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
             machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
@@ -108,6 +111,8 @@ class SpikingNetwork(nn.Module):
         self.delay = delay
         self.origin: Graph | None = None
         self.unit_thresholds = False
+        self.fitted = False
+        self._told = False
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
         self.precision_choice: PrecisionChoice | None = None
@@ -126,6 +131,7 @@ class SpikingNetwork(nn.Module):
         """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
         made.precision, made.memory_budget = self.precision, self.memory_budget
+        made.fitted, made._told = self.fitted, self._told
         made.choice, made.allocation, made.precision_choice = self.choice, self.allocation, self.precision_choice
         made.unit_thresholds = self.unit_thresholds
         return made
@@ -229,6 +235,7 @@ class SpikingNetwork(nn.Module):
             ValueError: as for ``simulate``.
         """
         timesteps = whole("timesteps", timesteps, 1)
+        self._tell_of(timesteps)
         inputs = self._inputs(args)
         lengths = {len(x) for x in inputs if x.dim()}
         batch = max(lengths, default=1)
@@ -239,6 +246,11 @@ class SpikingNetwork(nn.Module):
         size = self.plan.piece(batch, min(timesteps, STEPS), self._room(inputs[0].device, workers), workers)
         pieces = [slice(start, start + size) for start in range(0, batch, size)]
         return pieces, min(workers, len(pieces))
+
+    def _tell_of(self, timesteps: int) -> None:
+        """Warn once of a run that is longer than those that the network was made for."""
+        if not self._told:
+            self._told = warn_of_longer_run(self.fitted, self.calibrated_timesteps, timesteps)
 
     def _room(self, device: torch.device, workers: int) -> int:
         return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
@@ -278,6 +290,9 @@ class SpikingNetwork(nn.Module):
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
         mode.watch = watch
+        if stream:
+            assert isinstance(mode, Synchronous)
+            self._tell_of(mode.elapsed + mode.steps + total)
         # Who records or watches wants every spike.
         alone = recorder is None and watch is None
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()

@@ -172,6 +172,7 @@ def from_torch(
         graph, neurons, allocation = allocate(graph, stream, options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, options.delay).eval()
     snn.choice, snn.allocation, snn.origin = choice, allocation, origin
+    snn.fitted = threshold == "mse" and correction != "none"
     if precision == "auto":
         snn.precision_choice = choose_precision(snn, held, judge, within, progress)
         snn.precision = snn.precision_choice.chosen.precision

@@ -86,7 +86,7 @@ def recalibrate(
             break
     graph = correct_readouts(graph, second.run())
     made = snn.like(graph, neurons)  # type: ignore[arg-type]
-    made.origin = snn.origin
+    made.origin, made.fitted = snn.origin, True
     return made
 
 

@@ -10,6 +10,8 @@ import respike
 from respike.convert import memory, parallel
 from respike.layers import kernels
 
+pytestmark = pytest.mark.filterwarnings("ignore:this network runs")  # longer than it was made for, on purpose
+
 
 def make(timesteps: int = 8, scale: float = 1.0, **options: object) -> tuple[respike.SpikingNetwork, torch.Tensor]:
     torch.manual_seed(0)

@@ -22,6 +22,8 @@ from respike.convert.options import Options
 from respike.convert.pipeline import normal_form
 from respike.convert.sensitivity import sensitivity
 
+pytestmark = pytest.mark.filterwarnings("ignore:this network runs")  # longer than it was made for, on purpose
+
 
 def small(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:
     torch.manual_seed(0)

@@ -78,6 +78,7 @@ class Document:
         output: The output's.
         neurons: By the name of their node.
         calibrated_timesteps: As in ``SpikingNetwork``; None in a file of version 1, which has none.
+        fitted: As in ``SpikingNetwork``; False in a file from before it was kept.
         unit_thresholds: As in ``SpikingNetwork``; None in a file from before it was kept.
     """
 
@@ -97,6 +98,7 @@ class Document:
     output: Any
     neurons: dict[str, NeuronText]
     calibrated_timesteps: int | None = None
+    fitted: bool = False
     unit_thresholds: bool | None = None
 
     @property

@@ -166,6 +166,7 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
     unknown = tensors.keys() - snn.state_dict().keys()
     if unknown:
         raise FormatError(f"the tensor {shown(min(unknown))!r} belongs to nothing in it")
+    snn.fitted = document.fitted
     snn.choice, snn.allocation = document.choice, document.allocation
     snn.precision_choice = document.precision_choice
     ones = all(bool((neuron.threshold == 1).all()) for neuron in neurons.values())

@@ -72,6 +72,7 @@ def document_of(snn: SpikingNetwork) -> Document:
         output=drawn(graph.out_spec),
         neurons={name: _neuron(module) for name, module in snn.neurons.items()},
         calibrated_timesteps=snn.calibrated_timesteps,
+        fitted=snn.fitted,
         unit_thresholds=snn.unit_thresholds,
     )
 
