@@ -96,12 +96,8 @@ def average_pool(x: Tensor, w: Windows, count_pads: bool) -> Tensor:
     ones = F.pad(ones, sides(padding), value=float(count_pads))
     over = [(0, n) for n in w.overhang(x.shape[2:], padding)]
     counts = window_sum(F.pad(ones, sides(over)), w)
-    return window_sum(_padded(x, w, padding, 0.0), w) * (1 / counts)
-
-
-@onnx_op("AveragePool")
-def _average_pool(node: Node) -> Call:
-    return node.call(average_pool, node.x(), w=_pool_windows(node), count_pads=node.attr_bool("count_include_pad"))
+    # A window of nothing but pads has no mean; 0, as runtimes have it.
+    return window_sum(_padded(x, w, padding, 0.0), w) * (1 / counts.clamp(min=1))
 
 
 def lp_pool(x: Tensor, w: Windows, p: int) -> Tensor:
