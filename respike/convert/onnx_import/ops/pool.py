@@ -100,6 +100,11 @@ def average_pool(x: Tensor, w: Windows, count_pads: bool) -> Tensor:
     return window_sum(_padded(x, w, padding, 0.0), w) * (1 / counts.clamp(min=1))
 
 
+@onnx_op("AveragePool")
+def _average_pool(node: Node) -> Call:
+    return node.call(average_pool, node.x(), w=_pool_windows(node), count_pads=node.attr_bool("count_include_pad"))
+
+
 def lp_pool(x: Tensor, w: Windows, p: int) -> Tensor:
     """The p-norm of each window."""
     return window_sum(_padded(x.abs() ** p, w, w.padding(x.shape[2:]), 0.0), w) ** (1 / p)
