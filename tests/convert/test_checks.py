@@ -1,4 +1,4 @@
-"""Every option of every public function given values of wrong types and out of range: one error that names it."""
+"""Every option of every public function with values of wrong types and out of range: one error that names it."""
 
 from __future__ import annotations
 
