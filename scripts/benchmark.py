@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py accuracy mnist_cnn
     python scripts/benchmark.py accuracy fashion_resnet --data-dir data -T 2,4,8,16 --csv losses.csv
+    python scripts/benchmark.py calibration mnist_cnn -T 16,64,256,1024 --errors
     python scripts/benchmark.py speed    (see speed.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
@@ -17,8 +18,10 @@ import argparse
 import csv
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain, product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,12 +120,17 @@ def main() -> None:
     cost = commands.add_parser("calibration", help="what calibration takes, in forward passes of the ANN")
     cost.add_argument("names", nargs="*", default=["fashion_resnet"], help="reference networks")
     cost.add_argument("-T", "--timesteps", default="4,8,16", help="comma-separated")
+    cost.add_argument(
+        "--errors",
+        action="store_true",
+        help="instead: the relative error on 1,000 test images, and the memory that calibration took at most",
+    )
     cost.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
     speed.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
-            cost_of(name, args)
+            (errors_of if args.errors else cost_of)(name, args)
         return
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
@@ -156,6 +164,32 @@ def cost_of(name: str, args: argparse.Namespace) -> None:
         spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
         table.add_row(correction, str(t), spread)
     Console(width=120).print(table)
+
+
+def errors_of(name: str, args: argparse.Namespace) -> None:
+    """Prints what networks calibrated for each T lose, and the memory that this took, each in a process of its own."""
+    table = Table("T", "relative error", "MiB at most", title=f"{name}: calibrated on {CALIBRATION} images")
+    for t in args.timesteps.split(","):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            error, peak = alone.submit(error_and_peak, name, args.data_dir, int(t)).result()
+        table.add_row(t, f"{error:.4f}", f"{peak:.0f}")
+    Console(width=120).print(table)
+
+
+def error_and_peak(name: str, data_dir: Path | None, timesteps: int) -> tuple[float, float]:
+    """The error on test images in units of the ANN's output, and what memory calibration added, in MiB."""
+    import resource  # not on Windows
+
+    ann = respike.models.load(name)
+    calibration, test = data_of(name, data_dir)
+    images = torch.stack([test[i][0] for i in range(1000)])
+    with torch.no_grad():
+        wanted = ann(images)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    snn = respike.from_torch(ann, calibration, timesteps)
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    found = torch.cat([snn(part) for part in images.split(100)])
+    return float((found - wanted).norm() / wanted.norm()), peak
 
 
 def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:

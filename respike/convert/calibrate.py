@@ -9,7 +9,7 @@ keeps from layer to layer goes to a temporary file where it does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from .data import tensors_of
 from .execute import Walk
 from .graph import Graph
+from .memory import calibration_budget
 from .modes import Analog
 from .neurons import SpikingReLU, channel_axis
 from .options import Options
@@ -75,7 +76,8 @@ def calibrate(
         if second is not None and wanted:
             wanted = second.take(args)
         if streamed:
-            _observe(graph, plan, tensors_of(args, graph, device), neurons, statistics)
+            for inputs in _pieces(plan, tensors_of(args, graph, device)):
+                _observe(graph, plan, inputs, neurons, statistics)
             if progress is not None:
                 progress(f"statistics of batch {number}")
         elif not wanted:
@@ -87,6 +89,17 @@ def calibrate(
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons
+
+
+def _pieces(plan: Plan, inputs: list[Tensor]) -> Iterator[list[Tensor]]:
+    """A batch, in pieces that fit into memory where samples never meet."""
+    size = max(1, calibration_budget(inputs[0].device) // (4 * plan.peak))
+    count = len(inputs[0]) if plan.side_by_side else 0
+    if count <= size:
+        yield inputs
+        return
+    for start in range(0, count, size):
+        yield [x[start : start + size] for x in inputs]
 
 
 @torch.no_grad()

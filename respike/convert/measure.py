@@ -15,6 +15,7 @@ from .data import BATCH_SIZE, rows, tensors_of
 from .execute import Walk
 from .fanout import fan_out
 from .graph import Graph
+from .memory import calibration_budget
 from .modes import Analog
 from .neurons import SpikingReLU
 from .options import Options
@@ -60,7 +61,8 @@ class Measure:
     def __init__(self, graph: Graph, batches: list[tuple[Any, ...]], options: Options, device: torch.device) -> None:
         self.graph, self.options, self.device = graph, options, device
         self.work = fan_out(graph, graph.tensors)
-        self.parts = [part for args in batches for part in _parts(args)]
+        most = calibration_budget(device) // (4 * Plan(graph).peak * options.timesteps)
+        self.parts = [part for args in batches for part in _parts(args, max(1, min(BATCH_SIZE, most)))]
         self.samples = sum(map(rows, self.parts))
         self.wanted = [self._run(graph, args, Analog()) for args in self.parts]
         outputs = zip(*self.wanted, strict=True)
@@ -114,11 +116,11 @@ class Measure:
         return found
 
 
-def _parts(args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _parts(args: tuple[Any, ...], size: int) -> Iterator[tuple[Any, ...]]:
     """A batch in batches of a size that fits."""
 
     def part(start: int) -> tuple[Any, ...]:
-        cut = slice(start, start + BATCH_SIZE)
+        cut = slice(start, start + size)
         return pytree.tree_map(lambda x: x[cut] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
-    return (part(start) for start in range(0, rows(args), BATCH_SIZE))
+    return (part(start) for start in range(0, rows(args), size))

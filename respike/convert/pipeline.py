@@ -114,7 +114,7 @@ def from_torch(
             ``within``), for networks with one output; ``snn.precision_choice`` tells.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
-            all; fewer if memory is short.
+            all. They need not fit into memory: what is kept of them goes to a temporary file where it does not.
         seed: Of the order in which samples are read.
         progress: Called with a line of text at each stage.
 
