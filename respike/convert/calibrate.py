@@ -115,4 +115,6 @@ def _observe(
             values = walk.env.get(node.name)
             assert isinstance(values, Tensor)
             require_finite(values, node.where)
-            statistics[node.name].update(per_channel(values, neurons[node.name].axis))
+            found = per_channel(values, neurons[node.name].axis)
+            statistics[node.name].update(found)
+            neurons[node.name].saw(found)

@@ -85,6 +85,8 @@ class SpikingReLU(nn.Module):
         bias: Constant current added in each step, of the threshold's shape: the calibration's correction.
         start: V_0, the potential before the first step, in units of the smallest spike: ½, which makes a count the
             rounded one, unless calibration finds a better one. Of the threshold's shape.
+        largest: The largest output of each channel of the ANN that calibration saw, ``(C,)``; empty if not known, as in
+            a network from a file.
         where: The ReLU's place in the user's model.
         cap: Upper bound of the ReLU, None if there is none.
         levels: Steps between 0 and ``cap`` of an activation that was quantised in training, else None. The threshold is
@@ -97,6 +99,7 @@ class SpikingReLU(nn.Module):
     threshold: Tensor
     bias: Tensor
     start: Tensor
+    largest: Tensor
 
     def __init__(self, node: Node, options: NeuronOptions, axis: int) -> None:
         super().__init__()
@@ -113,6 +116,7 @@ class SpikingReLU(nn.Module):
         self.register_buffer("threshold", torch.ones([1] * rank))
         self.register_buffer("bias", torch.zeros([1] * rank))
         self.register_buffer("start", torch.full([1] * rank, 0.5))
+        self.register_buffer("largest", torch.zeros(0), persistent=False)
 
     @property
     def layer(self) -> LIF:
@@ -231,6 +235,11 @@ class SpikingReLU(nn.Module):
         if self.levels is not None or self.step is not None:
             trained = self.is_exact_at(timesteps) or (self.levels is None and self.is_trained)
             self.start = torch.full_like(self.start, self.shift if trained else 0.5)
+
+    def saw(self, values: Tensor) -> None:
+        """Note outputs of the ANN's layer ``(M, C)`` that calibration saw."""
+        highest = values.amax(0).clamp(min=0, max=self.cap).to(self.threshold)
+        self.largest = torch.maximum(self.largest, highest) if self.largest.numel() else highest
 
     def spread(self, values: Tensor) -> Tensor:
         """One value per channel, ``(C,)``, laid out to broadcast over ``(N, ...)``."""

@@ -254,6 +254,7 @@ class Sequential:
             z = prefix.as_ann(piece, stop)
             require_finite(z, neuron.where)
             target = per_channel(neuron.ann(z), neuron.axis)
+            neuron.saw(target)
             first = 0 if piece.first else first
             index = chosen[piece.batch]
             index = index[(index >= first) & (index < first + len(target))] - first

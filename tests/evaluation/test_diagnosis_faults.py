@@ -191,3 +191,42 @@ def test_no_layer_of_a_sound_network_is_called_broken(timesteps: int, options: d
     if timesteps > 2 and "threshold" not in options:
         assert diagnosis.findings[0].cause in ("clipping", "quantisation", "unevenness")
         assert not diagnosis.faults
+
+
+def test_data_beyond_the_calibration_are_told_from_a_wrong_threshold(cnn: Setting) -> None:
+    """The same error of the same layers: brighter images, or thresholds made smaller."""
+    bright = cnn.x * 6
+    diagnosis = cnn.snn.diagnose(bright, samples=48)
+    assert [(f.cause, f.fault, f.layer) for f in diagnosis.findings] == [("beyond calibration", True, None)]
+    (finding,) = diagnosis.findings
+    assert "go beyond those that the network was calibrated on" in finding.text
+    values = {"respike": respike, "model": cnn.model, "calibration": torch.cat([cnn.calibration, bright[:40]])}
+    exec(finding.suggestion, values)
+    better = values["snn"].diagnose(bright[40:], samples=48)  # type: ignore[attr-defined]
+    assert "beyond calibration" not in [f.cause for f in better.findings]
+    assert better.output_error < 0.5 * diagnosis.output_error
+    low = copy.deepcopy(cnn.snn)
+    too_low(layer(low, 0))
+    both = low.diagnose(bright, samples=48)
+    assert both.findings[0].cause == "threshold too low"
+
+
+def test_nothing_is_suggested_that_does_not_help(cnn: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    from respike.evaluation.diagnosis import remedies
+
+    short = copy.deepcopy(cnn.snn)
+    short.timesteps = 1
+    assert short.diagnose(cnn.x, samples=48).findings[0].suggestion
+    monkeypatch.setattr(remedies, "HELPS", 0.0)  # whatever is tried does not help
+    broken = copy.deepcopy(cnn.snn)
+    too_high(layer(broken, 1))
+    for snn in (short, broken, cnn.snn):
+        (finding,) = snn.diagnose(cnn.x, samples=48).findings
+        assert finding.suggestion == ""
+        assert "does not lessen the error" in finding.text
+
+
+def test_what_is_suggested_keeps_the_options_of_the_network(cnn: Setting) -> None:
+    snn = respike.from_torch(cnn.model, cnn.calibration, 2, neuron="signed", schedule="pipelined")
+    (finding,) = snn.diagnose(cnn.x, samples=48).findings
+    assert 'neuron="signed", schedule="pipelined")' in finding.suggestion

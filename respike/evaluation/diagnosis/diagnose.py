@@ -25,6 +25,7 @@ from ...convert.surroundings import undisturbed
 from ..progress import bar
 from .findings import findings
 from .parts import Sums
+from .remedies import Remedies
 from .result import Diagnosis, LayerDiagnosis
 from .trials import Trials
 from .walks import Batch, walk
@@ -81,7 +82,7 @@ def diagnose(
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
-    outputs = Outputs(snn.graph)
+    outputs, remedies = Outputs(snn.graph), Remedies(snn, origin, total)
     known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
     with bar(progress) as shown:
         task = shown.add_task("diagnosing", total=min(samples, known))
@@ -90,6 +91,7 @@ def diagnose(
             there = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, args)
             batch = walk(snn, origin, there, total)
             outputs.add(batch, reading.rows(args))
+            remedies.keep(there)
             for name in neurons:
                 sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
                 trials[name].add(batch.ann[name], batch.alone[name])
@@ -100,7 +102,8 @@ def diagnose(
         errors = [error for trial in trials.values() if (error := trial.best_at(steps)) is not None]
         return sum(errors) / max(len(errors), 1)
 
-    found = findings(layers, total, snn.calibrated_timesteps, snn.schedule, outputs.error, outputs.propagated, alone)
+    steps = snn.calibrated_timesteps
+    found = findings(layers, total, steps, snn.schedule, outputs.error, outputs.propagated, alone, remedies)
     return Diagnosis(
         samples=outputs.samples,
         timesteps=total,

@@ -2,13 +2,17 @@
 
 A layer is called broken by what it does alone, with exact and even input (``Trial``): there no other layer's fault
 shows, and what it could do at best with this T is known. Which of its parts is at fault is told by the one whose
-change makes it better. What is left over when no layer is broken is the price of T and of the code.
+change makes it better. What is left over when no layer is broken is the price of T and of the code. A remedy is
+suggested only if it was tried and helps, see ``Remedies``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
+from .remedies import Remedies, spelled
 from .result import Cause, Finding, LayerDiagnosis, Trial
 
 RATIO = 2.5
@@ -27,6 +31,11 @@ FINE = 0.07
 """Error of a layer alone, on average, that a suggested T is to bring."""
 ROUNDING = 1e-5
 """Error of a layer up to which it is rounding."""
+NOTHING = "What would be the remedy was tried on these samples and does not lessen the error of the output."
+BEYOND = 0.1
+"""Share of the ANN's squared output beyond what calibration saw, from which on that can be the cause."""
+EXPLAINED = 0.5
+"""Times the threshold that calibration would choose, from which on a threshold is not too low."""
 LARGEST = 256
 """Largest T that is suggested."""
 
@@ -39,6 +48,7 @@ def findings(
     output_error: float,
     propagated: float,
     alone: Callable[[int], float],
+    remedies: Remedies,
 ) -> tuple[Finding, ...]:
     """What is broken, or else what dominates.
 
@@ -50,26 +60,55 @@ def findings(
         output_error: As in ``Diagnosis``.
         propagated: Likewise.
         alone: The error that layers have alone at another T, with thresholds for it; the mean over all layers.
+        remedies: Tries what is to be suggested.
     """
     labels = _labels(layers)
-    found = [_broken(layer, layer.trial, labels[layer.name]) for layer in layers if layer.trial and _is_broken(layer)]
+    harmed = [x for x in layers if _is_broken(x)]
+    beyond = [x for x in harmed if _is_beyond(x)]
+    broken = [x for x in harmed if x not in beyond]
+    found = _mended(broken, labels, calibrated, remedies)
     if output_error > RATIO * propagated and output_error > propagated + EXCESS:
-        found.append(
-            Finding(
-                "readout changed",
-                True,
-                None,
-                f"The readout is broken: the output is off by {_percent(output_error)} of its standard deviation, and "
-                f"with the ANN's own weights behind the last neurons by {_percent(propagated)}.",
-                "snn = respike.from_torch(model, calibration, ...)",
-            )
+        text = (
+            f"The readout is broken: the output is off by {_percent(output_error)} of its standard deviation, and with "
+            f"the ANN's own weights behind the last neurons by {_percent(propagated)}."
         )
+        found.append(_anew("readout changed", text, calibrated, remedies))
+    if beyond:
+        reach = max(x.trial.reach for x in beyond if x.trial)
+        text = (
+            f"These samples go beyond those that the network was calibrated on: {', '.join(x.where for x in beyond)} "
+            f"{'has' if len(beyond) == 1 else 'have'} up to {reach:.1f} times the "
+            "largest output in the ANN that was seen there. Calibrate anew, with samples such as these among the "
+            "calibration data, or bring them to the range of those."
+        )
+        found.append(_anew("beyond calibration", text, calibrated, remedies))
     silent = [_never_active(layer) for layer in layers if layer.trial is None]
     if found or len(silent) == len(layers):
         return (*found, *silent)
     if output_error > COARSE:
-        return (_too_few(timesteps, calibrated, output_error, alone), *silent)
-    return (_dominant(layers, timesteps, schedule, alone), *silent)
+        return (_too_few(timesteps, calibrated, output_error, alone, remedies), *silent)
+    return (_dominant(layers, timesteps, schedule, alone, remedies), *silent)
+
+
+def _mended(
+    broken: Sequence[LayerDiagnosis], labels: dict[str, str], calibrated: int, remedies: Remedies
+) -> list[Finding]:
+    """A finding for each broken layer; what is suggested is what lessens the output's error."""
+    helps = bool(broken) and remedies.recalibrating([x.name for x in broken])
+    again = spelled(calibrated, **remedies.own) if broken and not helps and remedies.anew(calibrated) else ""
+    found = []
+    for layer in broken:
+        assert layer.trial is not None
+        suggestion = f'snn = snn.recalibrated(calibration, "{labels[layer.name]}")' if helps else again
+        one = _broken(layer, layer.trial, suggestion)
+        found.append(one if suggestion else replace(one, text=f"{one.text} {NOTHING}"))
+    return found
+
+
+def _anew(cause: Cause, text: str, calibrated: int, remedies: Remedies) -> Finding:
+    helps = remedies.anew(calibrated)
+    suggestion = spelled(calibrated, **remedies.own) if helps else ""
+    return Finding(cause, True, None, text if helps else f"{text} {NOTHING}", suggestion)
 
 
 def _never_active(layer: LayerDiagnosis) -> Finding:
@@ -84,13 +123,19 @@ def _is_broken(layer: LayerDiagnosis) -> bool:
     return trial is not None and trial.now > RATIO * trial.best and trial.now > trial.best + EXCESS
 
 
-def _broken(layer: LayerDiagnosis, trial: Trial, label: str) -> Finding:
+def _is_beyond(layer: LayerDiagnosis) -> bool:
+    """Whether outputs beyond what calibration saw explain the fault: a threshold that was right for what it saw."""
+    trial = layer.trial
+    return trial is not None and trial.beyond > BEYOND and trial.factor * trial.reach > EXPLAINED
+
+
+def _broken(layer: LayerDiagnosis, trial: Trial, suggestion: str) -> Finding:
     cause, why = _cause(trial)
     text = (
         f"{layer.where} is broken: {why}. Given exactly what the ANN sends, it is off by {_percent(trial.now)} of the "
         f"ANN's output, and by {_percent(trial.best)} calibrated anew."
     )
-    return Finding(cause, True, layer.name, text, f'snn = snn.recalibrated(calibration, "{label}")')
+    return Finding(cause, True, layer.name, text, suggestion)
 
 
 def _cause(trial: Trial) -> tuple[Cause, str]:
@@ -112,7 +157,9 @@ def _cause(trial: Trial) -> tuple[Cause, str]:
     return ("bias shifted" if trial.evenly > EVENLY else "weights changed"), why
 
 
-def _too_few(timesteps: int, calibrated: int, output_error: float, alone: Callable[[int], float]) -> Finding:
+def _too_few(
+    timesteps: int, calibrated: int, output_error: float, alone: Callable[[int], float], remedies: Remedies
+) -> Finding:
     enough, error = 2 * timesteps, alone(2 * timesteps)
     while error > FINE and 2 * enough <= LARGEST:
         enough, error = 2 * enough, alone(2 * enough)
@@ -123,13 +170,15 @@ def _too_few(timesteps: int, calibrated: int, output_error: float, alone: Callab
     )
     if timesteps < calibrated:
         text += f" The network was calibrated for T = {calibrated}."
-    return Finding(
-        "timesteps too few", True, None, text, f"snn = respike.from_torch(model, calibration, timesteps={enough})"
-    )
+    return _anew("timesteps too few", text, enough, remedies)
 
 
 def _dominant(
-    layers: Sequence[LayerDiagnosis], timesteps: int, schedule: str, alone: Callable[[int], float]
+    layers: Sequence[LayerDiagnosis],
+    timesteps: int,
+    schedule: str,
+    alone: Callable[[int], float],
+    remedies: Remedies,
 ) -> Finding:
     made: dict[Cause, float] = {}
     for name in ("clipping", "quantisation", "unevenness"):
@@ -143,22 +192,22 @@ def _dominant(
         f"No layer is broken. Most of the error that layers make themselves is {cause} "
         f"({100 * made[cause] / total:.0f} %)"
     )
+    takes_back = any(layer.neuron in ("signed", "multi_threshold") for layer in layers)
+    even: dict[str, Any] = {"schedule": "pipelined"} if takes_back else {"neuron": "signed"}
+    tries: list[tuple[str, int, dict[str, Any]]] = []
     if cause == "unevenness" and schedule == "synchronous":
         text += (
             ": spikes that come before charge that would have prevented them. Signed neurons take them back, and "
-            "with schedule='pipelined' or 'layerwise' each layer waits for more of its input, at more latency."
+            "with schedule='pipelined' or 'layerwise' each layer waits for more of its input, at more latency"
         )
-        takes_back = any(layer.neuron in ("signed", "multi_threshold") for layer in layers)
-        option = 'schedule="pipelined"' if takes_back else 'neuron="signed"'
-        suggestion = f"snn = respike.from_torch(model, calibration, timesteps={timesteps}, {option})"
-    else:
-        now, twice = _percent(alone(timesteps)), _percent(alone(2 * timesteps))
-        text += (
-            f", which more steps lessen: with exact input a layer is off by {twice} on average at T = {2 * timesteps} "
-            f"instead of {now}. max_spikes=2 gives as many levels at the same T."
-        )
-        suggestion = f"snn = respike.from_torch(model, calibration, timesteps={2 * timesteps})"
-    return Finding(cause, False, None, text, suggestion)
+        tries.append(("", timesteps, even))
+    now, twice = _percent(alone(timesteps)), _percent(alone(2 * timesteps))
+    more = f"With exact input a layer is off by {twice} on average at T = {2 * timesteps} instead of {now}."
+    tries.append((more, 2 * timesteps, {}))
+    for told, steps, changes in tries:
+        if remedies.instead(steps, **changes):
+            return Finding(cause, False, None, f"{text}. {told}".strip(), spelled(steps, **{**remedies.own, **changes}))
+    return Finding(cause, False, None, f"{text}. {NOTHING}", "")
 
 
 def _labels(layers: Sequence[LayerDiagnosis]) -> dict[str, str]:

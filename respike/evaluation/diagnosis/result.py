@@ -20,6 +20,7 @@ Cause = Literal[
     "bias shifted",
     "weights changed",
     "readout changed",
+    "beyond calibration",
     "timesteps too few",
     "clipping",
     "quantisation",
@@ -57,6 +58,8 @@ class Trial:
         shift: Mean of what weights, bias and V_0 add to the current, in units of the ANN's active outputs.
         evenly: Share of what they add that is the same at all positions of a channel; the mean square's.
         lost: Share of the ANN's squared output at which this layer is silent.
+        beyond: Share of it at outputs larger than all that calibration saw; 0 if that is not known.
+        reach: How many times the largest output that calibration saw it reaches, at the channels where it matters.
     """
 
     now: float
@@ -67,6 +70,8 @@ class Trial:
     shift: float
     evenly: float
     lost: float
+    beyond: float = 0.0
+    reach: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ ROWS = 256
 NUMBERS = 2**15
 """Numbers that a batch gives for each layer, at most."""
 BATCHES = 8
+MARGIN = 1.05
+"""Times the largest output that calibration saw; it looks at a sample of positions where there are many."""
 
 
 class Trials:
@@ -76,6 +78,7 @@ class Trials:
         shift = alone + constant(changed, self.timesteps) - ann
         moved = float(shift.mean(0).square().mean() / shift.square().mean().clamp(min=1e-30))
         silent = self._output(alone, changed) == 0
+        beyond, reach = self._beyond(target)
         return Trial(
             now=_relative(now, power),
             threshold=_relative(torch.minimum(threshold, now), power),
@@ -85,7 +88,19 @@ class Trials:
             shift=float(shift.mean() / (target.square().sum() / (target > 0).sum()).sqrt()),
             evenly=moved,
             lost=float(target[silent].square().sum()) / power,
+            beyond=beyond,
+            reach=reach,
         )
+
+    def _beyond(self, target: Tensor) -> tuple[float, float]:
+        """How much of the ANN's squared output is beyond what calibration saw, and how many times that it reaches."""
+        if not self.neuron.largest.numel():
+            return 0.0, 1.0
+        largest, squares = self.neuron.largest.flatten(), target.square()
+        share = float(squares[target > MARGIN * largest].sum() / squares.sum())
+        if not share:
+            return 0.0, 1.0
+        return share, _weighted_median(target.amax(0) / largest.clamp(min=1e-30), squares.sum(0))
 
     def best_at(self, timesteps: int) -> float | None:
         """``Trial.best`` for another T, but for what is gained by present weights and bias."""
