@@ -213,13 +213,29 @@ def refused(first: Callable[[Tensor], Tensor], **options: Any) -> str:
 
 
 def test_what_guards_a_function_of_the_input_belongs_to_it_and_what_is_a_layer_does_not() -> None:
-    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and no log may follow."""
+    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and no root may follow."""
     snn = respike.from_torch(Net(lambda x: torch.log(x.clamp(min=0.01))), images(), 4)
     assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.STATIC, Role.SPIKE]
     snn = respike.from_torch(Net(lambda x: x.clamp(min=0.01)), images(), 4)
     assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.SPIKE, Role.SPIKE]
     weight = torch.randn(3, 3, 1, 1, generator=torch.Generator().manual_seed(0))
-    assert "log" in refused(lambda x: torch.log(F.conv2d(x, weight).clamp(min=0.01)))
+    assert "sqrt" in refused(lambda x: torch.sqrt(F.relu(F.conv2d(x, weight))))
+    assert "exp" in refused(lambda x: torch.exp(F.hardtanh(F.conv2d(x, weight), 0.0, 2.0)))
+
+
+def test_spectrograms_to_decibels_are_static_whatever_stands_before_the_lower_bound() -> None:
+    """A bank of filters has weights, and the lower bound behind it is still no layer: it keeps the logarithm finite."""
+    weight = torch.rand(3, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+
+    def decibels(x: Tensor) -> Tensor:
+        bands = torch.log10(F.conv2d(x * x, weight).clamp(min=1e-4))
+        return torch.maximum(bands, bands.amax((1, 2, 3), keepdim=True) - 2)
+
+    with torch.no_grad():
+        values = decibels(images())
+    snn, plain = respike.from_torch(Net(decibels), images(), 4), respike.from_torch(Net(), values, 4)
+    assert len(snn.neurons) == len(plain.neurons) == 1
+    torch.testing.assert_close(snn(images()), plain(values))
 
 
 def test_names_of_what_is_static_or_linear() -> None:

@@ -157,8 +157,9 @@ class _Judge:
     def _guarding(self, node: Node) -> set[str]:
         """The ReLUs between a function of the input and this node; none if it reads anything else that varies in time.
 
-        No synapses may be between the input, or the last function of it, and the ReLU, nor between the ReLU and the
-        node: otherwise it is a layer of the network.
+        No synapses may be between the ReLU and the node, nor between the input, or the last function of it, and the
+        ReLU: otherwise it is a layer of the network. A lower bound above zero is no layer's, wherever it stands: in
+        log(clamp(mel @ power, min=1e-5)) it keeps the logarithm finite.
         """
         found: set[str] = set()
         queue = [name for name in node.refs if name in self.timed]
@@ -166,7 +167,9 @@ class _Judge:
             source = self.graph.node(queue.pop())
             assert source is not None
             if self.roles[source.name] is Role.SPIKE:
-                if not self.timed.isdisjoint(source.refs) or self._behind_synapses(source):
+                if not self.timed.isdisjoint(source.refs):
+                    return set()
+                if self._behind_synapses(source) and not _is_lower_bound(source, self.graph):
                     return set()
                 found.add(source.name)
             elif _is_weighted(source):
@@ -185,6 +188,21 @@ class _Judge:
                 return True
             queue.extend(source.refs)
         return False
+
+
+def _is_lower_bound(relu: Node, graph: Graph) -> bool:
+    """Whether a ReLU is max(x, low) with a low above zero, which is spelled relu(x - low) + low."""
+    readers = graph.users.get(relu.name, [])
+    return bool(readers) and all(
+        reader.op == "aten.add.Tensor" and reader.args[0] == Ref(relu.name) and _is_positive(reader.args[1], graph)
+        for reader in readers
+    )
+
+
+def _is_positive(value: Any, graph: Graph) -> bool:
+    if isinstance(value, Ref):
+        return value.name in graph.tensors and bool((graph.tensors[value.name] > 0).all())
+    return isinstance(value, (int, float)) and value > 0
 
 
 def _role(node: Node, graph: Graph, signals: set[str]) -> Role | None:
