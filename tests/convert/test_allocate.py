@@ -179,7 +179,7 @@ def test_pooled_capped_and_silent_layers_and_several_outputs() -> None:
         ({"budget": float("inf")}, "budget must be a number, 1 or more"),
         ({"budget": True}, "budget must be a number, 1 or more"),
         ({"budget": "much"}, "got 'much'"),
-        ({"budget": 1.5, "neuron": "multi_threshold"}, "there is no budget to spend"),
+        ({"budget": 1.5, "neuron": "multi_threshold"}, "budget is not supported for neuron='multi_threshold'"),
         ({"budget": 1.5, "timesteps": "auto"}, "find T first"),
     ],
 )
