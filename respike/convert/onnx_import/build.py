@@ -25,7 +25,7 @@ from .outputs import suggested
 from .read import opsets, read
 from .rebatch import rebatch
 from .step import Call, Slot, Step
-from .table import ARITHMETIC, BUILDERS, KNOWN_REFUSALS, VERSIONS
+from .table import ARITHMETIC, BUILDERS, CUT, KNOWN_REFUSALS, VERSIONS
 from .tensors import TensorReader, dtype
 
 _NARROW = {TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16}
@@ -34,6 +34,10 @@ _WRAPS = frozenset("Add Sub Mul Neg Abs Sum Pow Div ReduceSum ReduceProd MatMul 
 
 class _Unknown:
     """Marks a value that stands behind a refused node."""
+
+
+class _Text:
+    """Marks a constant of strings, the names of classes say."""
 
 
 def load(path: str | os.PathLike[str], outputs: Sequence[str] | None = None) -> OnnxModule:
@@ -90,6 +94,8 @@ class _Builder:
                     f"nothing in {self.path.name} is called {shown(name)!r}; its outputs are "
                     + ", ".join(shown(n) for n in types)
                 )
+            if name in self.initializers and self.initializers[name].data_type == TensorProto.STRING:
+                raise ConversionError(f"the output {shown(name)!r} is text, not numbers")
             if types.get(name, "tensor_type") not in ("tensor_type", None):
                 instead = ", ".join(repr(shown(n)) for n in suggested(self.graph))
                 raise ConversionError(
@@ -144,6 +150,10 @@ class _Builder:
             )
         if domain not in self.versions:
             raise NodeError(f"is of the domain {domain or 'ai.onnx'!r}, whose operator set the file does not declare")
+        text = next((name for name, value in zip(proto.input, values, strict=True) if value is _Text), None)
+        if text is not None:
+            reads = (f"reads text ({shown(text)!r}, of element type STRING), which has no place in a network", CUT)
+            raise NodeError(*KNOWN_REFUSALS.get(proto.op_type, reads))
         kinds = {v for v in values if isinstance(v, type)}
         if any(isinstance(v, Tensor) and not _is_number(v) for v in values):
             kinds.add(Varies)  # data, not shapes: a table of positions, say, that is cut to length
@@ -158,6 +168,8 @@ class _Builder:
         if not name:
             return None
         if name not in self.values and name in self.initializers:
+            if self.initializers[name].data_type == TensorProto.STRING:
+                return _Text
             self.values[name] = self.reader.read(self.initializers[name], f"the weight {shown(name)!r}")
             self.budget += 8 * self.values[name].numel()
         return self.values[name]
@@ -220,13 +232,13 @@ class _Builder:
         if call.function is not ops.add or bias is None or path is None or self.readers[reads[0]] != 1:
             return False
         linear = self.steps[path]
-        if linear.function is not ops.linear or "bias" in linear.options:
+        if linear.function not in (ops.linear, ops.linear_rows) or "bias" in linear.options:
             return False
         weight = linear.get_parameter("weight")
         # Leading axes of one broadcast away, but more than the product has would add an axis.
         if bias.dim() > 2 or bias.shape != (1,) * (bias.dim() - 1) + weight.shape[:1] or not bias.is_floating_point():
             return False
-        fused = Call(ops.linear, (Slot(0),), {"weight": weight, "bias": nn.Parameter(bias.reshape(-1))})
+        fused = Call(linear.function, (Slot(0),), {"weight": weight, "bias": nn.Parameter(bias.reshape(-1))})
         self.steps[path] = Step(linear.label, linear.op_type, fused, linear.reads, writes)
         self.values[writes[0]], self.maker[writes[0]] = Varies, path
         return True

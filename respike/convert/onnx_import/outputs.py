@@ -13,14 +13,16 @@ def suggested(graph: Any) -> list[str]:
     found = []
     for output in graph.output:
         name = output.name
-        while name in maker and not _known(maker[name]) and maker[name].input:
+        while name in maker and not _known(maker[name], maker) and maker[name].input:
             name = maker[name].input[0]
-        if _reads_known(name, maker):
+        if name in maker and _reads_known(name, maker):  # what leads back to an input is no network
             found.append(name)
     return list(dict.fromkeys(found))
 
 
-def _known(node: Any) -> bool:
+def _known(node: Any, maker: dict[str, Any]) -> bool:
+    if node.op_type == "ArrayFeatureExtractor" and any(name in maker for name in node.input[1:]):
+        return False  # a label for a computed place
     return ("" if node.domain == "ai.onnx" else node.domain, node.op_type) in BUILDERS
 
 
@@ -33,7 +35,7 @@ def _reads_known(name: str, maker: dict[str, Any]) -> bool:
         node = maker.get(current)
         if current in seen or node is None:
             continue
-        if not _known(node):
+        if not _known(node, maker):
             return False
         seen.add(current)
         queue.extend(node.input)

@@ -63,7 +63,7 @@ def _read(path: Path) -> onnx.ModelProto:
 def _bytes(path: Path, name: str) -> bytes:
     try:
         if not path.is_file():
-            raise ConversionError(f"{name} is no plain file" if path.exists() else f"there is no file {name}")
+            raise ConversionError(f"{name} is not a regular file" if path.exists() else f"there is no file {name}")
         size = path.stat().st_size
         if not 0 < size < limits.FILE_BYTES:
             why = "is empty" if not size else f"has {size / 2**30:.1f} GiB, and ONNX files end at 2 (use external data)"
@@ -79,9 +79,10 @@ def _check_versions(model: onnx.ModelProto, name: str) -> None:
         raise ConversionError(
             f"{name} has IR version {model.ir_version}; onnx {onnx.__version__} reads 1 to {onnx.IR_VERSION}"
         )
-    for domain, count in Counter(entry.domain or "ai.onnx" for entry in model.opset_import).items():
+    declared = {(entry.domain or "ai.onnx", entry.version) for entry in model.opset_import}  # skl2onnx says some twice
+    for domain, count in Counter(domain for domain, _ in declared).items():
         if count > 1:
-            raise ConversionError(f"{name} declares the opset of {shown(domain)!r} twice or more")
+            raise ConversionError(f"{name} declares {count} different opsets of {shown(domain)!r}")
     known = [(domain or "ai.onnx", version) for domain, version in OP_SET_ID_VERSION_MAP]
     newest = {domain: max(v for d, v in known if d == (domain or "ai.onnx")) for domain in VERSIONS}
     for domain, version in opsets(model).items():

@@ -21,10 +21,9 @@ VERSIONS = {"": 6, "ai.onnx.ml": 1}
 _CONTROL = ("is control flow or a sequence, which is not followed", "export a network without branches and loops")
 _QUANTISED = ("is part of a quantised network", "convert the float network that it was made from")
 _RECURRENT = ("is recurrent, and conversion reads a network without memory", "take it out of the network")
-_LABELS = (
-    "turns numbers into labels or maps, which have no place in a network",
-    "choose the outputs before it: outputs=['NAME', ...] (respike inspect lists the candidates)",
-)
+CUT = "choose the outputs before it: outputs=['NAME', ...] (respike inspect lists the candidates)"
+"""What to do where labels are made of a network's numbers."""
+_LABELS = ("turns numbers into labels or maps, which have no place in a network", CUT)
 KNOWN_REFUSALS: dict[str, tuple[str, str]] = {
     **dict.fromkeys("If Loop Scan SequenceAt SequenceConstruct SplitToSequence ConcatFromSequence".split(), _CONTROL),
     **dict.fromkeys("QLinearConv QLinearMatMul ConvInteger MatMulInteger QuantizeLinear".split(), _QUANTISED),

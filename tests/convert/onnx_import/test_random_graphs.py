@@ -51,6 +51,7 @@ def test_random_graphs_are_onnxruntimes_or_refused(start: int, tmp_path: Path) -
     assert len(refused) <= count // 10, refused
 
 
+@pytest.mark.filterwarnings("ignore:.*never fires")  # some activations of random weights are 0 for all samples
 @pytest.mark.parametrize("seed", range(2000, 2000 + int(os.environ.get("RESPIKE_GRAPHS", "40")) // 10))
 def test_random_graphs_convert_and_come_near(seed: int, tmp_path: Path) -> None:
     """Layer by layer the error falls as 1/T; without neurons, or refused, there is nothing to compare."""

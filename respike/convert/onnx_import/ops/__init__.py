@@ -13,3 +13,4 @@ from . import resize as resize
 from . import select as select
 from .arithmetic import add as add
 from .conv import linear as linear
+from .conv import linear_rows as linear_rows

@@ -99,9 +99,19 @@ def _conv_transpose(node: Node) -> Call:
     return node.call(conv_transpose, node.x(), weight=weight, bias=bias, w=w, groups=groups, extra=extra, shape=shape)
 
 
+def _rows(x: Tensor) -> Tensor:
+    """A vector as a matrix of one row, which is what runtimes make of it in a Gemm."""
+    return x.unsqueeze(0) if x.dim() == 1 else x
+
+
+def linear_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``linear`` for a matrix."""
+    return linear(_rows(x), weight, bias)
+
+
 def gemm(a: Tensor, b: Tensor, c: Tensor | None, alpha: float, beta: float, flip_a: bool, flip_b: bool) -> Tensor:
     """alpha·A·B + beta·C."""
-    y = torch.matmul(a.t() if flip_a else a, b.t() if flip_b else b)
+    y = torch.matmul(a.t() if flip_a else _rows(a), b.t() if flip_b else b)
     y = y if alpha == 1 else y * alpha
     return y if c is None or beta == 0 else y + (c if beta == 1 else c * beta)
 
@@ -122,12 +132,12 @@ def _gemm(node: Node) -> Call:
     weight = node.weight(1) if flip_b else nn.Parameter(node.weight(1).detach().t())
     weight = weight if alpha == 1 else nn.Parameter(weight.detach() * alpha)
     if c is None or beta == 0:
-        return node.call(linear, node.x(), weight=weight)
+        return node.call(linear_rows, node.x(), weight=weight)
     bias = node.weight(2).detach().reshape(-1)
     if bias.numel() not in (1, weight.shape[0]):
         raise NodeError(f"adds {bias.numel()} numbers to {weight.shape[0]} channels")
     bias = (bias if beta == 1 else bias * beta).expand(weight.shape[0]).clone()
-    return node.call(linear, node.x(), weight=weight, bias=nn.Parameter(bias))
+    return node.call(linear_rows, node.x(), weight=weight, bias=nn.Parameter(bias))
 
 
 @onnx_op("MatMul")

@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..node import Node, NodeError
-from ..step import Call
+from ..step import Call, Slot
 from ..table import onnx_op
 from .axes import check_axis
+
+PAD = 2**16
+"""Most that Pad adds at one end."""
 
 
 def reshape(x: Tensor, shape: Sequence[Any], allowzero: bool = False) -> Tensor:
@@ -167,8 +170,9 @@ def _split(node: Node) -> Call:
     return node.call(split, node.x(), sizes, count, axis=node.attr_int("axis"))
 
 
-def pad(x: Tensor, pads: Sequence[int], mode: str, value: float, axes: Sequence[int] | None) -> Tensor:
+def pad(x: Tensor, pads: Sequence[Any], mode: str, value: float, axes: Sequence[int] | None) -> Tensor:
     """More at the ends of each axis (or less, where a pad is negative)."""
+    check_pads(pads)
     chosen = [a % x.dim() for a in axes] if axes is not None else list(range(x.dim()))
     if len(pads) != 2 * len(chosen) or len(set(chosen)) < len(chosen):
         raise ValueError(f"{len(pads)} pads for {len(chosen)} axes")
@@ -187,6 +191,12 @@ def pad(x: Tensor, pads: Sequence[int], mode: str, value: float, axes: Sequence[
     return x
 
 
+def check_pads(pads: Sequence[Any]) -> None:
+    """Raises an error if they are too large, or no whole numbers."""
+    if any(isinstance(n, float) for n in pads) or max(map(abs, pads), default=0) > PAD:
+        raise NodeError(f"has pads = {list(pads[:8])}; the most is {PAD}")
+
+
 def _outside(places: Tensor, length: int, mode: str) -> Tensor:
     """Where the values outside come from: the edge, its mirror image, or the other side."""
     if mode == "edge":
@@ -202,17 +212,18 @@ def _outside(places: Tensor, length: int, mode: str) -> Tensor:
 def _pad(node: Node) -> Call:
     modes = ("constant", "reflect", "edge", "wrap")
     mode = node.attr_string("mode", "constant", *(modes if node.version >= 19 else modes[:3]))
+    pads: tuple[Any, ...] | Slot | None
     if node.version < 11:
         pads, value, axes = node.attr_ints("pads"), node.attr_float("value", 0.0), None
     else:
-        pads, axes = node.fixed(1), node.fixed(3)
+        pads, axes = node.numbers(1), node.fixed(3)
         constant = node.fixed(2)
         value = float(constant[0]) if constant else 0.0
     if pads is None:
         raise NodeError("lacks its pads")
-    if any(not isinstance(n, int) for n in pads) or max(map(abs, pads), default=0) > 2**16:
-        raise NodeError(f"has pads = {list(pads[:8])}; the most is {2**16}")
-    return node.call(pad, node.x(), tuple(pads), mode, value, axes)
+    if not isinstance(pads, Slot):
+        check_pads(pads)
+    return node.call(pad, node.x(), pads, mode, value, axes)
 
 
 def depth_to_space(x: Tensor, block: int, order: str) -> Tensor:

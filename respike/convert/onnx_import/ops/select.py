@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..node import Node, NodeError
 from ..step import Call
-from ..table import onnx_op
+from ..table import KNOWN_REFUSALS, onnx_op
 from .axes import check_axis
 
 _ENDS = 2**31 - 1
@@ -85,6 +85,20 @@ def _gather(node: Node) -> Call:
     if table is not None and table.dim() == 2 and axis == 0 and indices is None and table.is_floating_point():
         return node.call(lookup, node.weight(0), node.x(1))
     return node.call(gather, node.x(0), node.x(1), axis)
+
+
+def columns(x: Tensor, places: Tensor) -> Tensor:
+    """Places of the last axis; of a vector, as one row."""
+    chosen = gather(x, places, -1)
+    return chosen.unsqueeze(0) if x.dim() == 1 else chosen
+
+
+@onnx_op("ArrayFeatureExtractor", domain="ai.onnx.ml")
+def _array_feature_extractor(node: Node) -> Call:
+    places = node.constant(1)
+    if places is None:  # the label that belongs to a computed place
+        raise NodeError(*KNOWN_REFUSALS[node.op_type])
+    return node.call(columns, node.x(0), places.flatten())
 
 
 def arg_extreme(x: Tensor, axis: int, keep: bool, last: bool, largest: bool) -> Tensor:
