@@ -79,21 +79,22 @@ def export(model: nn.Module, x: Tensor, exporter: str, batch: int | None, path: 
             torch.onnx.export(model, (x[: batch or 2],), path, dynamo=False, input_names=["x"], dynamic_axes=axes)
 
 
-def written(names: Sequence[str], folder: Path) -> Iterator[Path | str]:
-    """The files that PyTorch writes, or why it does not write one."""
-    for name in names:
-        entry = NETWORKS[name]
-        model, x = entry.build()
-        for exporter in EXPORTERS:
-            for batch in (1,) if entry.alone else BATCHES:
-                path = folder / f"{name}, {exporter}, batch {batch or 'open'}.onnx"
-                try:
-                    export(model, x, exporter, batch, path)
-                except Exception as error:  # an exporter's refusal is no file
-                    yield f"{path.stem}: not written: {type(error).__name__}: {str(error).strip()[:100]}"
-                    continue
-                np.savez(path.with_suffix(".npz"), x=x.numpy())
-                yield path
+def written(names: Sequence[str]) -> Iterator[Path | str]:
+    """The files that PyTorch writes, each there until the last is asked for; or why it does not write one."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            entry = NETWORKS[name]
+            model, x = entry.build()
+            for exporter in EXPORTERS:
+                for batch in (1,) if entry.alone else BATCHES:
+                    path = Path(folder) / f"{name}, {exporter}, batch {batch or 'open'}.onnx"
+                    try:
+                        export(model, x, exporter, batch, path)
+                    except Exception as error:  # an exporter's refusal is no file
+                        yield f"{path.stem}: not written: {type(error).__name__}: {str(error).strip()[:100]}"
+                        continue
+                    np.savez(path.with_suffix(".npz"), x=x.numpy())
+                    yield path
 
 
 def judged(path: Path) -> Verdict:
@@ -211,19 +212,15 @@ def main() -> None:
             table.add_row(*(cell.replace("[", r"\[") for cell in row))
         verdicts.append(verdict)
 
+    for item in [] if args.no_write else written(args.only or list(NETWORKS)):
+        if isinstance(item, Path):
+            judge(item)
+        else:
+            console.print(item, style="dim", markup=False, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory() as scratch:
-        if not args.no_write:
-            for item in written(args.only or list(NETWORKS), Path(scratch)):
-                if isinstance(item, Path):
-                    judge(item)
-                else:
-                    console.print(item, style="dim", markup=False, highlight=False, soft_wrap=True)
-            if not args.only:
-                more = Path(scratch) / "others"
-                more.mkdir()
-                others(more, console)
-                args.files.append(more)
-        for folder in args.files:
+        if not args.no_write and not args.only:
+            others(Path(scratch), console)
+        for folder in (*args.files, Path(scratch)):
             for path in sorted(folder.glob("*.onnx")):
                 judge(path)
     counts = Counter(verdict.kind for verdict in verdicts)
