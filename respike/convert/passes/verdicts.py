@@ -155,27 +155,40 @@ class _Judge:
             self.refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
 
     def _guarding(self, node: Node) -> set[str]:
-        """The ReLUs between a function of the input and this node; none if it reads anything else that varies in time.
+        """The ReLUs that stand between functions of the input and this node, for each of its arguments by itself.
 
-        No synapses may be between the ReLU and the node, nor between the input, or the last function of it, and the
-        ReLU: otherwise it is a layer of the network. A lower bound above zero is no layer's, wherever it stands: in
-        log(clamp(mel @ power, min=1e-5)) it keeps the logarithm finite.
+        A mask that is clamped and divides a signal is a function of the input, though the signal is none. A lower
+        bound above zero is no layer's, wherever it stands, if the node reads no signal beside it: in
+        log(clamp(mel @ power, min=1e-5)) it keeps the logarithm finite, and beside a signal it may be a gate's.
+        """
+        timed = [name for name in dict.fromkeys(node.refs) if name in self.timed]
+        found = [self._guards(name, bounds=True) for name in timed]
+        if not all(found):
+            found = [self._guards(name, bounds=False) for name in timed]
+        return set().union(*found)
+
+    def _guards(self, name: str, bounds: bool) -> set[str]:
+        """The ReLUs between a function of the input and this value; none if anything else in it varies in time.
+
+        No synapses may be between the ReLU and the value, nor between the input, or the last function of it, and the
+        ReLU: otherwise it is a layer of the network.
+
+        Args:
+            name: Of the value.
+            bounds: Whether a lower bound above zero may stand behind synapses.
         """
         found: set[str] = set()
-        queue = [name for name in node.refs if name in self.timed]
+        queue = [name]
         while queue:
             source = self.graph.node(queue.pop())
             assert source is not None
             if self.roles[source.name] is Role.SPIKE:
-                if not self.timed.isdisjoint(source.refs):
-                    return set()
-                if self._behind_synapses(source) and not _is_lower_bound(source, self.graph):
+                if self._behind_synapses(source) and not (bounds and _is_lower_bound(source, self.graph)):
                     return set()
                 found.add(source.name)
             elif _is_weighted(source):
                 return set()
-            else:
-                queue.extend(name for name in source.refs if name in self.timed)
+            queue.extend(name for name in source.refs if name in self.timed)
         return found
 
     def _behind_synapses(self, node: Node) -> bool:
