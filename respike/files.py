@@ -23,8 +23,6 @@ _ENDING: Final = 40
 """Characters of a file's name that its temporary file begins with: file systems allow 255 bytes in all."""
 _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What ends a process unless it listens, and leaves it the time to clean up."""
-_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
-"""How libraries written in Rust put an error of the system."""
 
 
 class WriteError(OSError):
@@ -56,9 +54,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             _settle(temporary, before)
             os.replace(temporary, target)
-    except Exception as error:
-        number = _number(error)
-        if number is None or (isinstance(error, OSError) and error.filename not in (None, str(temporary))):
+    except OSError as error:
+        number = error.errno
+        if number is None or error.filename not in (None, str(temporary)):
             raise
         kept = "" if before is None else "; the file that was there is unchanged"
         raise WriteError(number, f"cannot write {printable(str(path))}: {os.strerror(number).lower()}{kept}") from error
@@ -158,11 +156,3 @@ def _at_work(process: int, file: Path) -> bool:
         return False
     except psutil.Error:
         return True
-
-
-def _number(error: Exception) -> int | None:
-    """The system's number of an error; None if it is another error."""
-    if isinstance(error, OSError):
-        return error.errno
-    found = _IN_WORDS.search(str(error))
-    return None if found is None else int(found[1])

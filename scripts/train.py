@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from rich.progress import track
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from respike.files import written_whole
@@ -142,7 +142,7 @@ def main() -> None:
         model.load_state_dict(weights)
     metadata = {"model": args.model, "epochs": str(recipe.epochs), "seed": str(args.seed)}
     with written_whole(output) as temporary:
-        save_file(weights, temporary, metadata)
+        temporary.write_bytes(save(weights, metadata))
     test_x, test_y = datasets.load(entry.dataset, train=False, data_dir=args.data_dir).tensors
     print(f"{output}: {100 * accuracy(model, test_x, test_y):.2f} % on {len(test_x)} test images")
 

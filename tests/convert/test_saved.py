@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import subprocess
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +182,48 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["net.respike"]
     with pytest.raises(FileNotFoundError, match="folder"):
         snn.save(tmp_path / "nowhere" / "net.respike")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX systems only")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_file_has_the_permissions_of_the_umask(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        small()[0].save(tmp_path / "net.respike")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "net.respike").stat().st_mode) == 0o666 & ~umask
+
+
+LARGE = """
+import sys
+from pathlib import Path
+import torch
+import respike
+from torch import nn
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 200_000), nn.ReLU(), nn.Linear(200_000, 60))
+snn = respike.from_torch(model, torch.rand(4, 8), 2, correction="none")
+print("ready", flush=True)
+while True:
+    snn.save(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX systems only")
+def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    """The process is killed while something lies in the folder that is not the network."""
+    path, other = tmp_path / "net.respike", os.environ | {"PYTHONPATH": str(Path(respike.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", LARGE, str(path)], env=other, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        left: list[Path] = []
+        while not left:
+            left = [file for file in tmp_path.iterdir() if file != path]
+            assert process.poll() is None
+        process.kill()
+        process.wait(60)
+    small()[0].save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["net.respike"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from saved_networks import small
-from torch import Tensor
+from torch import Tensor, nn
 
 import respike
 from respike.convert import FormatError
@@ -232,6 +232,41 @@ def test_what_is_no_file_or_too_large_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(limits, "FILE_BYTES", 1000)
     with pytest.raises(FormatError, match="networks have from 1 to 1,000"):
         respike.load(tmp_path / "net.respike")
+
+
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "conv1d": lambda: nn.Conv1d(2, 4, 3, groups=2),
+    "conv2d": lambda: nn.Conv2d(2, 4, 3),
+    "conv_transpose1d": lambda: nn.ConvTranspose1d(2, 4, 3),
+    "conv_transpose2d": lambda: nn.ConvTranspose2d(2, 4, 3, groups=2),
+    "linear": lambda: nn.Linear(5, 4),
+    "embedding": lambda: nn.Embedding(7, 5),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_of_other_lengths_are_refused_or_run(name: str, tmp_path: Path) -> None:
+    """Each tensor of a layer with each of its lengths changed: what ``load`` takes, torch takes."""
+    torch.manual_seed(0)
+    layer, path = LAYERS[name](), tmp_path / "net.respike"
+    x = torch.randint(0, 1, (4, 3)) if name == "embedding" else torch.rand(4, 2, *[5] * (2 if "2d" in name else 1))
+    model = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(layer(x)[0].numel(), 3))
+    respike.from_torch(model, x, 2, correction="none").save(path)
+    tensors, metadata = load_file(path), metadata_of(path)
+    refused = 0
+    for key, value in tensors.items():
+        shapes = [(0,), ()]
+        for axis, length in enumerate(value.shape):
+            shapes += [(*value.shape[:axis], n, *value.shape[axis + 1 :]) for n in {0, 1, length - 1, 2 * length}]
+        for shape in shapes:
+            save_file({**tensors, key: torch.ones(shape)}, path, metadata)
+            try:
+                loaded = respike.load(path)
+            except FormatError:
+                refused += 1
+            else:
+                assert loaded(x).isfinite().all(), (key, shape)
+    assert refused > 10
 
 
 class Runs:

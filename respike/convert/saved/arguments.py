@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...text import shown
 from ..errors import FormatError
@@ -16,6 +18,7 @@ from .table import operations
 
 _WINDOWED = re.compile(r"aten\.(conv|.*pool|upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
 _SIDES = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+_WEIGHTED = re.compile(r"aten\.(conv|linear|embedding)")
 _AXES = frozenset({"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "source", "destination"})
 _SPECIAL = {
     torch.dtype: "ScalarType",
@@ -107,6 +110,39 @@ def _named(node: Node) -> list[tuple[str, str, Any]]:
     schema = {argument.name: str(argument.real_type) for argument in _schema(node)}
     values = [*zip(schema, node.args, strict=False), *node.kwargs.items()]
     return [(name, schema[name], value) for name, value in values]
+
+
+def check_weights(node: Node, values: Mapping[str, Any]) -> None:
+    """Raise for weights and biases of other lengths than the layer's, which torch finds out only with numbers.
+
+    Args:
+        node: Any operation; those without weights are left alone.
+        values: What it reads, by name.
+
+    Raises:
+        FormatError: the first that is wrong.
+    """
+    if not _WEIGHTED.match(node.op):
+        return
+    given = {name: values[value.name] for name, _, value in _named(node) if isinstance(value, Ref)}
+    others = {name: value for name, _, value in _named(node) if not isinstance(value, Ref)}
+    weight, bias = given.get("weight"), given.get("bias")
+    if not isinstance(weight, Tensor) or not weight.numel():
+        raise FormatError(f"{label(node)} has no weights")
+    if weight.dim() < 2 or node.op.startswith("aten.embedding"):
+        return
+    transposed = "conv_transpose" in node.op or others.get("transposed") is True
+    groups = others.get("groups", 1)
+    groups = groups if type(groups) is int else 0
+    wide = weight.shape[1] * groups if transposed else weight.shape[0]
+    if transposed:
+        x = given.get("input")
+        read = x.shape[1 - weight.dim()] if isinstance(x, Tensor) and x.dim() >= weight.dim() - 1 else None
+        if groups < 1 or weight.shape[0] % groups or read != weight.shape[0]:
+            raise FormatError(f"{label(node)} has weights for {weight.shape[0]} channels (groups: {groups}) and reads {read}")
+    same = node.op.startswith("aten.linear") and isinstance(bias, Tensor) and bias.numel() == 1  # for all outputs
+    if isinstance(bias, Tensor) and tuple(bias.shape) != (wide,) and not same:
+        raise FormatError(f"{label(node)} has a bias of the shape {tuple(bias.shape)} for {wide} outputs")
 
 
 def _check_kind(node: Node, name: str, kind: str, values: list[Any]) -> None:

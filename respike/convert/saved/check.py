@@ -20,7 +20,7 @@ from ..modes import Analog
 from ..passes.verdicts import verdicts
 from ..rules import LINEAR, Role
 from . import limits
-from .arguments import check_arguments, label
+from .arguments import check_arguments, check_weights, label
 
 _NAME = re.compile(rf"[A-Za-z0-9_]{{1,{limits.NAME}}}")
 
@@ -160,6 +160,7 @@ def _follow(graph: Graph, batch: int, kind: torch.dtype) -> None:
     walk = Walk(graph, {name: value.to("meta") for name, value in graph.tensors.items()}, inputs)
     elements, tensors = 0, 0
     for node in graph.nodes:
+        check_weights(node, walk.env)
         try:
             value = walk.evaluate(node, _Shapes())
         except Exception as error:  # torch raises most things there are

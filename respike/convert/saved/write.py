@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ...files import written_whole
 from ..errors import FormatError
@@ -45,7 +45,7 @@ def write(snn: SpikingNetwork, path: str | os.PathLike[str]) -> None:
         raise FormatError(f"this network cannot be saved: {error}") from error
     metadata = {"format": f"respike network {VERSION}", "network": text}
     with written_whole(path) as whole:
-        save_file(copy.state_dict(), whole, metadata)
+        whole.write_bytes(save(copy.state_dict(), metadata))  # save_file has a temporary file of its own
 
 
 def document_of(snn: SpikingNetwork) -> Document:
