@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import respike
 from respike.convert.early_exit import EarlyExit
+from respike.convert.surroundings import in_own_types
 
 
 def model() -> nn.Module:
@@ -57,6 +58,21 @@ CALLS: dict[str, Callable[[], Any]] = {
     "recalibrated": lambda: converted().recalibrated(images(), "1")(images()),
 }
 
+MORE: dict[str, Callable[[], Any]] = {
+    "layerwise": lambda: respike.from_torch(model(), images(), 4, schedule="layerwise").simulate(images()),
+    "pipelined": lambda: respike.from_torch(model(), images(), 4, schedule="pipelined", neuron="signed")(images()),
+    "leaky": lambda: respike.from_torch(model(), images(), 4, neuron="lif")(images()),
+    "auto": lambda: respike.from_torch(model(), images(), "auto", within=20, precision="auto", judge="decision")(
+        images()
+    ),
+    "budget": lambda: respike.from_torch(model(), images(), 4, budget=2)(images()),
+    "stream": lambda: converted().simulate(images(), timesteps=2, stream=True) if converted().reset() is None else None,
+    "normalised": lambda: converted().normalised()(images()),
+    "quantised": lambda: converted().quantised(8)(images()),
+    "summary": lambda: converted().summary() + str(converted().as_dict()),
+    "exits": lambda: EarlyExit(converted(), images(), judge="decision").threshold,
+}
+
 
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor):
@@ -74,6 +90,48 @@ def test_autocast_changes_nothing(name: str) -> None:
         assert torch.is_autocast_enabled("cpu")
         assert (torch.rand(2, 2) @ torch.rand(2, 2)).dtype == torch.bfloat16  # on again
     assert same(outside, inside)
+
+
+@pytest.mark.parametrize("name", [*CALLS, *MORE])
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_the_default_type_changes_nothing(name: str, kind: torch.dtype) -> None:
+    call, fixed = {**CALLS, **MORE}[name], images()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "model", lambda: MODEL)
+        patch.setitem(globals(), "images", lambda: fixed)
+        converted()
+        outside = call()
+        torch.set_default_dtype(kind)
+        try:
+            inside = call()
+            assert torch.get_default_dtype() == kind
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert same(outside, inside)
+
+
+def test_a_model_in_the_default_type_float64_converts_as_in_float32() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        twin, x = model(), torch.rand(24, 1, 6, 6)
+        found = respike.from_torch(twin, x, 4)(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same(found, respike.from_torch(twin.float(), x.float(), 4)(x.float()))
+
+
+def test_calls_that_overlap_give_the_default_type_back_when_the_last_ends() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        first, second = in_own_types(), in_own_types()
+        for entered in (first, second):
+            entered.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float32
+        second.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_a_run_that_is_not_finished_leaves_autocast_and_gradients_as_they_are() -> None:

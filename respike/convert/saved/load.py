@@ -18,7 +18,7 @@ from ..graph import Graph, Node
 from ..network import SpikingNetwork
 from ..neurons import NeuronOptions, SpikingReLU
 from ..passes.stairs import MOST
-from ..surroundings import without_autocast
+from ..surroundings import in_own_types
 from . import limits
 from .arguments import label
 from .check import check, kind_of
@@ -27,7 +27,7 @@ from .values import structure, understood
 from .write import DTYPES, NEURONS, VERSION, WEIGHTS
 
 
-@without_autocast()
+@in_own_types()
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """A network from the file that ``SpikingNetwork.save`` wrote.
 
