@@ -139,7 +139,8 @@ def check_weights(node: Node, values: Mapping[str, Any]) -> None:
         x = given.get("input")
         read = x.shape[1 - weight.dim()] if isinstance(x, Tensor) and x.dim() >= weight.dim() - 1 else None
         if groups < 1 or weight.shape[0] % groups or read != weight.shape[0]:
-            raise FormatError(f"{label(node)} has weights for {weight.shape[0]} channels (groups: {groups}) and reads {read}")
+            about = f"weights for {weight.shape[0]} channels (groups: {groups}) and reads {read}"
+            raise FormatError(f"{label(node)} has {about}")
     same = node.op.startswith("aten.linear") and isinstance(bias, Tensor) and bias.numel() == 1  # for all outputs
     if isinstance(bias, Tensor) and tuple(bias.shape) != (wide,) and not same:
         raise FormatError(f"{label(node)} has a bias of the shape {tuple(bias.shape)} for {wide} outputs")
