@@ -132,8 +132,21 @@ class Lowering:
             value = None
         shape = self._shape(value) if isinstance(value, Tensor) else None
         op = "aten.reshape.default" if op in _VIEWS else op
+        if op == "aten.abs.default" and n.args[0].meta["val"].is_complex():  # type: ignore[union-attr]
+            op, args = "aten.linalg_vector_norm.default", [self._parts(n, args[0], path, kind), 2, [-1]]
         self.nodes.append(Node(n.name, op, tuple(args), dict(kwargs), path, kind, shape))
         self.values[n.name] = Ref(n.name)
+
+    def _parts(self, n: torch.fx.Node, value: Any, path: str, kind: str) -> Ref:
+        """The real and imaginary parts of the complex argument of ``n``, along a last axis: what has a size is real.
+
+        An absolute value is otherwise spelled with ReLUs, which complex numbers do not have.
+        """
+        shape = self._shape(n.args[0].meta["val"])  # type: ignore[union-attr]
+        whole, parts = f"{n.name}_resolved", f"{n.name}_parts"
+        self.nodes.append(Node(whole, "aten.resolve_conj.default", (value,), {}, path, kind, shape))
+        self.nodes.append(Node(parts, "aten.view_as_real.default", (Ref(whole),), {}, path, kind, (*shape, 2)))
+        return Ref(parts)
 
     def _is_float_cast(self, op: str, n: torch.fx.Node) -> bool:
         """Whether the node casts between float types or moves to a device: the network is float32 throughout."""

@@ -13,7 +13,7 @@ _ELEMENTWISE = (
     "fmax fmin max.other min.other floor ceil round trunc frac remainder fmod gt ge lt le eq ne logical_not "
     "logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor isnan isinf isfinite "
     "nan_to_num logit where masked_fill lerp addcmul addcdiv copy _to_copy to type_as zeros_like ones_like "
-    "full_like fill"
+    "full_like fill complex real imag angle _conj resolve_conj _neg_view resolve_neg"
 )
 _REDUCTIONS = (
     "mean sum amax amin max min std var std_mean var_mean prod norm linalg_vector_norm logsumexp any all argmax argmin "
@@ -50,6 +50,10 @@ RULES: dict[str, Transfer] = {
     **_each(values.besides("dims"), "flip roll rot90"),
     **_each(values.besides("dim", default=0), _ALONG_DIM),
     **_each(values.besides("dim", default=-1), "sort argsort topk glu"),
+    **_each(values.besides("dim", default=-1), "fft_fft fft_ifft fft_rfft fft_irfft"),
+    **_each(values.besides("dim", default=[-2, -1]), "fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2"),
+    **_each(values.last(lambda call: 1), "stft view_as_complex"),
+    "view_as_real": values.last(lambda call: 0),
     "unfold": values.besides("dimension"),
     "embedding": values.embedded,
     "one_hot": values.counted_classes,

@@ -82,7 +82,7 @@ def linear(call: Call) -> Place:
     return along
 
 
-def besides(*names: str, default: int | None = None) -> Transfer:
+def besides(*names: str, default: int | list[int] | None = None) -> Transfer:
     """Works along the axes named, and on each entry of the others by itself."""
 
     def rule(call: Call) -> Place:

@@ -24,7 +24,10 @@ _CURVES = (
     "_to_copy to type_as zeros ones full arange eye scalar_tensor embedding cdist cosine_similarity one_hot bucketize "
     "log10 exp2 square tan asin acos atan atan2 sinh cosh erfc hypot sinc fmod floor_divide "
     "true_divide isinf isfinite maximum minimum fmax fmin frac lerp addcmul addcdiv median count_nonzero "
-    "bitwise_xor logcumsumexp argsort max min"
+    "bitwise_xor logcumsumexp argsort max min "
+    "fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_rfftn fft_irfftn "
+    "fft_fftshift fft_ifftshift stft view_as_real view_as_complex complex real imag angle _conj resolve_conj "
+    "_neg_view resolve_neg"
 )
 """What else a head, an analog part, a function of the input or a constant may be, by the name without overload."""
 
