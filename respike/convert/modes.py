@@ -29,6 +29,10 @@ Watch = Callable[[Node, Value], None]
 """Called as ``watch(node, current)`` before a layer fires: a tensor ``(N, ...)`` if constant, else timed."""
 
 
+ROUNDING = 2e-6
+"""Share of a sum in float32 up to which a change of it is rounding."""
+
+
 def _first(result: Value) -> Value:
     """The values of an operation that gives values and indices."""
     return result[0] if isinstance(result, (list, tuple)) else result
@@ -130,7 +134,9 @@ class Synchronous:
             return _first(apply(*args, **kwargs))
         found = self._pooled(node, args, kwargs) if node.op in POOLS else self._differenced(node, apply, args, kwargs)
         if self.recorder is not None and node.role == Role.MAX:
-            self._tell(node, _events(found.real, self._unit(node, timed[0])), found)
+            sent, unit = found.real, self._unit(node, timed[0])
+            total = sent if unit is not None else self._sum(f"{node.name}:told", sent)
+            self._tell(node, _events(sent, unit, total), found)
         return found
 
     def _unit(self, node: Node, x: Timed) -> Tensor | None:
@@ -293,7 +299,7 @@ class Layerwise:
             total = result.values * _column(self.clock.to(result.values.device), result.values)
             source = self.neurons.get(node.refs[0])
             shape = next(a.values.shape[2:] for a in leaves((args, kwargs)) if isinstance(a, Timed))
-            self.recorder(node, _events(total, unit_behind(node, source, shape)), result.values)
+            self.recorder(node, _events(total, unit_behind(node, source, shape), total), result.values)
         return result
 
     def decode(self, name: str, x: Value) -> Value:
@@ -315,9 +321,21 @@ def _two(value: Any) -> tuple[int, int]:
     return (numbers[0], numbers[-1])
 
 
-def _events(values: Tensor, unit: Tensor | None) -> Tensor:
-    """How many spikes these values are if spikes have a unit, else one where they are not zero."""
-    return (values != 0).to(values.dtype) if unit is None else (values / unit).round_().abs_()
+def _events(values: Tensor, unit: Tensor | None, total: Tensor) -> Tensor:
+    """How many spikes these values are if spikes have a unit, else one where there is more than rounding.
+
+    Args:
+        values: What is sent, ``(T, N, ...)``.
+        unit: What one spike carries.
+        total: The sums of what was sent, whose largest of a sample tells how large rounding is: sums that are equal,
+            reached in another order, differ by that.
+    """
+    if unit is not None:
+        return (values / unit).round_().abs_()
+    largest = total.abs()
+    if total.dim() > 2 and total.numel():
+        largest = largest.amax(tuple(range(2, total.dim())), keepdim=True)
+    return (values.abs() > ROUNDING * largest).to(values.dtype)
 
 
 def _column(clock: Tensor, like: Tensor) -> Tensor:

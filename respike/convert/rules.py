@@ -106,8 +106,9 @@ POOLS = frozenset({"aten.max_pool1d.default", "aten.max_pool2d.default", "aten.m
 MAXIMA = frozenset(
     _table(
         Rule(),
-        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool1d "
-        "adaptive_max_pool2d adaptive_max_pool3d amax amin max min maximum minimum max.other min.other max.dim min.dim",
+        "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices "
+        "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax amin max min maximum minimum max.other "
+        "min.other max.dim min.dim",
     )
 )
 """Operations with f(c·x) = c·f(x) for c >= 0, so that f of the sums is the sum of f's increments."""

@@ -119,3 +119,23 @@ def check_counts(snn: respike.SpikingNetwork, model: Pooled, x: Tensor, name: st
     result = respike.evaluate(snn, (x, torch.zeros(len(x), dtype=torch.long)), progress=False)
     assert [layer.spikes[-1] for layer in result.layers[: len(events)]] == pytest.approx(events)
     assert [layer.synops[-1] for layer in result.layers[: len(events)]][-1] == pytest.approx(reached)
+
+
+class Indices(nn.Module):
+    def __init__(self, indices: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.indices = nn.Conv1d(2, 4, 3, padding=1), nn.Linear(16, 3), indices
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x).relu()
+        h = F.max_pool1d(h, 2, return_indices=True)[0] if self.indices else F.max_pool1d(h, 2)
+        return self.b(h.flatten(1))
+
+
+def test_a_pool_that_gives_indices_as_well_is_the_pool() -> None:
+    x = torch.rand(16, 2, 8, generator=torch.Generator().manual_seed(0))
+    found, wanted = (respike.from_torch(Indices(indices), x, 8) for indices in (True, False))
+    assert torch.equal(found(x), wanted(x))
+    counts = [respike.evaluate(snn, (x, torch.arange(16) % 3), progress=False) for snn in (found, wanted)]
+    assert (counts[0].synops == counts[1].synops).all()

@@ -207,3 +207,52 @@ def test_a_maximum_of_two_layers_sends_one_value_for_each_change(scale: float) -
     check(layers["maximum"], changes, 0 * changes)
     assert {layers[name].carries for name in ("maximum", "max_pool2d_1")} == {"value"}
     assert {layers[name].carries for name in ("max_pool2d", "amax", "max_pool2d_2")} == {"spike"}
+
+
+class Smoothed(nn.Module):
+    """Maxima of means and of sums, where equal sums are reached along many ways."""
+
+    def __init__(self, join: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.join = nn.Conv2d(2, 4, 3, padding=1), nn.Linear(64, 3), join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(F.max_pool2d(self.join(self.a(x).relu()), 2).flatten(1))
+
+
+JOINS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda h: F.avg_pool2d(h, 3, 1, 1),
+    "sum": lambda h: h + 0.7 * h.flip(2) + 0.3 * h.flip(3),
+}
+
+
+@pytest.mark.parametrize("schedule", ["synchronous", "layerwise"])
+@pytest.mark.parametrize("join", JOINS)
+def test_rounding_of_equal_sums_is_no_event(join: str, schedule: Any) -> None:
+    """What is counted is what a float64 run of the same spikes sends, where rounding is far below any change."""
+    x = torch.rand(16, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    snn = respike.from_torch(Smoothed(JOINS[join]), x, 32, schedule=schedule)
+    told: list[tuple[Tensor, Tensor]] = []
+    spikes: list[Tensor] = []
+
+    def recorder(node: Any, events: Tensor, values: Tensor) -> None:
+        if node.op.startswith("aten.max_pool2d"):
+            told.append((events, values))
+        else:
+            spikes.append(values)
+
+    list(snn.blocks(x, recorder=recorder))
+    events, values = (torch.cat(parts) for parts in zip(*told, strict=True))
+    assert values[events > 0].abs().min() > 1e-5 * values.abs().max()
+    sent = torch.cat(spikes).double()
+    wide = F.max_pool2d(JOINS[join]((sent if schedule == "layerwise" else sent.cumsum(0)).flatten(0, 1)), 2)
+    wide = wide.unflatten(0, (len(sent), -1))
+    changes = wide if schedule == "layerwise" else wide.diff(dim=0, prepend=torch.zeros_like(wide[:1]))
+    assert torch.equal(events > 0, changes.abs() > 1e-9)
+    layer = next(
+        layer
+        for layer in respike.evaluate(snn, (x, torch.zeros(16).long()), progress=False).layers
+        if "max" in layer.name
+    )
+    assert layer.spikes[-1] * 16 == pytest.approx(float((events[-1] if schedule == "layerwise" else events).sum()))
