@@ -16,6 +16,9 @@ from .follow import OTHER, Follower, Shape, shapes_of
 from .module import OnnxModule
 from .step import Step
 
+FAR = 2**16 + 1
+"""Beyond any length that a file cuts its batch to and any batch that is run at once: some cut to their own batch."""
+
 
 def rebatch(net: OnnxModule) -> None:
     """Follow the declared shapes through the network, and let it take any batch size if it can.
@@ -68,12 +71,22 @@ def _freed(net: OnnxModule, batch: int) -> bool:
         except ConversionError:
             follower.undo()
             continue
-        free = all(_follows(x.shape, y.shape, batch) for x, y in zip(before, after, strict=True))
-        if free and not _mixes(net, alone) and follower.narrow():
+        free = all(_follows(x.shape, y.shape, batch, OTHER) for x, y in zip(before, after, strict=True))
+        if free and _goes_far(net, before, batch) and not _mixes(net, alone) and follower.narrow():
             net.squeezed = tuple(i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x.dim() < y.dim())
             return True
         follower.undo()
     return False
+
+
+def _goes_far(net: OnnxModule, before: Sequence[Tensor], batch: int) -> bool:
+    """Whether many more samples than the file declares are as many in the outputs."""
+    many = batch + FAR
+    try:
+        after = _follow(net, many, most=limits.ELEMENTS * many, free=True)
+    except ConversionError:
+        return False
+    return all(_follows(x.shape, y.shape, batch, many) for x, y in zip(before, after, strict=True))
 
 
 def _samples(net: OnnxModule, count: int) -> list[Tensor]:
@@ -124,8 +137,8 @@ def _follow(
     return _listed(net.dry_run(shapes, observe, prepare, most))
 
 
-def _follows(before: Sequence[int], after: Sequence[int], batch: int) -> bool:
+def _follows(before: Sequence[int], after: Sequence[int], batch: int, other: int) -> bool:
     """Whether the first axis went from the declared batch to the other one, and nothing else changed."""
-    if batch == 1 and tuple(after) == (OTHER, *before):  # the file squeezes its batch of one
+    if batch == 1 and tuple(after) == (other, *before):  # the file squeezes its batch of one
         return True
-    return tuple(after) == ((OTHER, *before[1:]) if before and before[0] == batch else tuple(before))
+    return tuple(after) == ((other, *before[1:]) if before and before[0] == batch else tuple(before))

@@ -166,3 +166,20 @@ def test_verify_runs_the_file_at_the_batch_it_declares(tmp_path: Path) -> None:
     for count in (1, 4, 10):
         assert verify_onnx(net, path, (torch.rand(count, 6),)) < 1e-6
     assert verify_onnx(net, path) < 1e-6
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+@pytest.mark.parametrize(("end", "free"), [(None, False), (5000, False), (2**31 - 1, True), (2**63 - 1, True)])
+def test_a_file_that_cuts_its_batch_loses_no_samples(batch: int, end: int | None, free: bool, tmp_path: Path) -> None:
+    """Slice takes the first ``end`` samples, or as many as the file declares; ends beyond any batch take all."""
+    constants = {"a": np.array([0]), "b": np.array([end or batch]), "c": np.array([0])}
+    net = load_onnx(save(tmp_path, [op("Slice", "x a b c", "s"), op("Relu", "s", "y")], constants, x=[batch, 6]))
+    assert net.batch == (None if free else batch)
+    x = torch.rand(batch, 6) - 0.5
+    torch.testing.assert_close(net(x), x.relu())
+    x = torch.rand(2 * batch, 6) - 0.5
+    if free:
+        torch.testing.assert_close(net(x), x.relu())
+    else:
+        with pytest.raises(ConversionError, match="wants the shape"):
+            net(x)
