@@ -144,7 +144,6 @@ CONVERSION = _several(
     option(
         "--max-spikes",
         default=1,
-        type=click.IntRange(max=2**16),
         part="Conversion",
         help="Most spikes of a neuron in one timestep.",
     ),

@@ -28,7 +28,7 @@ def candidates(
     neuron: NeuronName | SpikingLayer | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
 ) -> list[NeuronOptions]:
     """The codes to try, the plainest first: all, or the one that the user named or showed."""
-    max_spikes = checks.whole("max_spikes", max_spikes, 1)
+    max_spikes = checks.whole("max_spikes", max_spikes, 1, checks.STEPS)
     if isinstance(neuron, SpikingLayer):
         if max_spikes != 1:
             raise ConversionError("a neuron given as a layer has its own max_spikes; set it on the layer")

@@ -10,6 +10,8 @@ from typing import Any
 
 from .errors import ConversionError
 
+STEPS = 2**16
+"""Timesteps that a network is made for, those that a layer waits, and spikes in one: the most that a file holds."""
 SEEDS = 2**63
 """Seeds are from minus this to just below it."""
 
@@ -30,7 +32,7 @@ def whole(name: str, value: Any, low: int | None = None, high: int | None = None
     right = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not right or (low is not None and value < low) or (high is not None and value > high):
         if high is not None:
-            bounds = f" from {low} to {high}" if abs(high) < 2**31 else " of 64 bits"
+            bounds = f" from {low} to {high:,}" if abs(high) < 2**31 else " of 64 bits"
         else:
             bounds = "" if low is None else f", {low} or more"
         raise _wrong(name, f"a whole number{bounds}{other}", value)

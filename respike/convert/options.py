@@ -53,8 +53,8 @@ class Options:
             checks.one_of(name, getattr(self, name), allowed)
         percent = ", above 0 and at most 100 (percent)"
         settled: dict[str, float | None] = {
-            "timesteps": checks.whole("timesteps", self.timesteps, 1, other=", or 'auto'"),
-            "delay": checks.whole("delay", self.delay, 0),
+            "timesteps": checks.whole("timesteps", self.timesteps, 1, checks.STEPS, ", or 'auto'"),
+            "delay": checks.whole("delay", self.delay, 0, checks.STEPS),
             "samples": checks.whole("samples", self.samples, 1),
             "seed": checks.seed(self.seed),
             "percentile": checks.number("percentile", self.percentile, percent, above=0, most=100),
@@ -65,6 +65,7 @@ class Options:
         if self.budget is not None:
             more = ", 1 or more: times the synaptic operations of the plain network"
             settled["budget"] = checks.number("budget", self.budget, more, low=1)
+        checks.whole("max_spikes", self.neurons.max_spikes, 1, checks.STEPS)
         for name, value in settled.items():  # numpy's numbers become Python's
             object.__setattr__(self, name, value)
         if self.delay != 1 and self.schedule != "pipelined":

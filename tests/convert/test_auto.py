@@ -227,8 +227,8 @@ def test_what_cannot_be_compared_is_an_error(model: nn.Module, samples: int, mes
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timesteps": "fast"}, "whole number, 1 or more, or 'auto'; got 'fast'"),
-        ({"timesteps": 0}, "whole number, 1 or more, or 'auto'; got 0"),
+        ({"timesteps": "fast"}, "whole number from 1 to 65,536, or 'auto'; got 'fast'"),
+        ({"timesteps": 0}, "whole number from 1 to 65,536, or 'auto'; got 0"),
         ({"within": -1}, "within must be"),
         ({"within": 100}, "within must be"),
         ({"prefer": "speed"}, "prefer must be one of synops, latency"),

@@ -156,7 +156,11 @@ def test_an_analog_name_that_fits_nothing_is_an_error(analog: list[str], message
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timesteps": 0}, "timesteps must be a whole number, 1 or more"),
+        ({"timesteps": 0}, "timesteps must be a whole number from 1 to 65,536"),
+        ({"timesteps": 65_537}, "timesteps must be a whole number from 1 to 65,536"),
+        ({"schedule": "pipelined", "delay": 65_537}, "delay must be a whole number from 0 to 65,536"),
+        ({"max_spikes": 65_537}, "max_spikes must be a whole number from 1 to 65,536"),
+        ({"timesteps": "auto", "max_spikes": 65_537}, "max_spikes must be a whole number from 1 to 65,536"),
         ({"threshold": "best"}, "threshold must be one of"),
         ({"granularity": "pixel"}, "granularity must be one of"),
         ({"schedule": "async"}, "schedule must be one of"),

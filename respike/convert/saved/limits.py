@@ -28,7 +28,5 @@ ALL_ELEMENTS: Final = 2**32
 """Of all values together, per sample."""
 WINDOW: Final = 2**16
 """Sides, strides, pads and factors of convolutions, pools, padding and resampling: some kernels count in 32 bits."""
-STEPS: Final = 2**16
-"""Timesteps, and spikes in one."""
 TENSORS: Final = 2**17
 """Of all values together; an operation that cuts something up gives many."""

@@ -154,8 +154,8 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
     try:
         about, calibrated = document, document.calibrated_timesteps
         steps = (about.timesteps, about.delay, calibrated or 0, *(n.max_spikes for n in about.neurons.values()))
-        if max(steps) > limits.STEPS:
-            raise FormatError(f"its timesteps, delay or max_spikes are beyond {limits.STEPS:,}")
+        if max(steps) > checks.STEPS:
+            raise FormatError(f"its timesteps, delay or max_spikes are beyond {checks.STEPS:,}")
         neurons = {name: _neuron(node, document, tensors, kind) for name, node in spiking.items()}
         snn = SpikingNetwork(graph, neurons, about.timesteps, about.schedule, about.delay, calibrated).eval()
         snn.precision = about.precision
