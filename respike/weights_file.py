@@ -62,13 +62,24 @@ def _read(path: Path) -> Any:
             return load_file(path)
         with torch.serialization.safe_globals(_data()):
             return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise SourceError(f"cannot read weights from {path}: {(error.strerror or str(error)).lower()}") from error
     except pickle.UnpicklingError as error:
         raise SourceError(
             f"cannot read weights from {path}: it is damaged, or holds Python objects besides weights, which are never "
             "run. Save model.state_dict() alone, in the program that trained it"
         ) from error
     except Exception as error:  # a damaged file raises most things there are
+        if not _is_known(path):
+            raise SourceError(f"cannot read weights from {path}: it is not a PyTorch or safetensors file") from error
         raise SourceError(f"cannot read weights from {path}: {error}") from error
+
+
+def _is_known(path: Path) -> bool:
+    """Whether a file begins as ``torch.save`` or safetensors begin theirs."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[:2] in (b"PK", b"\x80\x02") or head[8:9] == b"{"
 
 
 def _data() -> list[Any]:

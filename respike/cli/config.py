@@ -62,13 +62,16 @@ def key_of(param: click.Parameter) -> str:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise click.BadParameter(f"there is no file {path} (looked for in {Path.cwd()})") from None
     except (OSError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"cannot read {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise click.BadParameter(f"{path} is no TOML: {error}") from None
+    except RecursionError:
+        raise click.BadParameter(f"{path}: its lists or tables are nested too deep") from None
+    return found
 
 
 def _value(ctx: click.Context, param: click.Parameter, value: Any, place: str) -> Any:
@@ -79,6 +82,8 @@ def _value(ctx: click.Context, param: click.Parameter, value: Any, place: str) -
     parts = value if several and isinstance(value, list) else [value]
     if (several and not isinstance(value, list)) or not all(_is(part, kinds) for part in parts):
         raise click.BadParameter(f"{place} must be {words}, got {value!r}")
+    if any(isinstance(part, str) and "\0" in part for part in (value if isinstance(value, list) else [value])):
+        raise click.BadParameter(f"{place} must not hold a null character, got {value!r}")
     try:
         return param.type_cast_value(ctx, value)
     except click.BadParameter as error:

@@ -14,6 +14,7 @@ from typing import TextIO
 
 import click
 
+from ..evaluation.targets import NotJudgedError
 from ..files import WriteError
 from ..text import printable
 
@@ -54,6 +55,8 @@ def _message(error: Exception) -> str | None:
     """What a user reads; None for a mistake of ours."""
     if isinstance(error, OSError):
         return _told(error)
+    if isinstance(error, NotJudgedError):
+        return error.reason
     if isinstance(error, ValueError) and _raised_by_us(error):
         return str(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):

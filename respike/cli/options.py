@@ -144,6 +144,7 @@ CONVERSION = _several(
     option(
         "--max-spikes",
         default=1,
+        type=click.IntRange(max=2**16),
         part="Conversion",
         help="Most spikes of a neuron in one timestep.",
     ),

@@ -162,9 +162,9 @@ class Output(click.Path):
         check_writable(path)
         known = self.endings
         if known is None:
-            from matplotlib.backend_bases import FigureCanvasBase
+            from ..report.style import endings
 
-            known = sorted(FigureCanvasBase.filetypes)
+            known = endings()
         if ending(path).lstrip(".") not in known:
             raise ValueError(f"cannot write {path}: its ending must be one of {', '.join(known)}")
 

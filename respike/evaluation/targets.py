@@ -11,7 +11,19 @@ from ..convert.judging import Judge, decision, is_single_score, single
 
 UNLABELLED = -100
 """The label of samples and positions that do not count, as in torch's losses."""
-INSTEAD = "pass metric=f, a function of (output, target) that gives one score per sample"
+INSTEAD = "for anything else pass metric=f, a function of (output, target) that gives one score per sample"
+
+
+class NotJudgedError(ValueError):
+    """Outputs or targets that accuracy and errors are not for. Python's message names ``metric`` besides.
+
+    Attributes:
+        reason: The message without that, for a command line, which has no such option.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; {INSTEAD}")
+        self.reason = reason
 
 
 def kind_of(output: Any, target: Any, judge: Judge) -> Literal["decision", "error"]:
@@ -22,10 +34,10 @@ def kind_of(output: Any, target: Any, judge: Judge) -> Literal["decision", "erro
     """
     x = single(output)
     if x is None:
-        raise ValueError(f"accuracy needs a network with one output; for other outputs {INSTEAD}")
+        raise NotJudgedError("accuracy needs a network with one output")
     decided = decision(x)
     if decided is None:
-        raise ValueError(f"accuracy needs an output that begins with the batch, got {_shape(x)}; {INSTEAD}")
+        raise NotJudgedError(f"accuracy needs an output that begins with the batch, got {_shape(x)}")
     target = _tensor(target)
     if not x.is_floating_point():
         if judge == "error":
@@ -62,9 +74,9 @@ def labels_of(target: Any, output: Tensor, border: float = 0.0) -> Tensor:
     if labels.shape == (*shape[:1], 1, *shape[1:]):
         labels = labels.squeeze(1)
     if labels.shape != shape:
-        raise ValueError(
+        raise NotJudgedError(
             f"accuracy needs class numbers of shape {tuple(shape)} as targets for an output of shape "
-            f"{tuple(output.shape)}; got {_shape(labels)}. For anything else {INSTEAD}"
+            f"{tuple(output.shape)}; got {_shape(labels)}"
         )
     if labels.is_floating_point() and not bool((labels == labels.round()).all()):
         odd = labels[labels != labels.round()]
@@ -103,9 +115,9 @@ def values_of(target: Any, output: Tensor) -> Tensor:
 
 def _from_one_hot(target: Tensor) -> Tensor:
     if not _binary(target) or bool((target.sum(1) != 1).any()):
-        raise ValueError(
+        raise NotJudgedError(
             "targets of the output's shape must be one-hot, with one 1 per sample, to be classes; several classes per "
-            f"sample (multi-label) are not judged by accuracy: {INSTEAD}. For a regression give judge='error'"
+            "sample (multi-label) are not judged by accuracy. For a regression give judge='error'"
         )
     return target.long().argmax(1)
 
@@ -114,7 +126,7 @@ def _tensor(target: Any) -> Tensor:
     x = single(target)
     if x is None or x.is_complex():
         what = "complex numbers" if x is not None else type(target).__name__
-        raise ValueError(f"targets must be a tensor of classes or values, got {what}; for anything else {INSTEAD}")
+        raise NotJudgedError(f"targets must be a tensor of classes or values, got {what}")
     if x.is_floating_point() and not bool(x.isfinite().all()):
         raise ValueError(f"targets must be finite; {int((~x.isfinite()).sum()):,} of {x.numel():,} are NaN or infinite")
     return x.long() if x.dtype in (torch.uint16, torch.uint32, torch.uint64) else x  # few operations know those

@@ -24,6 +24,13 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def endings() -> list[str]:
+    """What the name of a figure's file may end in: all that matplotlib writes by itself, without LaTeX."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    return sorted(FigureCanvasBase.filetypes.keys() - {"pgf"})
+
+
 def save(figure: Figure, path: str | PathLike[str], dpi: float = 150) -> None:
     """Write a figure; the ending of ``path`` says how (png, svg, pdf). ``dpi`` is for pixels only.
 
@@ -32,8 +39,7 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = 150) -> None:
         FileNotFoundError: the folder does not exist.
     """
     ending = Path(path).suffix.lstrip(".").lower()
-    known = figure.canvas.get_supported_filetypes()
-    if ending not in known:
-        raise ValueError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(sorted(known))}")
+    if ending not in endings():
+        raise ValueError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(endings())}")
     with written_whole(path) as temporary:
         figure.savefig(temporary, format=ending, dpi=dpi, bbox_inches="tight", facecolor="white")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from cli_models import every_command, run, write_data
+from safetensors.torch import save_file
 
 from respike import sources
 from respike.cli import main
@@ -67,7 +68,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("convert mnist_mlp -T fast", "'fast' is neither a whole number nor auto", 2),
     ("convert mnist_mlp -T autp", "did you mean auto?", 2),
     (f"convert {TINY} --seed {10**20}", "seed must be a whole number of 64 bits", 1),
-    ("convert mnist_mlp -T 0", "timesteps must be a whole number, 1 or more", 1),
+    ("convert mnist_mlp -T 0", "timesteps must be a whole number from 1 to 65,536", 1),
     ("convert mnist_mlp -o net.pt", "cannot write net.pt: its ending must be one of respike", 1),
     ("convert mnist_mlp --config none.toml", "there is no file none.toml (looked for in ", 2),
     ("evaluate mnist_cnn --data fashion_mnist", "does not ship with respike; pass data_dir (--data-dir)", 1),
@@ -162,7 +163,18 @@ MISTAKES: list[tuple[str, str, int]] = [
     ),
     *((f"info --config {name}.toml", f"cannot read {name}.toml", 2) for name in ("folder", "latin", "locked")),
     ("info --config strange.toml", "there is no command for the table [evalute]; did you mean evaluate?", 2),
-    ("evaluate --config null.toml", "there is no ONNX file a\ufffdb.onnx", 1),
+    ("evaluate --config null.toml", "null.toml: [evaluate] model must not hold a null character", 2),
+    ("evaluate --config null_weights.toml", "[evaluate] weights must not hold a null character", 2),
+    ("convert --config deep.toml", "deep.toml: its lists or tables are nested too deep", 2),
+    ("convert mnist_mlp -T 65537", "timesteps must be a whole number from 1 to 65,536, or 'auto'; got 65537", 1),
+    ("convert mnist_mlp --schedule pipelined --delay 65537", "delay must be a whole number from 0 to 65,536", 1),
+    ("convert mnist_mlp --weights words.pt", "words.pt: it is not a PyTorch or safetensors file", 1),
+    ("convert mnist_mlp --weights nothing.pt", "nothing.pt: it is not a PyTorch or safetensors file", 1),
+    ("convert mnist_mlp --calibration text.npz", "cannot read text.npz: it is not a NumPy archive", 1),
+    ("convert mnist_mlp --calibration array.npz", "cannot read array.npz: it is not a NumPy archive", 1),
+    ("convert mnist_mlp --calibration objects.npz", "objects.npz: x holds Python objects; expected numbers", 1),
+    ("convert mnist_mlp --calibration float8.safetensors", "x holds float8_e4m3fn; store it as float16 or float32", 1),
+    ("curve -o curves.pgf", "its ending must be one of", 1),
     ("completion", "Missing argument", 2),
     ("completion tcsh", "is not one of", 2),
 ]
@@ -208,6 +220,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "locked.toml").write_text("[info]\njson = true\n")
     (path / "strange.toml").write_text("[evalute]\n")
     (path / "null.toml").write_text('[evaluate]\nmodel = "a\\u0000b.onnx"\ncalibration = "small.npz"\n')
+    (path / "null_weights.toml").write_text('[evaluate]\nmodel = "mnist_mlp"\nweights = "a\\u0000b.pt"\n')
+    (path / "deep.toml").write_text(f"[convert]\nsamples = {'[' * 5000}{']' * 5000}\n")
+    (path / "words.pt").write_text("hello\n")
+    (path / "nothing.pt").touch()
+    (path / "text.npz").write_text("hello\n")
+    with (path / "array.npz").open("wb") as file:
+        np.save(file, x)
+    np.savez(path / "several.npz", x=x, y=np.ones((30, 10), np.float32))
+    np.savez(path / "objects.npz", x=np.array([{}], dtype=object))
+    save_file({"x": torch.zeros(4, 1, 28, 28).to(torch.float8_e4m3fn)}, path / "float8.safetensors")
     if os.name == "posix":
         (path / "device.html").symlink_to("/dev/null")
         (path / "nowhere.html").symlink_to("gone")
@@ -324,3 +346,17 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"interrupted" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_message_advises_what_only_python_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    result = run("evaluate", "mnist_mlp", "--data", "several.npz", "-T", "2", "--samples", "16")
+    assert result.exit_code == 1 and "several classes per sample" in result.stderr and "metric" not in result.stderr
+
+
+def test_only_x_and_y_are_read_in_any_byte_order(tmp_path: Path) -> None:
+    x, y = np.arange(12.0).reshape(3, 4), np.array([2, 0, 1])
+    rest = {"names": np.array(["a", "b"]), "more": np.array([{}], dtype=object)}
+    np.savez(tmp_path / "data.npz", x=x.astype(">f8"), y=y.astype(">i4"), **rest)
+    found = sources.find_test_data(str(tmp_path / "data.npz")).tensors  # type: ignore[attr-defined]
+    assert found[0].tolist() == x.tolist() and found[1].tolist() == y.tolist()
