@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -230,3 +231,29 @@ def test_what_is_suggested_keeps_the_options_of_the_network(cnn: Setting) -> Non
     snn = respike.from_torch(cnn.model, cnn.calibration, 2, neuron="signed", schedule="pipelined")
     (finding,) = snn.diagnose(cnn.x, samples=48).findings
     assert 'neuron="signed", schedule="pipelined")' in finding.suggestion
+
+
+OWN: list[dict[str, Any]] = [
+    {"schedule": "layerwise"},
+    {"schedule": "pipelined", "delay": 2},
+    {"neuron": "lif", "tau_mem": 7.0},
+    {"granularity": "layer"},
+    {"precision": "bfloat16"},
+    {"neuron": "signed", "max_spikes": 2, "schedule": "layerwise", "granularity": "layer"},
+]
+
+
+@pytest.mark.parametrize("own", OWN, ids=str)
+def test_a_suggested_call_has_all_options_of_the_network_and_makes_such_a_one(own: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    sizes = [(8, 16), (16, 16), (16, 16)]
+    model = nn.Sequential(*(m for size in sizes for m in (nn.Linear(*size), nn.ReLU())), nn.Linear(16, 3))
+    x = torch.randn(64, 8)
+    snn = respike.from_torch(model, x, 2, **own)
+    finding = snn.diagnose(x, progress=False).findings[0]
+    said = re.fullmatch(r"snn = respike.from_torch\(model, calibration, timesteps=\d+, (.*)\)", finding.suggestion)
+    assert said is not None
+    assert eval(f"dict({said[1]})") == own
+    values: dict[str, Any] = {"respike": respike, "model": model, "calibration": x}
+    exec(finding.suggestion, values)
+    assert values["snn"].diagnose(x, progress=False).output_error < snn.diagnose(x, progress=False).output_error

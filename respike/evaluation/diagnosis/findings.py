@@ -95,7 +95,7 @@ def _mended(
 ) -> list[Finding]:
     """A finding for each broken layer; what is suggested is what lessens the output's error."""
     helps = bool(broken) and remedies.recalibrating([x.name for x in broken])
-    again = spelled(calibrated, **remedies.own) if broken and not helps and remedies.anew(calibrated) else ""
+    again = spelled(calibrated, **remedies.options()) if broken and not helps and remedies.anew(calibrated) else ""
     found = []
     for layer in broken:
         assert layer.trial is not None
@@ -107,7 +107,7 @@ def _mended(
 
 def _anew(cause: Cause, text: str, calibrated: int, remedies: Remedies) -> Finding:
     helps = remedies.anew(calibrated)
-    suggestion = spelled(calibrated, **remedies.own) if helps else ""
+    suggestion = spelled(calibrated, **remedies.options()) if helps else ""
     return Finding(cause, True, None, text if helps else f"{text} {NOTHING}", suggestion)
 
 
@@ -206,7 +206,7 @@ def _dominant(
     tries.append((more, 2 * timesteps, {}))
     for told, steps, changes in tries:
         if remedies.instead(steps, **changes):
-            return Finding(cause, False, None, f"{text}. {told}".strip(), spelled(steps, **{**remedies.own, **changes}))
+            return Finding(cause, False, None, f"{text}. {told}".strip(), spelled(steps, **remedies.options(**changes)))
     return Finding(cause, False, None, f"{text}. {NOTHING}", "")
 
 

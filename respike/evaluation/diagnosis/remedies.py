@@ -49,18 +49,33 @@ class Remedies:
         if missing > 0:
             self.held.append(first_rows(args, missing))
 
-    @property
-    def own(self) -> dict[str, Any]:
-        """The network's options that are not the default, as ``from_torch`` has them."""
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """The network's options that are not the default, as ``from_torch`` has them, and these changes of them."""
         first = next(iter(self.snn.neurons.values()))
         assert isinstance(first, SpikingReLU)
-        options = first.options
-        found: dict[str, Any] = {} if options.neuron == "iaf" else {"neuron": options.neuron}
-        if options.max_spikes != 1:
-            found["max_spikes"] = options.max_spikes
+        kind, usual = first.options, NeuronOptions()
+        found = {name: getattr(kind, name) for name in ("neuron", "max_spikes", "tau_mem", "levels")}
+        found = {name: value for name, value in found.items() if value != getattr(usual, name)}
         if self.snn.schedule != "synchronous":
             found["schedule"] = self.snn.schedule
+        if self.snn.schedule == "pipelined" and self.snn.delay != 1:
+            found["delay"] = self.snn.delay
+        if self._by_layer():
+            found["granularity"] = "layer"
+        if self.snn.precision != "float32":
+            found["precision"] = self.snn.precision
+        found.update(changes)
+        for name, neuron in (("tau_mem", "lif"), ("levels", "multi_threshold")):
+            if found.get("neuron") != neuron:
+                found.pop(name, None)
         return found
+
+    def _by_layer(self) -> bool:
+        """Whether each layer has one threshold, though some have several channels."""
+        neurons = self.snn.neurons.items()
+        shapes = [(neuron, self.snn.graph.shape(name) or ()) for name, neuron in neurons]
+        several = any((shape[n.axis] or 1) > 1 for n, shape in shapes if 0 < n.axis < len(shape))  # type: ignore[operator, index]
+        return several and all(n.threshold.numel() == 1 for n, _ in shapes)  # type: ignore[operator]
 
     def recalibrating(self, layers: Sequence[str]) -> bool:
         """Whether calibrating these layers anew lessens the output's error."""
@@ -84,16 +99,23 @@ class Remedies:
     def _of(self, timesteps: int, **changes: Any) -> float:
         key = (timesteps, *sorted(changes.items()))
         if key not in self.known:
-            options = {**self.own, **changes}
-            schedule = options.pop("schedule", "synchronous")
-            delay = self.snn.delay if schedule == self.snn.schedule == "pipelined" else 1
-            first = next(iter(self.snn.neurons.values()))
-            assert isinstance(first, SpikingReLU)
-            kind = NeuronOptions(**{"tau_mem": first.options.tau_mem, "levels": first.options.levels, **options})
-            wanted = Options(timesteps=timesteps, schedule=schedule, delay=delay, neurons=kind, samples=SAMPLES)
+            options = self.options(**changes)
+            schedule, delay = options.pop("schedule", "synchronous"), options.pop("delay", 1)
+            granularity, precision = options.pop("granularity", "channel"), options.pop("precision", "float32")
+            wanted = Options(
+                timesteps=timesteps,
+                schedule=schedule,
+                delay=delay,
+                granularity=granularity,
+                precision=precision,
+                neurons=NeuronOptions(**options),
+                samples=SAMPLES,
+            )
             device = next(iter(self.snn.buffers())).device
             graph, neurons = self._quiet(lambda: calibrate(self.origin, self._halves()[0], wanted, device))
-            self.known[key] = self._error(SpikingNetwork(graph, neurons, timesteps, schedule, delay).eval(), timesteps)
+            made = SpikingNetwork(graph, neurons, timesteps, schedule, delay).eval()
+            made.precision = precision
+            self.known[key] = self._error(made, timesteps)
         return self.known[key]
 
     def _halves(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
