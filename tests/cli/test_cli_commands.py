@@ -217,8 +217,11 @@ def test_inspect_of_what_does_not_convert_says_why_and_fails(tmp_path: Path) -> 
     from onnx import TensorProto, helper, save
 
     shapes = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", "n"]) for n in "xy"]
-    nodes = [helper.make_node(op, [a], [b], f"the {op}") for op, a, b in (("Elu", "x", "e"), ("Relu", "e", "y"))]
-    model = helper.make_model(helper.make_graph(nodes, "net", shapes[:1], shapes[1:]), ir_version=8)
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [5, 5], torch.eye(5).flatten().tolist())
+    layer = helper.make_node("MatMul", ["x", "w"], ["a"])
+    chain = (("Relu", "a", "b"), ("Elu", "b", "e"), ("Relu", "e", "y"))
+    nodes = [layer, *(helper.make_node(op, [a], [b], f"the {op}") for op, a, b in chain)]
+    model = helper.make_model(helper.make_graph(nodes, "net", shapes[:1], shapes[1:], [weight]), ir_version=8)
     model.opset_import[0].version = 17
     save(model, tmp_path / "net.onnx")
     path = str(tmp_path / "net.onnx")

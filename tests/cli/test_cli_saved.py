@@ -32,6 +32,7 @@ def test_what_convert_wrote_is_what_python_makes(folder: Path) -> None:
     assert torch.equal(respike.load(folder / "net.respike").simulate(images), snn.simulate(images))
 
 
+@pytest.mark.filterwarnings("ignore:this network runs 9 timesteps")  # on purpose
 def test_a_file_is_judged_as_the_network_that_it_holds(folder: Path) -> None:
     data, saved = str(folder / "data.npz"), str(folder / "net.respike")
     shown = run("convert", saved)
