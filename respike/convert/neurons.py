@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -198,6 +199,25 @@ class SpikingReLU(nn.Module):
         other = SpikingReLU(Node("", "", (), shape=(None, 1)), self.options, 1)
         other.threshold, other.start = threshold, start
         return other
+
+    def part(self, channels: Tensor) -> SpikingReLU:
+        """The neurons of some channels, for currents ``(N, C)``; what is done to them is brought back by ``take``."""
+
+        def some(values: Tensor) -> Tensor:
+            return values.flatten()[channels.to(values.device)] if values.numel() > 1 else values.flatten()
+
+        other = self.trial(some(self.threshold), some(self.start))
+        other.bias, other.cap, other.where = some(self.bias), self.cap, self.where
+        return other
+
+    def take(self, groups: Sequence[Tensor], parts: Sequence[SpikingReLU]) -> None:
+        """Set θ, V_0 and bias as parts have them that make up all channels between them."""
+        order = torch.cat(list(groups)).to(self.threshold.device)
+        for name in ("threshold", "start", "bias"):
+            values = [getattr(part, name).expand(len(group)) for group, part in zip(groups, parts, strict=True)]
+            whole = torch.empty(len(order), device=order.device).scatter_(0, order, torch.cat(values))
+            one = name == "threshold" and self.threshold.numel() == 1
+            setattr(self, name, self.spread(whole[:1] if one else whole).to(self.threshold))
 
     def set_threshold(self, values: Tensor) -> None:
         """Set θ from one value per channel, ``(C,)``, or one for the layer, ``(1,)``; the cap is respected.

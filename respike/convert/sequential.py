@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import torch
@@ -25,14 +25,14 @@ from .ridge import HELD_BACK, POSITIONS, End, System, ends, mend
 from .route import Route, Stop
 from .statistics import per_channel
 from .store import Store, free_on_disk
-from .thresholds import best_threshold, require_finite, set_thresholds
+from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
 from .timed import Timed
 from .trained import exact_values
 
 SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
 FEWEST = 256
-"""So many they are in any case."""
+"""So many they are in any case, or one for each sample if those are more."""
 SPARE = 0.9
 """Of what is free on the disk: the share that calibration may take."""
 
@@ -195,24 +195,38 @@ class Sequential:
     def _calibrate(self, stop: Stop) -> None:
         """Set bias and threshold of one layer from the ANN's and the SNN's currents."""
         neuron = self.neurons[stop.node.name]
-        if neuron.step is not None:
-            neuron.timesteps = self.options.timesteps
-            neuron.set_threshold(torch.stack([neuron.ann(z).max() for z, _ in self._both(stop)]).amax().reshape(1))
-        neuron.fit_to(self.options.timesteps)
-        if stop.node.name in self.exact:
-            neuron.bias = torch.zeros_like(neuron.bias)
-            return
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if self.options.threshold == "mse":
-            currents, target, held = self._sample(stop, neuron)
-            if not neuron.is_trained:
-                set_thresholds(neuron, best_threshold(currents, target, neuron, self.options), self.options)
-                neuron.fit_to(self.options.timesteps)
-            if self.options.correction != "none" and not neuron.is_trained:
-                (choose_start if len(currents) > 1 else start_early)(currents, target, neuron, self.options)
-            if self.options.correction != "none":
-                sweep_bias(currents, target, held, neuron, self.options)
+            self._try_out(stop, neuron)
+
+    def _try_out(self, stop: Stop, neuron: SpikingReLU) -> None:
+        """Set the threshold, and what corrects it, by trying them out: on all channels at once if memory allows."""
+        chosen, groups = self._chosen(stop, neuron)
+        once = [self._sample(stop, neuron, chosen)] if len(groups) == 1 else None
+
+        def parts() -> Iterator[tuple[Tensor, Tensor, Tensor, SpikingReLU]]:
+            if once is not None:
+                yield *once[0], neuron
+                return
+            for group in groups:
+                yield *self._sample(stop, neuron, chosen, group), neuron.part(group)
+
+        if self.options.granularity == "layer":
+            theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
+        else:
+            found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
+            theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
+        set_thresholds(neuron, theta, self.options)
+        if self.options.correction == "none":
+            return
+        corrected = []
+        for currents, target, held, part in parts():
+            (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
+            sweep_bias(currents, target, held, part, self.options)
+            corrected.append(part)
+        if once is None:
+            neuron.take(groups, corrected)
 
     def _offset(self, stop: Stop, neuron: SpikingReLU) -> Tensor:
         """The current that is missing on average, per channel, over the positions where it matters.
@@ -229,22 +243,39 @@ class Sequential:
             count = count + matters.sum(0, dtype=torch.float64)
         return (total / count.clamp(min=1)).float()
 
-    def _sample(self, stop: Stop, neuron: SpikingReLU) -> tuple[Tensor, Tensor, Tensor]:
-        """Currents ``(T, S, C)`` and targets ``(S, C)`` at up to ``SAMPLED`` random positions per channel.
+    def _chosen(self, stop: Stop, neuron: SpikingReLU) -> tuple[list[Tensor], list[Tensor]]:
+        """Up to ``SAMPLED`` random positions of each batch, and the channels in groups that memory holds them of.
 
-        And ``(S,)``, which of them belong to samples held back.
+        Where T of them take too much memory there are fewer, but about as many as there are samples in any case.
         """
-        prefix = self.prefix
         counts = self._positions(stop, neuron.axis)
         available = sum(counts)
-        shape = self.graph.shape(stop.current) or ()
-        channels = max(1, shape[neuron.axis] or 1) if neuron.axis else 1
-        room = self.trials // (4 * channels * prefix.steps)
-        most = min(SAMPLED, max(FEWEST, room)) if stop.current in prefix.timed else SAMPLED
+        channels = self._channels(stop, neuron)
+        room = self.trials // (4 * channels * self.prefix.steps)
+        varies = stop.current in self.prefix.timed
+        most = min(SAMPLED, max(FEWEST, self.prefix.samples, room)) if varies else SAMPLED
         chosen = []
         for count in counts:
             keep = torch.rand(count, generator=self.generator) < most / max(available, 1)
             chosen.append(keep.nonzero().flatten() if available > most else torch.arange(count))
+        taken = 4 * channels * sum(map(len, chosen)) * (self.prefix.steps if varies else 1)
+        groups = min(channels, -(-taken // max(1, self.trials))) if neuron.axis else 1
+        return chosen, [torch.arange(k, channels, groups) for k in range(groups)]
+
+    def _channels(self, stop: Stop, neuron: SpikingReLU) -> int:
+        shape = self.graph.shape(stop.current) or ()
+        return max(1, shape[neuron.axis] or 1) if neuron.axis else 1
+
+    def _sample(
+        self, stop: Stop, neuron: SpikingReLU, chosen: list[Tensor], group: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Currents ``(T, S, C)`` and targets ``(S, C)`` at the chosen positions, of a group of the channels or of all.
+
+        And ``(S,)``, which of them belong to samples held back.
+        """
+        prefix = self.prefix
+        channels = self._channels(stop, neuron) if group is None else len(group)
+        group = group if group is None else group.to(self.device)
         total = sum(map(len, chosen))
         targets = torch.zeros(total, channels, device=self.device)
         held = torch.zeros(total, dtype=torch.bool, device=self.device)
@@ -265,14 +296,14 @@ class Sequential:
                 continue
             held[place] = (number % HELD_BACK == 0).to(self.device)
             index = index.to(self.device)
-            targets[place] = target[index]
+            targets[place] = _of(group, target[index])
             for start, current in prefix.currents(stop, piece):
                 steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
                 if not len(currents):
                     length = prefix.steps if isinstance(current, Timed) else 1
                     currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
                 for t, step in enumerate(steps.unbind(0), start):
-                    currents[t, place] = per_channel(step, neuron.axis)[index]
+                    currents[t, place] = _of(group, per_channel(step, neuron.axis)[index])
                 if not isinstance(current, Timed):
                     break
         return currents, targets, held
@@ -289,3 +320,8 @@ class Sequential:
             z = self.prefix.as_ann(piece, stop)
             found[piece.batch] += z.numel() // (z.shape[axis] if axis else 1)
         return found
+
+
+def _of(group: Tensor | None, rows: Tensor) -> Tensor:
+    """The channels of a group, of rows ``(S, C)``."""
+    return rows if group is None else rows[:, group]

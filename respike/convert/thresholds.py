@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ def set_thresholds(neuron: SpikingReLU, values: Tensor, options: Options) -> Non
 
 
 def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
-    """Per channel (or for the layer) the θ with the least mean squared error of the decoded output.
+    """Per channel the θ with the least mean squared error of the decoded output.
 
     The neurons are run on the currents that really arrive, so the error holds clipping, quantisation and
     unevenness alike. It has many local minima: a grid over (0, 1.1·max] finds the valley, a finer one
@@ -55,37 +55,66 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
         currents: ``(T, S, C)``, or ``(1, S, C)`` if the current is constant or the schedule layerwise.
         target: The ANN's activations, ``(S, C)``.
         neuron: Whose bias and kind count.
-        options: T, schedule and granularity.
+        options: T and schedule.
 
     Returns:
-        ``(C,)`` or ``(1,)``; zero for channels that are never active.
+        ``(C,)``; zero for channels that are never active.
     """
-    highest = target.amax(0) / neuron.options.max_spikes
-    if options.granularity == "layer":
-        highest = highest.max().reshape(1)
-    start = neuron.start.flatten()
     currents = currents + neuron.bias.flatten()
 
-    def error(theta: Tensor) -> Tensor:
-        safe = torch.where(theta > 0, theta, torch.ones_like(theta))
-        squares = (decoded(currents, safe, start, neuron, options) - target).square().mean(0)
-        return squares.mean().reshape(1) if options.granularity == "layer" else squares
+    def errors(trials: list[Tensor]) -> list[Tensor]:
+        return [_errors(currents, target, theta, neuron, options) for theta in trials]
 
-    best, least = highest.clone(), error(highest)
-    coarse = torch.arange(1, GRID + 1) / GRID * 1.1
-    for fraction in coarse:
-        best, least = _better(highest * fraction, error, best, least)
+    return _search(target.amax(0) / neuron.options.max_spikes, errors)
+
+
+Parts = Callable[[], Iterable[tuple[Tensor, Tensor, SpikingReLU]]]
+
+
+def best_threshold_of_layer(parts: Parts, options: Options) -> Tensor:
+    """The one θ with the least mean squared error over all channels, ``(1,)``, found as ``best_threshold`` finds it.
+
+    Args:
+        parts: Gives, each time it is called, currents, targets and neurons of groups of channels, as for
+            ``best_threshold``, that make up the layer.
+        options: T and schedule.
+    """
+    highest = torch.stack([target.max() / part.options.max_spikes for _, target, part in parts()]).max().reshape(1)
+
+    def errors(trials: list[Tensor]) -> list[Tensor]:
+        totals, channels = [torch.zeros_like(theta) for theta in trials], 0
+        for currents, target, part in parts():
+            currents = currents + part.bias.flatten()
+            for total, theta in zip(totals, trials, strict=True):
+                total += _errors(currents, target, theta, part, options).sum()
+            channels += target.shape[1]
+        return [total / channels for total in totals]
+
+    return _search(highest, errors)
+
+
+def _errors(currents: Tensor, target: Tensor, theta: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
+    """The mean squared error of each channel, ``(C,)``."""
+    safe = torch.where(theta > 0, theta, torch.ones_like(theta))
+    return (decoded(currents, safe, neuron.start.flatten(), neuron, options) - target).square().mean(0)
+
+
+def _search(highest: Tensor, errors: Callable[[list[Tensor]], list[Tensor]]) -> Tensor:
+    """The θ with the least error, for each entry of ``highest``; ``errors`` gives those of several at once."""
+    coarse = [highest, *(highest * fraction for fraction in torch.arange(1, GRID + 1) / GRID * 1.1)]
+    best, least = _best(coarse, errors(coarse))
     width = 1.1 / GRID / (FINE + 1)
-    centre = best
-    for k in [*range(-FINE, 0), *range(1, FINE + 1)]:
-        best, least = _better(centre + highest * width * k, error, best, least)
-    return best
+    fine = [best + highest * width * k for k in [*range(-FINE, 0), *range(1, FINE + 1)]]
+    return _best([best, *fine], [least, *errors(fine)])[0]
 
 
-def _better(theta: Tensor, error: Callable[[Tensor], Tensor], best: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    value = error(theta)
-    lower = (value < least) & (theta > 0)
-    return torch.where(lower, theta, best), torch.where(lower, value, least)
+def _best(trials: list[Tensor], errors: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The first is taken unless another one above 0 has a lower error."""
+    best, least = trials[0], errors[0]
+    for theta, value in zip(trials[1:], errors[1:], strict=True):
+        lower = (value < least) & (theta > 0)
+        best, least = torch.where(lower, theta, best), torch.where(lower, value, least)
+    return best, least
 
 
 def decoded(currents: Tensor, theta: Tensor, start: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
