@@ -289,7 +289,7 @@ class Sequential:
             first = 0 if piece.first else first
             index = chosen[piece.batch]
             index = index[(index >= first) & (index < first + len(target))] - first
-            number = sample + index // (len(target) // piece.samples)
+            number = sample + index * piece.samples // len(target)
             place = slice(filled, filled + len(index))
             first, filled, sample = first + len(target), place.stop, sample + piece.samples
             if not len(index):

@@ -104,11 +104,12 @@ def test_hooks_that_watch_see_no_tracing_and_hooks_that_change_count() -> None:
 
 def test_all_refused_nodes_are_listed_with_their_names() -> None:
     model = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.GELU(), nn.Conv2d(4, 4, 1), nn.LayerNorm(6), nn.ReLU(), nn.Conv2d(4, 2, 1), nn.Tanh()
+        *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.GELU(), nn.Conv2d(4, 4, 1), nn.LayerNorm(6), nn.ReLU()),
+        *(nn.Conv2d(4, 2, 1), nn.Tanh()),
     )
     with pytest.raises(respike.ConversionError) as caught:
         respike.from_torch(model, X)
-    assert [r.where for r in caught.value.refusals] == ["1 (GELU)", "3 (LayerNorm)"]  # the tanh is the head
+    assert [r.where for r in caught.value.refusals] == ["3 (GELU)", "5 (LayerNorm)"]  # the tanh is the head
     for refusal in caught.value.refusals:
         assert refusal.where in str(caught.value)
         assert refusal.why in str(caught.value)
@@ -167,7 +168,7 @@ def test_an_analog_name_that_fits_nothing_is_an_error(analog: list[str], message
         ({"correction": "labels"}, "correction must be one of"),
         ({"neuron": "izhikevich"}, "neuron must be"),
         ({"max_spikes": 0}, "max_spikes must be"),
-        ({"tau_mem": -1.0}, "tau_mem must be positive"),
+        ({"tau_mem": -1.0}, "tau_mem must be a number, above 0"),
         ({"percentile": 0.0}, "percentile must be"),
         ({"samples": 0}, "samples must be"),
     ],
@@ -179,7 +180,7 @@ def test_options_out_of_range_are_errors(options: dict[str, Any], message: str) 
 
 @pytest.mark.parametrize("thing", [3, "mnist_cnn", F.relu])
 def test_what_is_no_module_is_an_error(thing: Any) -> None:
-    with pytest.raises(respike.ConversionError, match=r"takes a torch\.nn\.Module"):
+    with pytest.raises(respike.ConversionError, match=r"must be a torch\.nn\.Module"):
         respike.from_torch(thing, X)
 
 

@@ -83,6 +83,7 @@ def test_what_chose_its_options_is_told_as_before(tmp_path: Path) -> None:
     assert snn.choice is not None and snn.precision_choice is not None and other.allocation is not None
 
 
+@pytest.mark.filterwarnings("ignore:this network runs 9 timesteps")  # on purpose
 def test_what_was_changed_after_conversion_is_saved(tmp_path: Path) -> None:
     snn, x = small()
     snn.timesteps, snn.precision = 9, "int8"
