@@ -171,7 +171,10 @@ def test_a_cap_behind_a_relu_is_one_layer_unless_the_relu_is_wanted_too() -> Non
 
 @pytest.mark.parametrize(
     ("targets", "message"),
-    [(torch.zeros(20, 3), r"of shape \(20,\) as targets .*got the shape \(20, 3\)"), (torch.zeros(20, 2), "must be one-hot")],
+    [
+        (torch.zeros(20, 3), r"of shape \(20,\) as targets .*got the shape \(20, 3\)"),
+        (torch.zeros(20, 2), "must be one-hot"),
+    ],
 )
 def test_targets_of_another_shape_are_errors(targets: Tensor, message: str) -> None:
     model, x = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.rand(20, 3)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import respike
-from respike.convert import ConversionWarning, normal_form, route, sequential
+from respike.convert import ConversionWarning, normal_form, route, sequential, thresholds
 from respike.convert.neurons import NeuronOptions, SpikingReLU, channel_axis
 from respike.convert.options import Options
 from respike.convert.packed import Packing, packing_of
@@ -177,6 +177,36 @@ def test_results_do_not_depend_on_the_memory(options: dict[str, Any], monkeypatc
         wanted = model(x)
         errors = [float((snn(x) - wanted).norm() / wanted.norm()) for snn in found]
     assert errors[0] == pytest.approx(errors[1], rel=0.1)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "layer"])
+@pytest.mark.parametrize("correction", ["none", "ridge"])
+def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
+    granularity: str, correction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels in groups that memory holds give what all at once give: a sample of a linear layer is one position."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 3))
+    x = torch.rand(300, 6)
+    tried: list[tuple[int, int]] = []
+    decoded = thresholds.decoded
+
+    def spy(currents: Tensor, *rest: Any) -> Tensor:
+        tried.append((currents.shape[1], currents.shape[2]))
+        return decoded(currents, *rest)
+
+    monkeypatch.setattr(thresholds, "decoded", spy)
+    found = []
+    for memory in (2**30, 2**20):
+        little(monkeypatch, memory)
+        tried.clear()
+        snn = respike.from_torch(model, x, 32, granularity=granularity, correction=correction)
+        assert {rows for rows, _ in tried} == {300}
+        assert all(4 * 32 * rows * channels <= memory // 4 + 4 * 32 * rows for rows, channels in tried[-5:])
+        found.append(snn.state_dict())
+    assert tried[-1][1] < 30
+    for name, values in found[0].items():
+        torch.testing.assert_close(found[1][name], values, rtol=1e-4, atol=1e-5)
 
 
 def test_too_little_disk_means_fewer_samples_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
