@@ -227,7 +227,9 @@ def test_a_forked_child_makes_threads_of_its_own() -> None:
         child.kill()
         child.join()
     assert torch.equal(torch.tensor(found), output)
-    assert "start the process with multiprocessing.get_context('spawn')" in judged
+    # PyTorch takes gradients in a forked child or not, by what its parent has done: the same numbers, or an error.
+    outside = respike.evaluate(converted(), labelled(), progress=False).accuracy.tolist()
+    assert judged == outside or "start the process with multiprocessing.get_context('spawn')" in judged
 
 
 class Scored(Dataset[Tensor]):
