@@ -25,7 +25,7 @@ def test_the_python_example_runs(
 
     values = pages.run(ROOT / "README.md")
     assert values["y"].shape == (10, 10)  # type: ignore[attr-defined]
-    assert values["steps"].shape == (10, 16, 10)  # type: ignore[attr-defined]
+    assert values["steps"].shape == (10, 8, 10)  # type: ignore[attr-defined]
     assert Path("accuracy.png").stat().st_size > 10_000
     assert "ANN" in capsys.readouterr().out
 
