@@ -214,10 +214,13 @@ class SpikingReLU(nn.Module):
         """Set θ, V_0 and bias as parts have them that make up all channels between them."""
         order = torch.cat(list(groups)).to(self.threshold.device)
         for name in ("threshold", "start", "bias"):
-            values = [getattr(part, name).expand(len(group)) for group, part in zip(groups, parts, strict=True)]
-            whole = torch.empty(len(order), device=order.device).scatter_(0, order, torch.cat(values))
-            one = name == "threshold" and self.threshold.numel() == 1
-            setattr(self, name, self.spread(whole[:1] if one else whole).to(self.threshold))
+            found = [getattr(part, name).flatten() for part in parts]
+            if getattr(self, name).numel() == 1 and all(torch.equal(values, found[0][:1]) for values in found):
+                whole = found[0]  # one value for the layer, as before
+            else:
+                values = [v.expand(len(group)) for v, group in zip(found, groups, strict=True)]
+                whole = torch.empty(len(order), device=order.device).scatter_(0, order, torch.cat(values))
+            setattr(self, name, self.spread(whole).to(self.threshold))
 
     def set_threshold(self, values: Tensor) -> None:
         """Set θ from one value per channel, ``(C,)``, or one for the layer, ``(1,)``; the cap is respected.
