@@ -195,6 +195,13 @@ class Sequential:
     def _calibrate(self, stop: Stop) -> None:
         """Set bias and threshold of one layer from the ANN's and the SNN's currents."""
         neuron = self.neurons[stop.node.name]
+        if neuron.step is not None:
+            neuron.timesteps = self.options.timesteps
+            neuron.set_threshold(torch.stack([neuron.ann(z).max() for z, _ in self._both(stop)]).amax().reshape(1))
+        neuron.fit_to(self.options.timesteps)
+        if stop.node.name in self.exact:
+            neuron.bias = torch.zeros_like(neuron.bias)
+            return
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if self.options.threshold == "mse":
@@ -212,17 +219,20 @@ class Sequential:
             for group in groups:
                 yield *self._sample(stop, neuron, chosen, group), neuron.part(group)
 
-        if self.options.granularity == "layer":
-            theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
-        else:
-            found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
-            theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
-        set_thresholds(neuron, theta, self.options)
+        if not neuron.is_trained:
+            if self.options.granularity == "layer":
+                theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
+            else:
+                found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
+                theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
+            set_thresholds(neuron, theta, self.options)
+            neuron.fit_to(self.options.timesteps)
         if self.options.correction == "none":
             return
         corrected = []
         for currents, target, held, part in parts():
-            (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
+            if not neuron.is_trained:
+                (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
             sweep_bias(currents, target, held, part, self.options)
             corrected.append(part)
         if once is None:
