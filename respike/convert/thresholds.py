@@ -45,7 +45,7 @@ def set_thresholds(neuron: SpikingReLU, values: Tensor, options: Options) -> Non
 
 
 def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
-    """Per channel the θ with the least mean squared error of the decoded output.
+    """Per channel (or for the layer) the θ with the least mean squared error of the decoded output.
 
     The neurons are run on the currents that really arrive, so the error holds clipping, quantisation and
     unevenness alike. It has many local minima: a grid over (0, 1.1·max] finds the valley, a finer one
@@ -55,11 +55,13 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
         currents: ``(T, S, C)``, or ``(1, S, C)`` if the current is constant or the schedule layerwise.
         target: The ANN's activations, ``(S, C)``.
         neuron: Whose bias and kind count.
-        options: T and schedule.
+        options: T, schedule and granularity.
 
     Returns:
-        ``(C,)``; zero for channels that are never active.
+        ``(C,)`` or ``(1,)``; zero for channels that are never active.
     """
+    if options.granularity == "layer":
+        return best_threshold_of_layer(lambda: [(currents, target, neuron)], options)
     currents = currents + neuron.bias.flatten()
 
     def errors(trials: list[Tensor]) -> list[Tensor]:
