@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import respike
-from respike.convert.neurons import SpikingReLU
+from respike.convert.run.neurons import SpikingReLU
 from respike.models import REGISTRY
 
 

@@ -24,7 +24,7 @@ from torch import nn
 
 import respike
 from respike.convert import normal_form, relative_error
-from respike.convert.rules import Role
+from respike.convert.graph.rules import Role
 
 CONVERT = [
     "alexnet",

@@ -40,7 +40,7 @@ from speed_parts import LONG, growth, memory, profile, scan
 from speed_whole import WITHIN, accuracy, whole
 from torch import Tensor
 
-from respike.convert.precision import PRECISIONS
+from respike.convert.run.arithmetic import PRECISIONS
 
 if TYPE_CHECKING:
     from benchmark import Judge

@@ -13,7 +13,7 @@ from speed_cases import USUAL, Case, Row, in_each_precision, in_parts, in_turns,
 from torch import Tensor, nn
 
 import respike
-from respike.convert.precision import PRECISIONS
+from respike.convert.run.arithmetic import PRECISIONS
 from respike.models import REGISTRY
 
 if TYPE_CHECKING:

@@ -162,7 +162,7 @@ class Output(click.Path):
         check_writable(path)
         known = self.endings
         if known is None:
-            from ..report.style import endings
+            from ..figures.style import endings
 
             known = endings()
         if ending(path).lstrip(".") not in known:

@@ -5,13 +5,13 @@ from .errors import ConversionError as ConversionError
 from .errors import ConversionWarning as ConversionWarning
 from .errors import FormatError as FormatError
 from .errors import Refusal as Refusal
-from .fanout import FanOut as FanOut
+from .count.fan_out import FanOut as FanOut
 from .network import SpikingNetwork as SpikingNetwork
-from .onnx_import import inspect_onnx as inspect_onnx
+from .inspect_onnx import inspect_onnx as inspect_onnx
 from .onnx_import import load_onnx as load_onnx
 from .onnx_import import verify_onnx as verify_onnx
 from .pipeline import from_onnx as from_onnx
 from .pipeline import from_torch as from_torch
 from .pipeline import normal_form as normal_form
 from .pipeline import relative_error as relative_error
-from .saved.load import load as load
+from .saved.read import load as load

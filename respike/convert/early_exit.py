@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from . import checks, data
-from .auto import take
+from .data import first_batches as take
 from .errors import ConversionError, ConversionWarning
 from .judging import border, commonest, is_single_score, probability, single
-from .modes import Recorder
+from .run.modes import Recorder
 from .network import SpikingNetwork
 from .surroundings import Inference, undisturbed
 

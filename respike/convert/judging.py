@@ -22,7 +22,7 @@ from torch.utils import _pytree as pytree
 
 from .errors import ConversionError
 from .graph import BATCH, Graph, Ref
-from .rules import MOVES
+from .graph.rules import MOVES
 
 Judge = Literal["auto", "decision", "error"]
 

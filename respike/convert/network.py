@@ -13,32 +13,32 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from . import checks
-from .allocation import Allocation
+from .choose.allocation import Allocation
 from .batch import SAME, Along, places
 from .checks import bytes_or_none, one_of, whole
-from .choice import Choice
-from .execute import Walk
-from .fanout import FanOut, fan_out
-from .finite import check_finite
+from .choose.choice import Choice
+from .run.walk import Walk
+from .count.fan_out import FanOut, fan_out
+from .run.finite import check_finite
 from .graph import BATCH, Graph, Ref
 from .longer_runs import warn_of_longer_run
 from .memory import budget, room
-from .modes import Layerwise, Recorder, Synchronous, Watch
-from .neurons import SpikingReLU
-from .normalised import normalise_thresholds
-from .options import Schedule
+from .run.modes import Layerwise, Recorder, Synchronous, Watch
+from .run.neurons import SpikingReLU
+from .variants.normalised import normalise_thresholds
+from .run.schedules import Schedule
 from .parallel import beside, cut, each
-from .plan import Plan
-from .precision import PRECISIONS, Arithmetic, Precision, check_holds
-from .precision_choice import PrecisionChoice
-from .quantised import quantise
+from .run.plan import Plan
+from .run.arithmetic import PRECISIONS, Arithmetic, Precision, check_holds
+from .choose.precision_choice import PrecisionChoice
+from .variants.quantised import quantise
 from .saved.write import write
-from .schedules import latency, mode_of
+from .run.schedules import latency, mode_of
 from .settings import Setting
 from .summary import describe, table
 from .surroundings import Inference
-from .timed import Pair, Timed, channels_last
-from .weights import Weights, versions
+from .run.timed import Pair, Timed, channels_last
+from .run.weights import Weights, versions
 
 if TYPE_CHECKING:
     from ..evaluation import Diagnosis
@@ -401,7 +401,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             ConversionError: an unknown layer, no ANN to calibrate against, or unusable calibration data.
         """
-        from .recalibrate import recalibrate  # it builds networks
+        from .variants.recalibrate import recalibrate  # it builds networks
 
         return recalibrate(self, calibration, layers, ann, samples=samples)
 

@@ -13,27 +13,29 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..layers import SpikingLayer
-from . import auto, checks, data
-from .allocate import allocate
-from .auto_precision import choose_precision
-from .calibrate import calibrate
-from .choice import Preference
-from .copying import prepare
+from .choose import search as auto
+from . import checks, data
+from .choose.allocate import allocate
+from .choose.auto_precision import choose_precision
+from .calibrate.calibrate import calibrate
+from .calibrate.options import Preference
+from .tracing.copying import prepare
 from .errors import ConversionError
 from .graph import Graph
-from .halves import Halves
+from .choose.two_fold import Halves
 from .judging import Judge
-from .modes import evaluate_graph
+from .run.modes import evaluate_graph
 from .network import SpikingNetwork
-from .neurons import NeuronName
+from .run.neurons import NeuronName
 from .onnx_import import load_onnx
-from .options import Options, Schedule
-from .passes import judge as with_roles
+from .calibrate.options import Options
+from .run.schedules import Schedule
+from .passes import set_roles as with_roles
 from .passes import normalise
-from .precision import PRECISIONS, Precision, holds
+from .run.arithmetic import PRECISIONS, Precision, holds
 from .surroundings import undisturbed
-from .ties import evaluate_step_by_step, has_steps
-from .trace import trace, without_hooks
+from .tracing.rounding_ties import evaluate_step_by_step, has_steps
+from .tracing.trace import trace, without_hooks
 
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest output, that the passes may make."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from .fanout import FanOut
-from .neurons import SpikingReLU
-from .rules import Role
+from .count.fan_out import FanOut
+from .run.neurons import SpikingReLU
+from .graph.rules import Role
 
 if TYPE_CHECKING:
     from .network import SpikingNetwork

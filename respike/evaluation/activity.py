@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..convert.activity import EventCounter
+from ..convert.count.event_counter import EventCounter
 from ..convert.graph import Node
 from ..convert.network import SpikingNetwork
-from ..convert.neurons import NeuronOptions, SpikingReLU
-from ..convert.rules import Role
-from ..convert.units import unit_behind
+from ..convert.run.neurons import NeuronOptions, SpikingReLU
+from ..convert.graph.rules import Role
+from ..convert.run.units import unit_behind
 from .result import LayerActivity
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..convert import checks
-from ..convert.activity import EventCounter
-from ..convert.copying import prepare
+from ..convert.count.event_counter import EventCounter
+from ..convert.tracing.copying import prepare
 from ..convert.data import rows
 from ..convert.judging import Judge, border, is_single_score, single
 from ..convert.network import SpikingNetwork

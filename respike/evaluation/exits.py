@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ..convert import checks
-from ..convert.activity import EventCounter
+from ..convert.count.event_counter import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from ..convert.surroundings import undisturbed
 from .batches import split_batches
 from .targets import UNLABELLED, labels_of
-from .told import columns
+from .formatting import columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..convert.work import Work
-from .told import as_json, columns, plain, steps_worth_a_line
+from ..convert.count.work import Work
+from .formatting import as_json, columns, plain, steps_worth_a_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 import respike
 from respike.cli import main
-from respike.convert.allocate import ROUNDS, spend
+from respike.convert.choose.allocate import ROUNDS, spend
 from respike.convert.errors import ConversionWarning
-from respike.convert.sensitivity import Level
+from respike.convert.choose.sensitivity import Level
 
 
 @pytest.fixture(scope="module")

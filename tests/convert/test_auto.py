@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert import auto
-from respike.convert.auto import Search, candidates
-from respike.convert.choice import Choice, Preference, Trial
+from respike.convert.choose import search as auto
+from respike.convert.choose.search import Search, candidates
+from respike.convert.choose.choice import Choice, Trial
+from respike.convert.calibrate.options import Preference
 from respike.convert.graph import Graph
-from respike.convert.halves import Halves
-from respike.convert.neurons import NeuronOptions
-from respike.convert.options import Options
+from respike.convert.choose.two_fold import Halves
+from respike.convert.run.neurons import NeuronOptions
+from respike.convert.calibrate.options import Options
 from respike.convert.pipeline import normal_form
 
 ALL = candidates("auto", 1, 20.0, 4)

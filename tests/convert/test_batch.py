@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import respike
 from respike import EarlyExit
 from respike.convert.batch.table import rule
-from respike.convert.rules import LINEAR, MAXIMA
+from respike.convert.graph.rules import LINEAR, MAXIMA
 
 
 @pytest.fixture

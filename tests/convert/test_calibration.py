@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import respike
 from respike.convert.graph import Node
-from respike.convert.neurons import NeuronOptions, SpikingReLU
-from respike.convert.offsets import EARLY, start_early
-from respike.convert.options import Options
-from respike.convert.statistics import BINS, Maximum, Percentile
+from respike.convert.run.neurons import NeuronOptions, SpikingReLU
+from respike.convert.calibrate.start_and_bias import EARLY, start_early
+from respike.convert.calibrate.options import Options
+from respike.convert.calibrate.statistics import BINS, Maximum, Percentile
 from respike.layers.kernels import Drive
 
 

@@ -177,7 +177,7 @@ def test_every_spike_of_either_sign_and_any_weight_is_an_event() -> None:
 
 
 def test_a_neuron_says_how_many_values_a_step_can_send() -> None:
-    from respike.convert.neurons import NeuronOptions
+    from respike.convert.run.neurons import NeuronOptions
 
     assert [NeuronOptions(max_spikes=n).values_per_step for n in (1, 4)] == [2, 5]
     assert NeuronOptions("signed").values_per_step == 3

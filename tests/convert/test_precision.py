@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import respike
-from respike.convert import integers
+from respike.convert.run import whole_synapses as integers
 from respike.convert.graph import Node
-from respike.convert.precision import PRECISIONS, Arithmetic, carried
-from respike.convert.timed import Timed
+from respike.convert.run.arithmetic import PRECISIONS, Arithmetic, carried
+from respike.convert.run.timed import Timed
 
 CONVOLUTIONS: dict[str, tuple[nn.Module, list[Any]]] = {
     "plain": (nn.Conv2d(6, 4, 3, padding=1, bias=False), [[1, 1], [1, 1], [1, 1], 1]),

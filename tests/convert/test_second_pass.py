@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import respike
-from respike.convert import ConversionWarning, normal_form, route, sequential, thresholds
-from respike.convert.neurons import NeuronOptions, SpikingReLU, channel_axis
-from respike.convert.options import Options
-from respike.convert.packed import Packing, packing_of
-from respike.convert.plan import Plan
-from respike.convert.rules import Role
-from respike.convert.sequential import Sequential
-from respike.convert.store import Store
+from respike.convert import ConversionWarning, normal_form
+from respike.convert.calibrate import route, second_pass as sequential, thresholds
+from respike.convert.run.neurons import NeuronOptions, SpikingReLU, channel_axis
+from respike.convert.calibrate.options import Options
+from respike.convert.calibrate.packed_integers import Packing, packing_of
+from respike.convert.run.plan import Plan
+from respike.convert.graph.rules import Role
+from respike.convert.calibrate.second_pass import Sequential
+from respike.convert.calibrate.store import Store
 
 LITTLE, PLENTY = {"stream": 2**13, "mixing": 2**9}, 2**30
 """Bytes for calibration; little means blocks of few steps, and most of what is kept in a file."""
@@ -314,7 +315,7 @@ model = nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 64, 3,
 x = torch.rand(24, 3, 128, 128)
 respike.from_torch(model, x[:2], 2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-respike.convert.sequential.calibration_budget = lambda device: 2**26
+respike.convert.calibrate.second_pass.calibration_budget = lambda device: 2**26
 respike.from_torch(model, x, 32, correction="bias")
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """

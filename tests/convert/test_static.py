@@ -16,7 +16,7 @@ from torch.utils.data import TensorDataset
 import respike
 from respike import EarlyExit
 from respike.convert.errors import ConversionError
-from respike.convert.rules import Role
+from respike.convert.graph.rules import Role
 
 
 def images(count: int = 48) -> Tensor:

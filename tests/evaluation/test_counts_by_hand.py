@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import respike
-from respike.convert.neurons import SpikingReLU
+from respike.convert.run.neurons import SpikingReLU
 from respike.evaluation.result import LayerActivity
 
 T = 5

@@ -19,7 +19,7 @@ from torch.utils.data import TensorDataset
 import respike
 from respike.convert.errors import ConversionWarning
 from respike.convert.graph import Node
-from respike.convert.neurons import NeuronOptions, SpikingReLU
+from respike.convert.run.neurons import NeuronOptions, SpikingReLU
 from respike.evaluation.diagnosis.parts import PARTS, causes
 from respike.models import datasets
 
@@ -94,8 +94,8 @@ def assert_adds_up(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> Non
 
 def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The ANN's activations, by layer, from its graph run as plain torch."""
-    from respike.convert.execute import Walk
-    from respike.convert.modes import Analog
+    from respike.convert.run.walk import Walk
+    from respike.convert.run.modes import Analog
 
     assert snn.origin is not None
     walk = Walk(snn.origin, snn.origin.tensors, snn.origin.flatten(args))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert.neurons import SpikingReLU
+from respike.convert.run.neurons import SpikingReLU
 from respike.evaluation import Diagnosis
 from respike.models import datasets
 

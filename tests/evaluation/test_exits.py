@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert.activity import EventCounter
+from respike.convert.count.event_counter import EventCounter
 from respike.convert.early_exit import EarlyExit, Score, exits
 from respike.evaluation import evaluate_exit
 

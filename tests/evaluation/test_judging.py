@@ -279,8 +279,8 @@ def test_quantities_are_judged_by_their_error_and_not_by_the_largest() -> None:
 
 def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     """The same as R² of two networks by hand, each on the other's samples."""
-    from respike.convert.halves import Halves
-    from respike.convert.options import Options
+    from respike.convert.choose.two_fold import Halves
+    from respike.convert.calibrate.options import Options
     from respike.convert.pipeline import normal_form
 
     model = physical()

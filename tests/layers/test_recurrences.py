@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from respike.layers import (
-    IAF,
-    LIF,
-    ExpLeak,
-    MaxSpike,
-    MembraneReset,
-    MembraneSubtract,
-    MultiSpike,
-    SingleSpike,
-)
+from respike.layers import IAF, LIF, ExpLeak, MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleSpike
 
 THETA, V_INIT = 0.5, 0.25
 SPIKE_FNS = {

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
-from ..rules import RESHAPES
+from ..graph.rules import RESHAPES
 from .places import MIXED as MIXED
 from .places import SAME as SAME
 from .places import Along as Along

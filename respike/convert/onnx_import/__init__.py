@@ -15,7 +15,7 @@ from .. import checks
 from ..surroundings import undisturbed
 
 if TYPE_CHECKING:
-    from .inspection import Inspection
+    from ..inspect_onnx import Inspection
     from .module import OnnxModule
 
 
@@ -57,7 +57,7 @@ def inspect_onnx(
         ConversionError: the file cannot be read at all. A network that can be read and not converted is
             described, with the reasons.
     """
-    from .inspection import inspect
+    from ..inspect_onnx import inspect
 
     checks.path("path", path)
     outputs = None if outputs is None else checks.names("outputs", outputs)

@@ -13,7 +13,7 @@ from .readouts import readouts as readouts
 from .scales import fold_scales as fold_scales
 from .squeezes import name_squeezed as name_squeezed
 from .stairs import spell_stairs as spell_stairs
-from .verdicts import judge as judge
+from .roles import set_roles as judge
 
 
 def normalise(graph: Graph) -> Graph:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ..graph import BATCH, Graph, Node, Ref, Rewriter, map_leaves
-from ..rules import Role
+from ..graph.rules import Role
 from .prune import prune
 from .scales import fold_scales
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...text import shown
 from ..errors import ConversionError, FormatError
-from ..execute import Walk
+from ..run.walk import Walk
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
-from ..modes import Analog
-from ..passes.verdicts import verdicts
-from ..rules import LINEAR, Role
+from ..run.modes import Analog
+from ..passes.roles import verdicts
+from ..graph.rules import LINEAR, Role
 from . import limits
 from .arguments import check_arguments, check_weights, label
 

@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...text import shown
-from ..allocation import Allocation
-from ..choice import Choice
+from ..choose.allocation import Allocation
+from ..choose.choice import Choice
 from ..errors import FormatError
-from ..neurons import NeuronName
-from ..options import Schedule
-from ..precision import Precision
-from ..precision_choice import PrecisionChoice
+from ..run.neurons import NeuronName
+from ..run.schedules import Schedule
+from ..run.arithmetic import Precision
+from ..choose.precision_choice import PrecisionChoice
 from .plain import plain
 
 WholeType = Literal["int64", "int32", "int16", "int8", "uint8", "bool"]

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 
 from ..graph import FILL_OPS, RELU, SHAPE_OPS
-from ..rules import LINEAR, MAXIMA, REFUSALS
+from ..graph.rules import LINEAR, MAXIMA, REFUSALS
 
 _NUMBERS = "add sub mul floordiv truediv mod neg"
 """What shapes are computed with."""

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from ...files import written_whole
 from ..errors import FormatError
 from ..graph import Node
-from ..neurons import SpikingReLU
+from ..run.neurons import SpikingReLU
 from .document import Document, InputText, NeuronText, NodeText, WholeType
 from .values import drawn, spelled
 
@@ -36,7 +36,7 @@ def write(snn: SpikingNetwork, path: str | os.PathLike[str]) -> None:
         FormatError: something in the network has no place in a file, or is not finite.
         FileNotFoundError: the folder does not exist.
     """
-    from .load import network_of
+    from .read import network_of
 
     try:
         text = document_of(snn).text

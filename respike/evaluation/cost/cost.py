@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..result import Curve
-from ..told import columns, plain, steps_worth_a_line
+from ..formatting import columns, plain, steps_worth_a_line
 from .energy import EnergyModel
 
 QUANTISED = "quantised ANN"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...convert.work import Work
+from ...convert.count.work import Work
 from ..result import Curve, Evaluation, LayerActivity
 from .cost import QUANTISED, Baseline, Cost, LayerCost, Traffic
 from .energy import WEIGHT_BITS, EnergyModel

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ...convert.activity import over_batch
-from ...convert.execute import Walk
-from ...convert.fanout import FanOut
+from ...convert.count.event_counter import over_batch
+from ...convert.run.walk import Walk
+from ...convert.count.fan_out import FanOut
 from ...convert.graph import Node
-from ...convert.modes import Analog
+from ...convert.run.modes import Analog
 from ...convert.network import SpikingNetwork
 
 aten = torch.ops.aten

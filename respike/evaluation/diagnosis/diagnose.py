@@ -18,8 +18,8 @@ from ...convert.data import first_rows
 from ...convert.graph import BATCH, Graph, Ref
 from ...convert.judging import border, decision, is_single_score, probability
 from ...convert.network import SpikingNetwork
-from ...convert.neurons import SpikingReLU
-from ...convert.origin import origin_of
+from ...convert.run.neurons import SpikingReLU
+from ...convert.variants.origin import origin_of
 from ...convert.parallel import cut
 from ...convert.surroundings import undisturbed
 from ..progress import bar

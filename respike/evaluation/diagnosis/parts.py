@@ -23,7 +23,7 @@ import math
 import torch
 from torch import Tensor
 
-from ...convert.neurons import SpikingReLU
+from ...convert.run.neurons import SpikingReLU
 from .result import Part
 
 PARTS = ("propagated", "correction", "clipping", "quantisation", "unevenness")

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...convert.calibrate import calibrate
+from ...convert.calibrate.calibrate import calibrate
 from ...convert.data import first_rows, rows
 from ...convert.errors import ConversionError, ConversionWarning
 from ...convert.graph import Graph
-from ...convert.modes import evaluate_graph
+from ...convert.run.modes import evaluate_graph
 from ...convert.network import SpikingNetwork
-from ...convert.neurons import NeuronOptions, SpikingReLU
-from ...convert.options import Options
+from ...convert.run.neurons import NeuronOptions, SpikingReLU
+from ...convert.calibrate.options import Options
 from ...convert.parallel import cut
-from ...convert.recalibrate import recalibrate
+from ...convert.variants.recalibrate import recalibrate
 
 SAMPLES = 64
 """Most samples that remedies are tried on, both halves together."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..told import as_json
+from ..formatting import as_json
 from .table import table
 
 if TYPE_CHECKING:

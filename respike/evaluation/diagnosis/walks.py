@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...convert.execute import Value, Walk
+from ...convert.run.walk import Value, Walk
 from ...convert.graph import Graph, Node
-from ...convert.modes import Analog
+from ...convert.run.modes import Analog
 from ...convert.network import SpikingNetwork
-from ...convert.plan import Plan
-from ...convert.timed import Pair, Timed
+from ...convert.run.plan import Plan
+from ...convert.run.timed import Pair, Timed
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ...convert.copying import prepare
+from ...convert.tracing.copying import prepare
 from ...convert.judging import border, decision, is_single_score, single
 from ...convert.network import SpikingNetwork
 from ...evaluation.batches import split_batches

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluation import Evaluation
-from ...evaluation.told import as_json
+from ...evaluation.formatting import as_json
 from ...text import printable
 
 FORMAT = "respike report 1"

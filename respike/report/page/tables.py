@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...evaluation.told import steps_worth_a_line
+from ...evaluation.formatting import steps_worth_a_line
 from ..charts.layers import labels
 from ..contents.spreadsheets import layers as layer_rows
 from .words import energy, percent, score, span

@@ -1,0 +1,120 @@
+"""Choose thresholds and corrections, without labels and without training.
+
+Two passes. The first streams all batches through the ANN for the statistics that ``max`` and
+``percentile`` need. The second takes ``Options.samples`` samples through ANN and SNN side by side, node by
+node: when a ReLU is reached, the layers before it are converted already, so its threshold and correction are
+chosen for the currents that really arrive. Neither needs more memory for more samples or timesteps; what the second
+keeps from layer to layer goes to a temporary file where it does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import tensors_of
+from ..run.walk import Walk
+from ..graph import Graph
+from ..memory import calibration_budget
+from ..run.modes import Analog
+from ..run.neurons import SpikingReLU, channel_axis
+from .options import Options
+from ..passes import correct_readouts
+from ..run.plan import Plan
+from ..graph.rules import Role
+from .second_pass import Sequential
+from .statistics import Maximum, Percentile, Statistic, per_channel
+from .thresholds import require_finite, set_thresholds
+
+
+def calibrate(
+    graph: Graph,
+    data: Iterable[tuple[Any, ...]],
+    options: Options,
+    device: torch.device,
+    progress: Callable[[str], None] | None = None,
+    spikes: Mapping[str, int] | None = None,
+) -> tuple[Graph, dict[str, SpikingReLU]]:
+    """The graph with weights and readouts corrected, and one calibrated layer of neurons for each ReLU, by node name.
+
+    Args:
+        graph: With roles set; not changed.
+        data: Batches of arguments.
+        options: How to convert.
+        device: The network's.
+        progress: Called with a line of text at each stage.
+        spikes: Most spikes a step of single layers, by node name, instead of what ``options.neurons`` says.
+
+    Raises:
+        ConversionError: no data, or activations that are not finite.
+    """
+    graph = replace(graph, tensors=dict(graph.tensors))  # ridge repair puts other weights in their place
+    relus = [n for n in graph.nodes if n.role == Role.SPIKE]
+    kinds = {name: replace(options.neurons, max_spikes=most) for name, most in (spikes or {}).items()}
+    neurons = {
+        n.name: SpikingReLU(n, kinds.get(n.name, options.neurons), channel_axis(n, graph)).to(device) for n in relus
+    }
+    for layer in neurons.values():
+        layer.fit_to(options.timesteps)
+    plan = Plan(graph)
+    streamed = options.threshold != "mse"
+    statistics: dict[str, Statistic] = {}
+    if streamed:
+        make: Callable[[], Statistic] = (
+            Maximum if options.threshold == "max" else lambda: Percentile(options.percentile)
+        )
+        statistics = {n.name: make() for n in relus}
+    second = None
+    if options.threshold == "mse" or options.correction != "none":
+        second = Sequential(graph, plan, neurons, options, device, progress)
+    wanted = second is not None
+    for number, args in enumerate(data, 1):
+        if second is not None and wanted:
+            wanted = second.take(args)
+        if streamed:
+            for inputs in _pieces(plan, tensors_of(args, graph, device)):
+                _observe(graph, plan, inputs, neurons, statistics)
+            if progress is not None:
+                progress(f"statistics of batch {number}")
+        elif not wanted:
+            break
+    for node in relus if streamed else ():
+        neuron = neurons[node.name]
+        set_thresholds(neuron, statistics[node.name].result() / neuron.options.max_spikes, options)
+        neuron.fit_to(options.timesteps)
+    if second is not None:
+        graph = correct_readouts(graph, second.run())
+    return graph, neurons
+
+
+def _pieces(plan: Plan, inputs: list[Tensor]) -> Iterator[list[Tensor]]:
+    """A batch, in pieces that fit into memory where samples never meet."""
+    size = max(1, calibration_budget(inputs[0].device) // (4 * plan.peak))
+    count = len(inputs[0]) if plan.side_by_side else 0
+    if count <= size:
+        yield inputs
+        return
+    for start in range(0, count, size):
+        yield [x[start : start + size] for x in inputs]
+
+
+@torch.no_grad()
+def _observe(
+    graph: Graph, plan: Plan, inputs: list[Tensor], neurons: dict[str, SpikingReLU], statistics: dict[str, Statistic]
+) -> None:
+    walk = Walk(graph, graph.tensors, inputs)
+    for node in graph.nodes:
+        if node.role == Role.HEAD:
+            continue
+        walk.run([node], Analog(), plan.last_use_of_all)
+        if node.name in statistics:
+            values = walk.env.get(node.name)
+            assert isinstance(values, Tensor)
+            require_finite(values, node.where)
+            found = per_channel(values, neurons[node.name].axis)
+            statistics[node.name].update(found)
+            neurons[node.name].saw(found)

@@ -1,0 +1,266 @@
+"""ANN and SNN side by side, from what is kept of both up to a current, piece by piece within a memory budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..run.walk import Value, Walk
+from .layer_firing import Firing
+from ..graph import Graph, Node
+from .kept_signals import Kept
+from ..run.modes import Analog, Layerwise, Synchronous
+from ..run.neurons import SpikingReLU
+from .options import Options
+from .packed_integers import packing_of
+from ..run.plan import Plan, size_of
+from .route import Stop
+from .store import Store
+from ..run.timed import Timed
+
+
+class Piece(NamedTuple):
+    """Some samples of one batch.
+
+    Attributes:
+        batch: Which one.
+        rows: Which of its samples; all where samples meet.
+        samples: How many samples these are.
+        first: Whether they are the first of the batch.
+    """
+
+    batch: int
+    rows: slice
+    samples: int
+    first: bool
+
+
+class Prefix:
+    """What is kept of ANN and SNN, and what follows from it.
+
+    Args:
+        graph: With roles; its tensors are the SNN's weights, and may be replaced on the way.
+        plan: Of the graph.
+        ann: The ANN's weights.
+        neurons: By node name.
+        options: T and schedule.
+        batch_sizes: Names of the nodes that are the number of samples.
+        store: Where values are kept.
+        work: Bytes that may be under way at once, about.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        ann: Mapping[str, Tensor],
+        neurons: Mapping[str, SpikingReLU],
+        options: Options,
+        batch_sizes: Set[str],
+        store: Store,
+        work: int,
+    ) -> None:
+        self.batch_sizes = batch_sizes
+        self.graph, self.ann_weights, self.neurons, self.options = graph, dict(ann), neurons, options
+        self.store, self.work, self.apart = store, work, plan.side_by_side
+        self.timed = {node.name for node in plan.timed}
+        self.layerwise = options.schedule == "layerwise"
+        self.steps = 1 if self.layerwise else options.timesteps
+        self.batches: list[int] = []
+        self.ann: list[dict[str, Kept]] = []
+        self.snn: list[dict[str, Kept]] = []
+
+    def add(self, inputs: list[Tensor]) -> None:
+        """A batch of inputs."""
+        count = next((len(x) for x in inputs if x.dim()), 1)
+        self.batches.append(count)
+        values: dict[str, Kept] = {}
+        for name, x in zip(self.graph.inputs, inputs, strict=True):
+            values[name] = self._kept(count)
+            values[name].write(slice(0, values[name].rows), 0, x)
+        self.ann.append(dict(values))
+        self.snn.append(dict(values))
+
+    def _kept(self, count: int, node: Node | None = None) -> Kept:
+        packing = packing_of(self.neurons[node.name].options) if node is not None else None
+        return Kept(self.store, count if self.apart else 1, self.steps, packing, self.apart)
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return sum(self.batches)
+
+    def leave(self, count: int) -> None:
+        """Go on with at most so many samples; where these meet, with whole batches."""
+        left = 0
+        for k, size in enumerate(self.batches):
+            if self.apart:
+                self.batches[k] = min(size, count - left)
+            left += self.batches[k]
+            if left >= count or (not self.apart and left + sum(self.batches[k + 1 : k + 2]) > count):
+                break
+        del self.batches[k + 1 :], self.ann[k + 1 :], self.snn[k + 1 :]
+
+    def pieces(self, numbers: int) -> Iterator[Piece]:
+        """All samples, in pieces small enough that so many numbers for each of them do not exceed the budget."""
+        for batch, count in enumerate(self.batches):
+            size = max(1, self.work // (4 * max(numbers, 1))) if self.apart else count
+            for start in range(0, count, size):
+                stop = min(start + size, count)
+                rows = slice(start, stop) if self.apart else slice(0, 1)
+                yield Piece(batch, rows, stop - start, start == 0)
+
+    def as_ann(self, piece: Piece, stop: Stop) -> Tensor:
+        """The ANN's current."""
+        env = {name: self.ann[piece.batch][name].at(piece.rows, slice(0, 1)) for name in stop.base}
+        walk = self._walk(piece, self.ann_weights, env)
+        walk.run(stop.nodes, Analog(), _last_use(stop.nodes, {stop.current}))
+        found: Tensor = walk.env[stop.current]
+        return found
+
+    def means(self, piece: Piece, stop: Stop, until: Tensor, also: frozenset[str] = frozenset()) -> dict[str, Value]:
+        """The SNN's mean currents in the first t steps, for several t: a time axis that holds these.
+
+        A mean of currents is the current of a mean, behind maxima too: those hand on the maximum of the sums. So this
+        takes no pass for each step.
+
+        Args:
+            piece: Of which samples.
+            stop: Where.
+            until: t, ``(E, rows)``.
+            also: Names of other values that are wanted.
+
+        Returns:
+            The current and those values, by name; a plain tensor where nothing varies in time.
+        """
+        kept = self.snn[piece.batch]
+        sizes = sum(size_of(self.graph.shape(name)) for name in stop.base)
+        length = max(1, self.work // max(1, piece.samples * sizes))
+        env = {name: kept[name].means(piece.rows, until, length) for name in stop.base}
+        walk = self._walk(piece, self.graph.tensors, env)
+        wanted = {stop.current, *also}
+        walk.run(stop.nodes, Layerwise({}), _last_use(stop.nodes, wanted))
+        return {name: walk.env[name] for name in wanted}
+
+    def numbers(self, stop: Stop) -> int:
+        """Numbers for each sample and step that are under way at once at a stop."""
+        return max(
+            self._most(stop.nodes, stop.base, [stop.current]), self._most(stop.making, stop.making_base, stop.keeps)
+        )
+
+    def _most(self, nodes: list[Node], base: list[str], wanted: list[str]) -> int:
+        alive = {name: size_of(self.graph.shape(name)) for name in base}
+        last, most = _last_use(nodes, set(wanted)), sum(alive.values())
+        for node in nodes:
+            alive[node.name] = size_of(node.shape)
+            most = max(most, sum(alive.values()) + 2 * alive[node.name])
+            for name in last.get(node.name, ()):
+                alive.pop(name, None)
+        return most + 2 * max((size_of(self.graph.shape(name)) for name in wanted), default=0)
+
+    def currents(self, stop: Stop, piece: Piece) -> Iterator[tuple[int, Value]]:
+        """The SNN's current block by block of time, and the step at which each begins."""
+        for start, _, walk in self._blocks(piece, stop, stop.nodes, stop.base, [stop.current]):
+            yield start, walk.env[stop.current]
+
+    def advance(self, stop: Stop) -> None:
+        """Let the neurons fire, and keep what is read later, of both networks; forget what is not."""
+        if stop.keeps:
+            for batch, count in enumerate(self.batches):
+                for name in stop.keeps:
+                    self.ann[batch][name] = self._kept(count)
+                    self.snn[batch][name] = self._kept(count, stop.node if name in stop.sent else None)
+            for piece in self.pieces(self.numbers(stop) * self.steps):
+                self._keep_ann(stop, piece)
+                self._keep_snn(stop, piece)
+        for name in stop.drops:
+            for kept in (*self.ann, *self.snn):
+                kept.pop(name).drop()
+
+    def _keep_ann(self, stop: Stop, piece: Piece) -> None:
+        kept = self.ann[piece.batch]
+        nodes, base = self._all(stop)
+        nodes = [*nodes, *((stop.node, *stop.pools) if stop.sent else ())]
+        walk = self._walk(piece, self.ann_weights, {name: kept[name].at(piece.rows, slice(0, 1)) for name in base})
+        walk.run(nodes, Analog(), _last_use(nodes, set(stop.keeps)))
+        for name in stop.keeps:
+            kept[name].write(piece.rows, 0, walk.env[name])
+
+    def _keep_snn(self, stop: Stop, piece: Piece) -> None:
+        kept = self.snn[piece.batch]
+        made = [name for name in stop.keeps if name not in stop.sent]
+        firing = Firing(self.neurons[stop.node.name], self.options) if stop.sent else None
+        behind = self._mode()
+        written = 0
+        wanted = [*made, *([stop.current] if stop.sent else [])]
+        for start, length, walk in self._blocks(piece, stop, *self._all(stop), wanted):
+            for name in made:
+                value = walk.env[name]
+                if start == 0 or isinstance(value, Timed):
+                    kept[name].write(piece.rows, start, value)
+            if firing is None:
+                continue
+            for sent in firing.block(walk.env[stop.current], length, start + length == self.steps):
+                after = self._walk(piece, {}, {stop.node.name: sent})
+                self._begin(behind, len(sent.values))
+                after.run(stop.pools, behind)
+                for name in stop.sent:
+                    kept[name].write(piece.rows, written, after.env[name])
+                written += len(sent.values)
+
+    def _all(self, stop: Stop) -> tuple[list[Node], list[str]]:
+        """What makes all that is kept, but for the neurons and pools, and what it is made from."""
+        if not stop.sent:
+            return stop.making, stop.making_base
+        names = {n.name for n in (*stop.making, *stop.nodes)}
+        return [n for n in self.graph.nodes if n.name in names], list(dict.fromkeys([*stop.making_base, *stop.base]))
+
+    def _blocks(
+        self, piece: Piece, stop: Stop, nodes: list[Node], base: list[str], wanted: list[str]
+    ) -> Iterator[tuple[int, int, Walk]]:
+        """A walk over blocks of time: where each begins, how long it is, and the walk behind it."""
+        kept = self.snn[piece.batch]
+        still = [n for n in nodes if n.name not in self.timed]
+        moving = [n for n in nodes if n.name in self.timed]
+        mode = self._mode()
+        constant = {name: kept[name].at(piece.rows, slice(0, 1)) for name in base if name not in self.timed}
+        walk = self._walk(piece, self.graph.tensors, constant)
+        walk.run(still, mode, _last_use(still, {*wanted, *(name for n in moving for name in n.refs)}))
+        release = _last_use(moving, {*wanted, *walk.env})
+        size = self._block(piece.samples * self.numbers(stop))
+        for start in range(0, self.steps, size):
+            length = min(size, self.steps - start)
+            self._begin(mode, length)
+            steps = slice(start, start + length)
+            walk.env.update({name: kept[name].at(piece.rows, steps) for name in base if name in self.timed})
+            walk.run(moving, mode, release)
+            yield start, length, walk
+
+    def _block(self, numbers: int) -> int:
+        """Steps that are run at once where each takes so many numbers; all of them if there is room."""
+        return max(1, min(self.steps, self.work // (4 * max(numbers, 1))))
+
+    def _mode(self) -> Synchronous | Layerwise:
+        return Layerwise(self.neurons) if self.layerwise else Synchronous(self.neurons)
+
+    def _begin(self, mode: Any, steps: int) -> None:
+        mode.begin(torch.tensor([self.options.timesteps]) if self.layerwise else steps)
+
+    def _walk(self, piece: Piece, weights: Mapping[str, Tensor], env: Mapping[str, Value]) -> Walk:
+        nothing = [torch.empty(0, device=self.store.device)] * len(self.graph.inputs)
+        walk = Walk(self.graph, weights, nothing)
+        walk.env.update({**dict.fromkeys(self.batch_sizes, piece.samples), **env})
+        return walk
+
+
+def _last_use(nodes: list[Node], wanted: set[str]) -> dict[str, list[str]]:
+    """For each node what nobody among them reads after it."""
+    last = {name: node.name for node in nodes for name in (node.name, *node.refs)}
+    released: dict[str, list[str]] = {}
+    for name, reader in last.items():
+        if name not in wanted:
+            released.setdefault(reader, []).append(name)
+    return released

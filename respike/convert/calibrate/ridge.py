@@ -1,0 +1,230 @@
+"""Ridge repair: change a layer's weights a little, so that what arrives in the SNN gives what the ANN has there.
+
+    W' = argmin Σ_t w_t·‖W'·x̄_t − z‖² + λ·‖W' − W‖²
+
+in closed form through the Gram matrix of the layer's inputs, without gradients and labels. x̄_t is the mean of what
+the SNN has sent in the first t steps and z the ANN's current. The term with t = T makes the sum right in the end; the
+others, with less weight, make it right early, so that the current comes evenly: a neuron that fires on what comes
+first and is taken back later cannot take its spikes back. Only what a ReLU lets pass counts: where neither the ANN's
+nor the SNN's current is positive, the target is what the layer gives anyway (expectation and maximisation in turns, as
+for missing data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..graph import Graph, Node, Ref
+from .least_squares import STRENGTHS, Chunk, Problem, Rows
+from ..passes import readouts
+from .patches import OPS, Patches, fan_in
+from ..graph.rules import Role
+from .store import Store
+
+POSITIONS = 32768
+"""Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
+EVENNESS = 0.3
+"""w_t for t < T in units of (t/T)²; w_T is 1."""
+LARGEST = 8192
+"""Most weights per output: above, the Gram matrix takes too much memory, and the layer is left as it is."""
+HELD_BACK = 4
+"""One sample in so many judges λ and is not fitted."""
+LONGEST = 4096
+"""Most rows of a chunk."""
+FEW = 16
+"""Rows for each weight of an output, below which those that judged are fitted too, once λ is chosen."""
+
+_SUMS = ("aten.add.Tensor",)
+
+
+class End(NamedTuple):
+    """A current that layers give together, and at which they can be mended.
+
+    Attributes:
+        rectified: Whether neurons alone read it; else it is to be right as it is.
+        layers: Its summands, or itself; nobody else reads them.
+    """
+
+    rectified: bool
+    layers: list[Node]
+
+
+def ends(graph: Graph) -> dict[str, End]:
+    """Where each layer with weights of its own can be mended, by the name of the current.
+
+    That is behind the last sum that its output goes into alone: at neurons, at a readout, or where others go on with
+    it, as between residual blocks that end without a ReLU.
+    """
+    corrected = set(readouts(graph))  # by a constant of their own
+    outputs = {*graph.output_names(), *corrected}
+    found: dict[str, End] = {}
+    for layer in graph.nodes:
+        if not _repairs(layer, graph):
+            continue
+        end = layer
+        while end.name not in outputs:
+            users = graph.users.get(end.name, [])
+            if len(users) != 1 or users[0].op not in _SUMS:
+                break
+            end = users[0]
+        users = graph.users.get(end.name, [])
+        rectified = end.name not in outputs and len(users) == 1 and users[0].role == Role.SPIKE
+        if rectified or end.name in corrected or _own_bias(layer, graph) is not None:
+            found.setdefault(end.name, End(rectified, [])).layers.append(layer)
+    return found
+
+
+def _own_bias(layer: Node, graph: Graph) -> str | None:
+    """The name of a layer's bias, if it is nobody else's."""
+    bias = layer.args[2] if len(layer.args) > 2 else None
+    alone = isinstance(bias, Ref) and bias.name in graph.tensors and len(graph.users[bias.name]) == 1
+    return bias.name if alone and isinstance(bias, Ref) else None
+
+
+def mend(layer: Node, graph: Graph, weight: Tensor, bias: Tensor | None) -> None:
+    """Add to a layer's weights, and to its bias."""
+    name, own = layer.args[1].name, _own_bias(layer, graph)
+    graph.tensors[name] = graph.tensors[name] + weight
+    if bias is not None and own is not None:
+        graph.tensors[own] = graph.tensors[own] + bias
+
+
+def _repairs(node: Node, graph: Graph) -> bool:
+    """Whether it is a linear layer or a convolution with weights of its own."""
+    weight = node.args[1] if node.op in OPS else None
+    if not isinstance(weight, Ref) or weight.name not in graph.tensors or len(graph.users[weight.name]) > 1:
+        return False
+    return fan_in(node, graph.tensors[weight.name]) <= LARGEST
+
+
+class System:
+    """The rows of one layer's least squares problem, gathered piece by piece.
+
+    The means over all steps are taken from every sample, those over the first 1, 2, 4, ... steps from every sample
+    in turn, so that all of them together are as many.
+
+    Args:
+        node: The layer.
+        weight: Its weight.
+        axis: Channel axis of its output.
+        share: Of the positions that become rows.
+        steps: T.
+        apart: Whether samples never meet; else every mean is taken of all of them.
+        generator: Chooses the positions.
+        store: Where the rows lie.
+        room: Bytes of a chunk of them, about.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        weight: Tensor,
+        axis: int,
+        share: float,
+        steps: int,
+        apart: bool,
+        generator: torch.Generator,
+        store: Store,
+        room: int,
+    ) -> None:
+        self.patches, self.axis, self.share, self.generator = Patches(node, weight), axis, share, generator
+        self.steps, self.apart, self.device = steps, apart, weight.device
+        self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
+        groups = self.patches.groups
+        outputs = weight.shape[1] if self.patches.transposed else weight.shape[0] // groups
+        inputs = weight.numel() // groups // outputs
+        self.shape = groups, inputs, outputs
+        length = max(64, min(LONGEST, room // (4 * groups * (inputs + 2 * outputs))))
+        self.rows = {t: Rows(store, length) for t in (steps, *self.early)}
+        self.samples = 0
+        self.index = torch.zeros(0)
+
+    def until(self, count: int) -> Tensor:
+        """Means of how many steps the next samples are wanted for, ``(E, count)``, or ``(E, 1)`` if they meet."""
+        every = torch.full((count if self.apart else 1,), self.steps)
+        if not self.early:
+            return every[None]
+        if not self.apart:
+            return torch.tensor([self.steps, *self.early])[:, None]
+        return torch.stack([every, torch.tensor(self.early)[self._turns(count)]])
+
+    def _turns(self, count: int) -> Tensor:
+        """Which of the early means each of the next samples gives; that does not depend on whether it is held back."""
+        return (self.samples + torch.arange(count)) // HELD_BACK % max(len(self.early), 1)
+
+    def add(self, inputs: Tensor, wanted: Tensor, given: Tensor, first: bool) -> None:
+        """Samples.
+
+        Args:
+            inputs: Means of what arrives at the layer, of as many steps as ``until`` says, ``(E, N, ...)``.
+            wanted: The ANN's current ``(N, ...)`` that it leads to.
+            given: The SNN's, ``(E, N, ...)``.
+            first: Whether a new batch begins, with positions of its own.
+        """
+        z, s = self._outputs(wanted), self._outputs(given.flatten(0, 1)).unflatten(0, given.shape[:2])
+        turns, held = self._turns(len(wanted)), (self.samples + torch.arange(len(wanted))) % HELD_BACK == 0
+        self.samples += len(wanted)
+        if first:
+            keep = torch.rand(z.shape[1], generator=self.generator) < self.share
+            keep[torch.randint(z.shape[1], (1,), generator=self.generator)] = True
+            self.index = keep.nonzero().flatten().to(wanted.device)
+        index = self.index
+        for k, t in enumerate([self.steps, *self.early]):
+            these = (turns == k - 1) if k else torch.ones_like(held)
+            if not bool(these.any()):
+                continue
+            entry = min(k, 1) if self.apart else k
+            chosen = these.nonzero().flatten().to(wanted.device)
+            x = self.patches.of(inputs[entry, chosen], index)
+            given, target = s[entry, chosen][:, index], z[chosen][:, index]
+            back = held[these].repeat_interleave(len(index)).to(wanted.device)
+            self.rows[t].add(x.flatten(0, 1), given.flatten(0, 1), target.flatten(0, 1), back)
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """``(N, L, G, outputs of a group)``."""
+        groups = self.patches.groups
+        return x.movedim(self.axis, -1).reshape(len(x), -1, groups, x.shape[self.axis] // groups)
+
+    def solve(self, rectified: bool, cap: float | None) -> tuple[Tensor, Tensor]:
+        """The change of weight and bias with the least error on the samples held back; none where it only does harm.
+
+        Args:
+            rectified: Whether a ReLU follows, so that only positive currents count.
+            cap: Upper bound of the ReLU.
+        """
+        for rows in self.rows.values():
+            rows.finish()
+        gathered = {t: rows for t, rows in self.rows.items() if rows.chunks}
+        # Where there are too few samples to hold any back, all fit and all judge.
+        alone = {t: bool(rows.held.all()) or not bool(rows.held.any()) for t, rows in gathered.items()}
+
+        def problem(which: Callable[[Tensor, bool], Tensor], cap: float | None) -> Problem:
+            def chunks() -> Iterator[Chunk]:
+                for t, rows in gathered.items():
+                    weight = 1.0 if t == self.steps else EVENNESS * (t / self.steps) ** 2
+                    yield from rows.read(weight, lambda held, t=t: which(held, alone[t]))  # type: ignore[misc]
+
+            return Problem(chunks, self.shape, self.device, rectified, cap)
+
+        fitted = problem(lambda held, alone: ~held | alone, None)
+        judged = problem(lambda held, alone: held | alone, cap)
+        changes = fitted.at_once()
+        errors = judged.errors(changes)
+        sums = errors[-len(STRENGTHS) :].sum((1, 2)).tolist()
+        strength = STRENGTHS[sums.index(min(sums))]
+        turns = fitted.in_turns(changes, strength)
+        changes += turns
+        errors = torch.cat([errors, judged.errors(turns)])
+        fit = sum(int((~rows.held | alone[t]).sum()) for t, rows in gathered.items())
+        if fit < FEW * (self.shape[1] + 1):
+            everything = problem(lambda held, alone: torch.ones_like(held), None)
+            changes = everything.at_once()
+            changes += everything.in_turns(changes, strength)
+        for rows in self.rows.values():
+            rows.drop()
+        chosen = torch.stack(changes).gather(0, errors.argmin(0)[None, :, None].expand(1, *changes[0].shape))[0]
+        return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)

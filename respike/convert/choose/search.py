@@ -1,0 +1,155 @@
+"""Find the cheapest T and code whose network does as the ANN does, without labels.
+
+T is doubled, for all codes side by side, so that a slow code is dropped before its long runs once another is
+cheaper; bisection then narrows T down. What counts is decisions or errors, see ``judging``. Closeness and synaptic
+operations grow with T nearly, not strictly: what is found is a T that reaches the target while T − 1 does not; that no
+smaller one does is likely, not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+from ...layers import SpikingLayer
+from .. import checks
+from .choice import Choice, Trial, goal, table
+from ..calibrate.options import Preference
+from ..data import rows
+from ..errors import ConversionError
+from .two_fold import Halves
+from ..run.neurons import NeuronName, NeuronOptions
+from .stand_in import stand_in
+
+LIMIT = 64
+"""The largest T that is tried."""
+
+
+def candidates(
+    neuron: NeuronName | SpikingLayer | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
+) -> list[NeuronOptions]:
+    """The codes to try, the plainest first: all, or the one that the user named or showed."""
+    max_spikes = checks.whole("max_spikes", max_spikes, 1, checks.STEPS)
+    if isinstance(neuron, SpikingLayer):
+        if max_spikes != 1:
+            raise ConversionError("a neuron given as a layer has its own max_spikes; set it on the layer")
+        return [stand_in(neuron)]
+    codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]
+    if neuron == "auto" and max_spikes == 1:
+        codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1)]
+    return [NeuronOptions(name, most, tau_mem, levels) for name, most in codes]
+
+
+def take(stream: Iterator[tuple[Any, ...]], samples: int) -> list[tuple[Any, ...]]:
+    """The first batches that hold so many samples, or all."""
+    held: list[tuple[Any, ...]] = []
+    while samples > 0 and (args := next(stream, None)) is not None:
+        held.append(args)
+        samples -= rows(args)
+    return held
+
+
+def choose(
+    halves: Halves, kinds: Sequence[NeuronOptions], progress: Callable[[str], None] | None = None
+) -> tuple[Choice, NeuronOptions]:
+    """The cheapest of these codes, at its T.
+
+    Raises:
+        ConversionError: none is close enough to the ANN.
+    """
+
+    def judge(kind: NeuronOptions, timesteps: int) -> Trial:
+        trial = halves.judge(kind, timesteps)
+        if progress is not None:
+            progress(f"tried {trial}")
+        return trial
+
+    options, within = halves.options, halves.yardstick.within
+    trials = Search(judge, options.prefer).run(kinds)
+    best = _cheapest(trials, options.prefer)
+    if best is None:
+        codes = dict.fromkeys(t.code for t in trials)
+        most = [min((t for t in trials if t.code == code), key=lambda t: t.missing) for code in codes]
+        repair = "" if options.correction == "ridge" else "correction='ridge', "
+        raise ConversionError(
+            f"no network of up to {LIMIT} timesteps {goal(most[0], within, 's')} {halves.samples:,} "
+            f"calibration samples{_doubt(halves)}. Try {repair}a larger within or more samples, or give timesteps "
+            f"as a number. The best of each code:\n{table(most)}"
+        )
+    kind = next(k for k in kinds if (k.neuron, k.max_spikes) == (best.neuron, best.max_spikes))
+    return Choice(best, within, options.prefer, halves.samples, tuple(trials)), kind
+
+
+def _doubt(halves: Halves) -> str:
+    """What to say if it was found out that errors count."""
+    if halves.options.judge != "auto" or halves.yardstick.by != "error":
+        return ""
+    return (
+        " (the outputs were taken for numbers and not for class scores, as decisions say nothing here; if they are "
+        "class scores, or the logit of one class, give judge='decision')"
+    )
+
+
+class Search:
+    """The order in which candidates are tried.
+
+    Args:
+        judge: Tries one code at one T.
+        prefer: What is to be small.
+    """
+
+    def __init__(self, judge: Callable[[NeuronOptions, int], Trial], prefer: Preference) -> None:
+        self.judge, self.prefer = judge, prefer
+        self.trials: list[Trial] = []
+
+    def run(self, kinds: Sequence[NeuronOptions]) -> list[Trial]:
+        """All trials, in order."""
+        missed: dict[NeuronOptions, Trial | None] = dict.fromkeys(kinds)
+        while missed:
+            kind = min(missed, key=lambda k: self._next(missed[k]))
+            before, steps = missed[kind], self._next(missed[kind])
+            if steps > LIMIT:
+                break
+            trial = self._try(kind, steps)
+            if not trial.reached:
+                missed[kind] = trial
+                continue
+            del missed[kind]
+            if before is not None:
+                self._narrow(kind, before, trial)
+        return self.trials
+
+    def _next(self, missed: Trial | None) -> int:
+        """The T to try after one that misses the target; above the limit if none can be cheaper than the best so far.
+
+        It is twice the last one, or the largest that can still be cheaper if costs grow in proportion: they grow
+        more slowly, so a code may stay in the race, and then goes on by an eighth at least.
+        """
+        if missed is None:
+            return 1
+        best, t = _cheapest(self.trials, self.prefer), missed.timesteps
+        most = 2 * t
+        if best is not None and self.prefer == "latency":
+            most = best.timesteps
+        elif best is not None and missed.synops >= best.synops:
+            most = t
+        elif best is not None and missed.synops:
+            most = max(t + max(1, t // 8), int(t * best.synops / missed.synops))
+        return min(2 * t, most, LIMIT) if t < min(most, LIMIT) else LIMIT + 1
+
+    def _narrow(self, kind: NeuronOptions, missed: Trial, reached: Trial) -> None:
+        """Bisect between a T that misses the target and one that reaches it, as long as it can pay."""
+        while reached.timesteps - missed.timesteps > 1 and self._next(missed) <= LIMIT:
+            trial = self._try(kind, (missed.timesteps + reached.timesteps) // 2)
+            if trial.reached:
+                reached = trial
+            else:
+                missed = trial
+
+    def _try(self, kind: NeuronOptions, timesteps: int) -> Trial:
+        self.trials.append(self.judge(kind, timesteps))
+        return self.trials[-1]
+
+
+def _cheapest(trials: Sequence[Trial], prefer: Preference) -> Trial | None:
+    return min((t for t in trials if t.reached), key=lambda t: t.cost(prefer), default=None)

@@ -1,0 +1,108 @@
+"""How close a candidate comes to the ANN, and at what cost: judged on samples it was not calibrated on."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..count.event_counter import EventCounter
+from ..calibrate.calibrate import calibrate
+from .choice import Trial
+from ..data import rows, tensors_of
+from ..errors import ConversionError, ConversionWarning
+from ..count.fan_out import FanOut
+from ..graph import Graph
+from ..judging import Tally, one_output, yardstick_for
+from ..run.modes import evaluate_graph
+from ..network import SpikingNetwork
+from ..run.neurons import NeuronOptions
+from ..calibrate.options import Options
+
+
+class Halves:
+    """The calibration samples in two halves: a candidate is calibrated on each and judged on the other.
+
+    So every sample is judged, by a network that has not seen it.
+
+    Args:
+        graph: With roles set; not changed.
+        held: Batches of arguments; the first ``options.samples`` samples are used.
+        options: All that counts but T and the neuron.
+        device: The network's.
+
+    Attributes:
+        samples: How many samples there are in both.
+        yardstick: By what candidates are judged.
+
+    Raises:
+        ConversionError: fewer than 2 samples, or outputs that cannot be judged.
+    """
+
+    def __init__(self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, device: torch.device) -> None:
+        self.graph, self.options, self.device = graph, options, device
+        self.output = one_output(graph, "timesteps='auto'")
+        self.work: FanOut | None = None
+        lengths = [rows(args) for args in held]
+        self.samples = min(options.samples, sum(lengths))
+        if self.samples < 2:
+            raise ConversionError(
+                "timesteps='auto' calibrates on one half of the samples and judges on the other; give at least 2"
+            )
+        half = torch.full((sum(lengths),), -1)
+        half[torch.randperm(self.samples, generator=torch.Generator().manual_seed(options.seed))] = (
+            torch.arange(self.samples) % 2
+        )
+        parts = list(zip(held, half.split(lengths), strict=True))
+        self.halves = [[_pick(args, of == k, device) for args, of in parts if (of == k).any()] for k in (0, 1)]
+        self.wanted = [[self._ann(args) for args in half] for half in self.halves]
+        outputs = [x for half in self.wanted for x in half]
+        self.yardstick = yardstick_for(graph, outputs, options.judge, options.within, "timesteps='auto'")
+
+    @torch.no_grad()
+    def _ann(self, args: tuple[Any, ...]) -> Tensor:
+        """What the ANN gives."""
+        (found,) = evaluate_graph(self.graph, tensors_of(args, self.graph, self.device))
+        return found
+
+    def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
+        """Try one code at one T."""
+        synops, tally = 0.0, Tally(self.yardstick)
+        options = replace(self.options, timesteps=timesteps, neurons=neurons)
+        for own, other in ((0, 1), (1, 0)):
+            snn = self._calibrated(self.halves[own], options)
+            self.work = self.work or snn.fan_out  # the same for every T and code
+            counter = EventCounter(self.work, timesteps)
+            for args, wanted in zip(self.halves[other], self.wanted[other], strict=True):
+                counter.begin_batch()
+                last = deque(snn.blocks(*args, only_last=True, recorder=counter), maxlen=1).pop()
+                tally.add(last[self.output][-1], wanted)
+            synops += sum(float(steps.sum()) for steps in counter.synops.values())
+        return Trial(
+            timesteps,
+            neurons.neuron,
+            neurons.max_spikes,
+            tally.agreement,
+            synops / self.samples,
+            self.yardstick.reached(tally),
+            tally.error,
+        )
+
+    def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> SpikingNetwork:
+        with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
+            warnings.simplefilter("ignore", ConversionWarning)
+            graph, neurons = calibrate(self.graph, data, options, self.device)
+        return SpikingNetwork(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
+
+
+def _pick(args: tuple[Any, ...], chosen: Tensor, device: torch.device) -> tuple[Any, ...]:
+    def pick(x: Any) -> Any:
+        return (x[chosen.to(x.device)] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
+
+    return pytree.tree_map(pick, args)  # type: ignore[no-any-return]

@@ -1,0 +1,311 @@
+"""Give every node its role in time, or refuse the network with all reasons at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import ConversionError, Refusal
+from ..graph import RELU, Graph, Node, Ref, leaves
+from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, Role, Signals, refusal, short
+
+
+def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
+    """Set ``role`` on every node.
+
+    Args:
+        graph: In normal form.
+        analog: Module paths (or node names) whose nonlinear nodes stay analog.
+
+    Raises:
+        ConversionError: nodes without a place in time, listed; no ReLU; an ``analog`` name that fits nothing.
+    """
+    judged, refused = verdicts(graph, analog)
+    error = objection(judged, refused, analog)
+    if error is not None:
+        raise error
+    return judged
+
+
+def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] = ()) -> ConversionError | None:
+    """Why a graph with these verdicts cannot be converted; None if it can."""
+    if refused:
+        return ConversionError(_headline(refused), refused)
+    if any(node.role == Role.SPIKE for node in judged.nodes):
+        return None
+    if any(node.op == RELU and node.role == Role.ANALOG for node in judged.nodes):
+        return ConversionError("every ReLU was kept analog, so no neuron is left; keep fewer modules analog")
+    return _without_relu(judged)
+
+
+_NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
+_ADD_RELUS = "train with ReLUs between its layers"
+_MAX_AS_RELU = "write max(a, b) as b + F.relu(a - b), which becomes neurons"
+
+
+def _without_relu(judged: Graph) -> ConversionError:
+    """Why a network without a ReLU is none to convert, and what else is in it."""
+    signals = judged.signals()
+    others: list[Refusal] = []
+    for node in judged.nodes:
+        if node.name not in signals or node.is_shape or (node.op in LINEAR and node.role != Role.ANALOG):
+            continue
+        name = short(node.op)
+        if node.op in MAXIMA:
+            why = f"{name} passes the spikes of neurons before it on and sends none itself"
+            pair = len([name for name in node.refs if name in signals]) == 2
+            todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
+        elif node.role == Role.ANALOG:
+            why, todo = f"{name} is kept analog", _ADD_RELUS
+        else:
+            why, todo = refusal(node.op)
+            todo = todo.partition("or keep")[0].rstrip(", ")  # analog it would have no neurons either
+            todo = _ADD_RELUS if node.role == Role.HEAD and todo.startswith(("train with", "use another")) else todo
+        others.append(Refusal(node.where, why, todo))
+    if others:
+        return ConversionError(f"{_NO_RELU}; what it has:", others)
+    return ConversionError(f"{_NO_RELU}: its outputs are an affine function of its input; {_ADD_RELUS}")
+
+
+def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
+    """The graph with a role on every node, and the nodes that have no place in time.
+
+    A function of the input alone is static. A ReLU is neurons, and the first thing that varies in time; but what
+    guards the argument of a function of the input, as the clamp in log(clamp(x, min=1e-5)), belongs to that function.
+
+    Raises:
+        ConversionError: an ``analog`` name that fits nothing.
+    """
+    guards: set[str] = set()
+    while True:
+        judge = _Judge(graph, analog, guards)
+        judge.run()
+        if judge.guards <= guards:
+            break
+        guards = guards | judge.guards
+    _check_names(graph, analog, judge.used)
+    roles = judge.roles
+    return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), judge.refused
+
+
+class _Judge:
+    """Goes through a graph once, in order.
+
+    Args:
+        graph: In normal form.
+        analog: As for ``judge``.
+        guards: Names of ReLUs that are part of a function of the input.
+
+    Attributes:
+        roles: By node name.
+        timed: Names of the values that vary in time.
+        used: The names of ``analog`` that were needed.
+        refused: Nodes without a place in time.
+        guards: ReLUs that would have to be part of a function of the input, and can be.
+    """
+
+    def __init__(self, graph: Graph, analog: Sequence[str], guards: set[str]) -> None:
+        self.graph, self.analog, self.known = graph, analog, guards
+        self.signals = graph.signals()
+        self.busy = _before_synapses(graph, self.signals)
+        self.roles: dict[str, Role] = {}
+        self.timed: set[str] = set()
+        self.used: set[str] = set()
+        self.refused: list[Refusal] = []
+        self.guards: set[str] = set()
+
+    def run(self) -> None:
+        for node in self.graph.nodes:
+            role = self._judged(node)
+            if role is None:
+                self.guards |= self._guarding(node)
+                why, todo = refusal(node.op)
+                self.refused.append(Refusal(node.where, why, todo))
+                role = Role.LINEAR  # so that later nodes are judged on their own
+            self.roles[node.name] = role
+            reads = node.name in self.signals and not self.timed.isdisjoint(node.refs)
+            if role is Role.SPIKE or reads:
+                self.timed.add(node.name)
+
+    def _judged(self, node: Node) -> Role | None:
+        role = _role(node, self.graph, self.signals)
+        match = next((name for name in self.analog if _named(name, node)), None)
+        if match is not None and role in (None, Role.SPIKE):
+            self.used.add(match)
+            role = Role.ANALOG
+        elif node.name in self.known:
+            return Role.STATIC
+        self._check_result(node)
+        behind_head = any(self.roles.get(name) is Role.HEAD for name in node.refs)
+        if (role is None or (behind_head and node.name in self.signals)) and node.name not in self.busy:
+            return Role.HEAD
+        if role is None and self.timed.isdisjoint(node.refs) and short(node.op) not in BATCH_STATISTICS:
+            return Role.STATIC
+        if role is None and _linear_in_time(node, self.timed):
+            return Role.LINEAR
+        return role
+
+    def _check_result(self, node: Node) -> None:
+        if node.op != "operator.getitem" or node.args[1] == 0 or node.args[0].name not in self.timed:
+            return
+        if self.roles[node.args[0].name] is Role.ANALOG:
+            why = "is not the first result of an operation kept analog, and only that is carried on in time"
+            self.refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
+
+    def _guarding(self, node: Node) -> set[str]:
+        """The ReLUs that stand between functions of the input and this node, for each of its arguments by itself.
+
+        A mask that is clamped and divides a signal is a function of the input, though the signal is none. A lower
+        bound above zero is no layer's, wherever it stands, if the node reads no signal beside it: in
+        log(clamp(mel @ power, min=1e-5)) it keeps the logarithm finite, and beside a signal it may be a gate's.
+        """
+        timed = [name for name in dict.fromkeys(node.refs) if name in self.timed]
+        found = [self._guards(name, bounds=True) for name in timed]
+        if not all(found):
+            found = [self._guards(name, bounds=False) for name in timed]
+        return set().union(*found)
+
+    def _guards(self, name: str, bounds: bool) -> set[str]:
+        """The ReLUs between a function of the input and this value; none if anything else in it varies in time.
+
+        No synapses may be between the ReLU and the value, nor between the input, or the last function of it, and the
+        ReLU: otherwise it is a layer of the network.
+
+        Args:
+            name: Of the value.
+            bounds: Whether a lower bound above zero may stand behind synapses.
+        """
+        found: set[str] = set()
+        queue = [name]
+        while queue:
+            source = self.graph.node(queue.pop())
+            assert source is not None
+            if self.roles[source.name] is Role.SPIKE:
+                if self._behind_synapses(source) and not (bounds and _is_lower_bound(source, self.graph)):
+                    return set()
+                found.add(source.name)
+            elif _is_weighted(source):
+                return set()
+            queue.extend(name for name in source.refs if name in self.timed)
+        return found
+
+    def _behind_synapses(self, node: Node) -> bool:
+        queue = list(node.refs)
+        while queue:
+            source = self.graph.node(queue.pop())
+            if source is None or source.name not in self.signals or self.roles[source.name] is Role.STATIC:
+                continue
+            if _is_weighted(source):
+                return True
+            queue.extend(source.refs)
+        return False
+
+
+def _is_lower_bound(relu: Node, graph: Graph) -> bool:
+    """Whether a ReLU is max(x, low) with a low above zero, which is spelled relu(x - low) + low."""
+    readers = graph.users.get(relu.name, [])
+    return bool(readers) and all(
+        reader.op == "aten.add.Tensor" and reader.args[0] == Ref(relu.name) and _is_positive(reader.args[1], graph)
+        for reader in readers
+    )
+
+
+def _is_positive(value: Any, graph: Graph) -> bool:
+    if isinstance(value, Ref):
+        return value.name in graph.tensors and bool((graph.tensors[value.name] > 0).all())
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _role(node: Node, graph: Graph, signals: set[str]) -> Role | None:
+    """The role of a node all of whose inputs vary in time; None if it has none."""
+    if node.is_shape:
+        return Role.SHAPE
+    if node.name not in signals:
+        return Role.CONSTANT
+    if node.op == RELU:
+        return Role.SPIKE
+    if node.op == "operator.getitem":
+        source = graph.node(node.args[0].name)
+        if source is not None and source.op in MAXIMA and node.args[1] != 0:
+            return None
+        return Role.LINEAR
+    if node.op in MAXIMA:
+        return None if _indices_used(node, graph) else Role.MAX
+    return Role.LINEAR if _linear(node, graph, signals) else None
+
+
+def _linear(node: Node, graph: Graph, varying: set[str]) -> bool:
+    """Whether the node is linear in the values whose names are given, by its rule."""
+    rule = LINEAR.get(node.op)
+    if rule is None or rule.signals is Signals.CHOSEN:
+        return False
+    if rule.signals is Signals.ALL:
+        return True
+    found = [isinstance(a, Ref) and a.name in varying for a in leaves((node.args, node.kwargs))]
+    shapes = [isinstance(a, Ref) and _is_shape(a.name, graph) for a in leaves((node.args, node.kwargs))]
+    tensors = [v and not s for v, s in zip(found, shapes, strict=True)]
+    return sum(tensors) <= 1 and (rule.signals is Signals.ONE or tensors[0])
+
+
+def _linear_in_time(node: Node, timed: set[str]) -> bool:
+    """Whether the node is linear in what varies in time, the rest of what it reads being static."""
+    rule = LINEAR.get(node.op)
+    if rule is None or not rule.factor:
+        return False
+    found = [isinstance(a, Ref) and a.name in timed for a in leaves((node.args, node.kwargs))]
+    if rule.signals is Signals.CHOSEN:
+        return not found[0]
+    return sum(found) == 1 and (rule.signals is Signals.ONE or found[0])
+
+
+def _is_weighted(node: Node) -> bool:
+    rule = LINEAR.get(node.op)
+    return rule is not None and rule.weighted
+
+
+def _is_shape(name: str, graph: Graph) -> bool:
+    node = graph.node(name)
+    return node is not None and node.is_shape
+
+
+def _indices_used(node: Node, graph: Graph) -> bool:
+    return any(u.op == "operator.getitem" and u.args[1] != 0 for u in graph.users.get(node.name, []))
+
+
+def _before_synapses(graph: Graph, signals: set[str]) -> set[str]:
+    """Nodes from which synapses, a ReLU or a maximum are still to come: what is behind them all is the head."""
+    busy: set[str] = set()
+    for node in reversed(graph.nodes):
+        rule: Any = LINEAR.get(node.op)
+        active = node.op == RELU or node.op in MAXIMA or (rule is not None and rule.weighted)
+        if node.name in signals and (active or node.name in busy):
+            busy.update(node.refs)
+    return busy
+
+
+def _named(name: str, node: Node) -> bool:
+    return node.name == name or node.path == name or node.path.startswith(f"{name}.")
+
+
+def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:
+    known = sorted({n.path for n in graph.nodes if n.path} | {n.name for n in graph.nodes if not n.path})
+    for name in analog:
+        if name in used:
+            continue
+        if any(_named(name, n) for n in graph.nodes):
+            raise ConversionError(
+                f"analog={name!r} names nothing that needs it: what is there is linear, constant "
+                "or computed from the input alone"
+            )
+        near = difflib.get_close_matches(name, known, 3)
+        raise ConversionError(
+            f"analog={name!r} matches no module of the network; "
+            + (f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(known[:8])}, ...")
+        )
+
+
+def _headline(refused: Sequence[Refusal]) -> str:
+    n = len(refused)
+    return f"{n} node{'s' if n > 1 else ''} of this network cannot become spiking:"

@@ -1,0 +1,165 @@
+"""In what the synapses compute: float32, bfloat16, or 8-bit whole numbers.
+
+A spike is a small whole number, which all three hold exactly. In the last two it is sent as such, and what it carries
+(θ, one for each channel) is multiplied into the weights that it meets, once, before those are rounded; so it is only
+weights that lose anything, and bfloat16 rounds the sums as well. What is no spike (the input, means, what layers
+without neurons between them hand on) is computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ...layers.kernels import Send
+from ..errors import ConversionError
+from ..graph import Node, Ref, function
+from .whole_synapses import WholeSynapses
+from .neurons import NeuronOptions, SpikingReLU
+from ..graph.layers import layer_groups
+from .timed import Timed
+
+Precision = Literal["float32", "bfloat16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+HELD = {"bfloat16": 256, "int8": 127}
+"""Up to which number each holds every whole number; spikes are counted in float32 up to any that neurons may send."""
+
+ROUNDED = ("aten.linear.default", "aten.conv1d.default", "aten.conv2d.default")
+"""The synapses that other types than float32 compute."""
+
+
+_LOCK = threading.Lock()
+"""Held while something is made ready that all pieces of a batch use."""
+
+Synapses = Callable[[Tensor], Timed]
+"""Spikes ``(T, N, ...)``, whole numbers, to the currents that they cause."""
+
+
+def holds(precision: str, options: NeuronOptions) -> bool:
+    """Whether what such neurons send in a step, in their smallest spikes, is exact in a precision."""
+    return options.max_spikes / options.finest <= HELD.get(precision, math.inf)
+
+
+def check_holds(precision: str, options: NeuronOptions, where: str = "a neuron") -> None:
+    """Refuse a precision in which what neurons send is not exact.
+
+    Args:
+        precision: One of ``PRECISIONS``; anything else is not judged.
+        options: Which neurons.
+        where: Their name, for the message.
+
+    Raises:
+        ConversionError: they may send more spikes a step than it holds.
+    """
+    if not holds(precision, options):
+        raise ConversionError(
+            f"{where} sends up to {options.max_spikes / options.finest:.0f} smallest spikes in a step, and "
+            f"precision={precision!r} holds whole numbers up to {HELD[precision]} exactly; "
+            "take precision='float32', or fewer max_spikes or levels"
+        )
+
+
+class Arithmetic:
+    """How a network's neurons send and its synapses compute.
+
+    Args:
+        precision: One of ``PRECISIONS``.
+        weights: The graph's tensors.
+    """
+
+    def __init__(self, precision: Precision, weights: Mapping[str, Tensor]) -> None:
+        self.precision = precision
+        self.weights = weights
+        self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
+        self._ready: dict[str, Synapses] = {}
+        self._scales: dict[str, Tensor] = {}
+        self._sends: dict[SpikingReLU, tuple[Send, Tensor]] = {}
+        self._biases: dict[tuple[int, int], Tensor] = {}
+
+    def send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
+        """The form in which neurons send their spikes, and what one of these then carries."""
+        if self.kind is None:
+            return Send(neuron.threshold), None
+        if neuron not in self._sends:
+            self._sends[neuron] = self._send(neuron)
+        return self._sends[neuron]
+
+    def bias(self, neuron: SpikingReLU, offset: Tensor | None) -> Tensor:
+        """The constant current of neurons behind synapses with a constant part, added up once."""
+        if offset is None:
+            return neuron.bias
+        key = (id(neuron), id(offset))
+        if key not in self._biases:
+            self._biases[key] = neuron.bias + offset
+        return self._biases[key]
+
+    def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor]:
+        finest = neuron.options.finest
+        return Send(1.0 / finest, self.kind), neuron.threshold * finest
+
+    def synapses(self, node: Node, x: Timed) -> Timed | None:
+        """The currents that spikes cause behind a node's weights; None if this is float32's business."""
+        if self.kind is None or x.scale is None or x.offset is not None or node.op not in ROUNDED:
+            return None
+        with _LOCK:
+            if node.name not in self._ready:
+                found = self._prepare(node, x.scale)
+                if found is None:
+                    return None
+                self._ready[node.name] = found
+        return self._ready[node.name](x.values)
+
+    def moved(self, node: Node, scale: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``scale`` becomes where an operation only moves values; found out once."""
+        with _LOCK:
+            if node.name not in self._scales:
+                self._scales[node.name] = move(scale)
+        return self._scales[node.name]
+
+    def _prepare(self, node: Node, scale: Tensor) -> Synapses | None:
+        name, bias = node.args[1], node.args[2] if len(node.args) > 2 else None
+        if not isinstance(name, Ref) or name.name not in self.weights or isinstance(bias, Tensor):
+            return None
+        weight = carried(node, self.weights[name.name], scale)
+        if weight is None or (bias is not None and bias.name not in self.weights):
+            return None
+        offset = None if bias is None else _row(node, self.weights[bias.name])
+        if self.kind == torch.int8:
+            integers = WholeSynapses(node, weight)
+            step = _row(node, integers.step)
+            return lambda spikes: Timed(integers(spikes), step, offset)
+        rounded = weight.bfloat16()
+        if rounded.dim() == 4:
+            rounded = rounded.contiguous(memory_format=torch.channels_last)
+        fn, rest = function(node.op), node.args[3:]
+
+        def apply(spikes: Tensor) -> Timed:
+            found: Tensor = fn(spikes.flatten(0, 1), rounded, None, *rest, **node.kwargs)
+            return Timed(found.unflatten(0, spikes.shape[:2]), None, offset)
+
+        return apply
+
+
+def carried(node: Node, weight: Tensor, scale: Tensor) -> Tensor | None:
+    """The weights for inputs in units of ``scale``; None if that is not one number for each input channel."""
+    if node.op == "aten.linear.default":
+        alone = all(n == 1 for n in scale.shape[:-1]) and scale.dim() > 0
+        return weight * scale.reshape(1, -1) if alone else None
+    if any(n != 1 for n in scale.shape[1:]) or scale.dim() != weight.dim() - 1:
+        return None
+    groups = layer_groups(node)
+    each = scale.flatten().expand(groups * weight.shape[1]).reshape(groups, 1, weight.shape[1])
+    each = each.reshape(*each.shape, *[1] * (weight.dim() - 2))
+    found: Tensor = (weight.unflatten(0, (groups, -1)) * each).flatten(0, 1)
+    return found
+
+
+def _row(node: Node, values: Tensor) -> Tensor:
+    """One number for each output channel, laid out to broadcast over ``(N, ...)``."""
+    return values if node.op == "aten.linear.default" else values.reshape(-1, *[1] * (len(node.shape or ()) - 2))

@@ -1,0 +1,343 @@
+"""What the nodes that hold time do: as the ANN, synchronously, or layer by layer; ``pipelined.py`` lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ...layers import kernels
+from ...layers.kernels import Drive, Send
+from .walk import Value, Walk
+from ..graph import Graph, Node, function, leaves, map_leaves
+from .neurons import SpikingReLU
+from .arithmetic import Arithmetic
+from ..graph.rules import POOLS, Role
+from .timed import Charge, Pair, Timed, channels_last, offsets, real
+from .units import pools_in, unit_behind
+
+Recorder = Callable[[Node, Tensor, Tensor], None]
+"""Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
+
+Where every T is a run of its own, an entry holds the events of the whole run and what they carry on average.
+"""
+
+Watch = Callable[[Node, Value], None]
+"""Called as ``watch(node, current)`` before a layer fires: a tensor ``(N, ...)`` if constant, else timed."""
+
+
+ROUNDING = 2e-6
+"""Share of a sum in float32 up to which a change of it is rounding."""
+
+
+def _first(result: Value) -> Value:
+    """The values of an operation that gives values and indices."""
+    return result[0] if isinstance(result, (list, tuple)) else result
+
+
+class Analog:
+    """The ANN itself: nothing varies in time."""
+
+    steps = 1
+
+    def spike(self, node: Node, x: Value) -> Value:
+        return function(node.op)(x, **node.kwargs)
+
+    def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
+        return apply(*args, **kwargs)
+
+    def decode(self, name: str, x: Value) -> Value:
+        return x
+
+
+def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
+    """What the graph computes as an ANN: the tensors among its outputs."""
+    walk = Walk(graph, graph.tensors, inputs)
+    walk.run(graph.nodes, Analog())
+    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
+
+
+class Synchronous:
+    """Every layer sees step t's spikes at step t; what a block of steps leaves behind, the next goes on from.
+
+    Args:
+        neurons: By node name.
+        recorder: Told of every event.
+        arithmetic: In what spikes are sent; None: float32.
+    """
+
+    def __init__(
+        self,
+        neurons: Mapping[str, SpikingReLU],
+        recorder: Recorder | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        self.neurons, self.recorder, self.arithmetic = neurons, recorder, arithmetic
+        self.watch: Watch | None = None
+        self.only_last = False
+        self.steps = 0
+        self.elapsed = 0
+        self.state: dict[str, Any] = {}
+        self._units: dict[str, Tensor | None] = {}
+
+    def begin(self, steps: int) -> None:
+        """The next ``steps`` timesteps, after those that were begun before."""
+        self.elapsed += self.steps
+        self.steps = steps
+
+    def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
+        """Begin what gives the estimates after 1 to ``total`` steps, part by part, about ``length`` steps at once.
+
+        Yields:
+            How many estimates each part gives. ``only_last``: the last estimate alone, so 0 or 1.
+        """
+        self.only_last = only_last
+        for start in range(0, total, length):
+            self.begin(min(length, total - start))
+            yield self.steps if not only_last else int(start + length >= total)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the samples, which come first in every value; each may have several entries there."""
+
+        def kept(x: Any) -> Any:
+            return x[rows.repeat_interleave(len(x) // len(rows))] if isinstance(x, Tensor) else x
+
+        self.state = pytree.tree_map(kept, self.state)
+
+    def spike(self, node: Node, x: Value) -> Value:
+        if self.watch is not None:
+            self.watch(node, x)
+        neuron = self.neurons[node.name]
+        send, carried = self._send(neuron)
+        sent, self.state[node.name] = neuron.run(self._drive(neuron, x), self.state.get(node.name), send)
+        found = Timed(sent, carried)
+        if self.recorder is not None:
+            spikes = sent / neuron.threshold if carried is None else sent * neuron.options.finest
+            self._tell(node, neuron.events(spikes.round_() if neuron.options.finest == 1 else spikes), found)
+        return found
+
+    def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
+        """out_t = F_t − F_{t−1} for F_t = t·f(mean of the first t inputs): the sum over time is T·f(mean).
+
+        A maximum has f(c·x) = c·f(x), so there F_t = f(sums), where a constant c has the sum t·c: exact in whole
+        spikes, and nothing is sent by rounding where no sum changes.
+        """
+        if isinstance(args[0], Charge):
+            if self._fires_with(node, args[0]):
+                return self._fired(node, args, kwargs)
+            args = [self.spike(args[0].node, args[0].current), *args[1:]]
+        timed = [a for a in leaves((args, kwargs)) if isinstance(a, Timed)]
+        if not timed:
+            return _first(apply(*args, **kwargs))
+        found = self._pooled(node, args, kwargs) if node.op in POOLS else self._differenced(node, apply, args, kwargs)
+        if self.recorder is not None and node.role == Role.MAX:
+            sent, unit = found.real, self._unit(node, timed[0])
+            total = sent if unit is not None else self._sum(f"{node.name}:told", sent)
+            self._tell(node, _events(sent, unit, total), found)
+        return found
+
+    def _unit(self, node: Node, x: Timed) -> Tensor | None:
+        if node.name not in self._units:
+            self._units[node.name] = unit_behind(node, self.neurons.get(node.refs[0]), x.values.shape[2:])
+        return self._units[node.name]
+
+    def _fires_with(self, node: Node, charge: Charge) -> bool:
+        """Whether a max-pool takes these neurons' spikes as they are sent, whole numbers or not."""
+        carried = self._send(self.neurons[charge.node.name])[1]
+        return carried is None or pools_in(carried, node)
+
+    def _fired(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        """Neurons and the max-pool behind them at once."""
+        charge, fn = args[0], function(node.op)
+        neuron = self.neurons[charge.node.name]
+        send, carried = self._send(neuron)
+        increments, self.state[charge.node.name], self.state[node.name] = kernels.pooled_scan(
+            neuron.options.rule,
+            self._drive(neuron, charge.current),
+            neuron.threshold,
+            self.state.get(charge.node.name, neuron.rest),
+            send,
+            lambda v: fn(v, *args[1:], **kwargs),
+            self.state.get(node.name),
+            _geometry(node),
+        )
+        return Timed(increments, carried)
+
+    def _pooled(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        """A max-pool, in the form in which the spikes come if one unit is positive and the same in each window."""
+        x: Timed = args[0]
+        if x.offset is not None or (x.scale is not None and not pools_in(x.scale, node)):
+            x = real(x)
+        fn = function(node.op)
+        values, self.state[node.name] = kernels.pooled_increments(
+            x.values, lambda v: fn(v, *args[1:], **kwargs), self.state.get(node.name), _geometry(node)
+        )
+        return x.like(values)
+
+    def _differenced(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Timed:
+        args, kwargs = (map_leaves(lambda a: real(a) if isinstance(a, Timed) else a, tree) for tree in (args, kwargs))
+        timed = [a.values for a in leaves((args, kwargs)) if isinstance(a, Timed)]
+        sums = iter([self._sum(f"{node.name}:{i}", values) for i, values in enumerate(timed)])
+        clock = self._clock(timed[0])
+        maximum = node.role == Role.MAX
+
+        def taken(a: Any) -> Any:
+            if isinstance(a, Timed):
+                total = next(sums)
+                return Timed(total if maximum else total / _column(clock, total))
+            if maximum and isinstance(a, Tensor):
+                return Timed(a.unsqueeze(0) * _column(clock, a.unsqueeze(0)))
+            return a
+
+        result = _first(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
+        total = result if maximum else result * _column(clock, result)
+        values = torch.empty_like(total)
+        torch.sub(total[1:], total[:-1], out=values[1:])
+        torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
+        self.state[node.name] = total[-1].clone()
+        return Timed(values)
+
+    def decode(self, name: str, x: Value) -> Value:
+        """Mean over the steps so far."""
+        key = f"{name}:decoded"
+        clock = self._clock(x.values)
+        if self.only_last:
+            total, clock = self._total(key, x.values).unsqueeze(0), clock[-1:]
+        else:
+            total = self._sum(key, x.values)
+        return Timed(x.like(total / _column(clock, total)).real)
+
+    def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
+        """The form of spikes, and what one of them then carries."""
+        return (Send(neuron.threshold), None) if self.arithmetic is None else self.arithmetic.send(neuron)
+
+    def _drive(self, neuron: SpikingReLU, x: Value) -> Drive:
+        """What the neurons get in each step."""
+        if isinstance(x, Tensor):
+            return Drive(channels_last(x).unsqueeze(0), self.steps, bias=neuron.bias)
+        bias = neuron.bias if self.arithmetic is None else self.arithmetic.bias(neuron, offsets(x))
+        if isinstance(x, Pair):
+            first, second = x.first, x.second
+            return Drive(first.values, self.steps, first.scale, second.values, second.scale, bias)
+        return Drive(x.values, self.steps, x.scale, bias=bias)
+
+    def _tell(self, node: Node, events: Tensor, sent: Timed) -> None:
+        assert self.recorder is not None
+        self.recorder(node, events, sent.real)
+
+    def _total(self, key: str, values: Tensor) -> Tensor:
+        """What ``_sum`` ends with."""
+        total = self.state.get(key)
+        for value in values.unbind(0):
+            value = value if value.dtype.itemsize >= 4 else value.float()
+            total = value if total is None else total + value
+        assert isinstance(total, Tensor)
+        self.state[key] = total
+        return total
+
+    def _sum(self, key: str, values: Tensor) -> Tensor:
+        # In order of time and from the carry on: equal spikes give bitwise equal sums, in blocks of any size.
+        total = torch.empty_like(values, dtype=torch.float32 if values.dtype.itemsize < 4 else values.dtype)
+        before = self.state.get(key)
+        for value, out in zip(values.unbind(0), total.unbind(0), strict=True):
+            if before is None:
+                out.copy_(value)
+            else:
+                torch.add(before, value, out=out)
+            before = out
+        self.state[key] = total[-1].clone()
+        return total
+
+    def _clock(self, like: Tensor) -> Tensor:
+        return torch.arange(self.elapsed + 1, self.elapsed + self.steps + 1, device=like.device)
+
+
+class Layerwise:
+    """Each layer fires only when its input is complete: entry t of the time axis is the run with t steps a layer.
+
+    A layer's output is then the (t+1)-value quantisation of its ReLU, whatever came before.
+    """
+
+    def __init__(self, neurons: Mapping[str, SpikingReLU], recorder: Recorder | None = None) -> None:
+        self.neurons = neurons
+        self.recorder = recorder
+        self.watch: Watch | None = None
+        self.clock = torch.zeros(0)
+
+    @property
+    def steps(self) -> int:
+        return len(self.clock)
+
+    def begin(self, clock: Tensor) -> None:
+        """The runs with ``clock`` = t_1, t_2, ... steps per layer."""
+        self.clock = clock
+
+    def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
+        """As ``Synchronous.runs``; with ``only_last`` the one run with ``total`` steps per layer."""
+        for start in [total - 1] if only_last else range(0, total, length):
+            self.begin(torch.arange(start + 1, min(start + length, total) + 1))
+            yield self.steps
+
+    def spike(self, node: Node, x: Value) -> Value:
+        if self.watch is not None:
+            self.watch(node, x)
+        current = x.unsqueeze(0) if isinstance(x, Tensor) else x.real
+        neuron = self.neurons[node.name]
+        clock = _column(self.clock.to(current.device), current)
+        count, sent = neuron.counts(current + neuron.bias, clock)
+        values = count * neuron.threshold / clock
+        if self.recorder is not None:
+            self.recorder(node, sent, values)
+        return Timed(values)
+
+    def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
+        result = _first(apply(*args, **kwargs))
+        if self.recorder is not None and node.role == Role.MAX and isinstance(result, Timed):
+            total = result.values * _column(self.clock.to(result.values.device), result.values)
+            source = self.neurons.get(node.refs[0])
+            shape = next(a.values.shape[2:] for a in leaves((args, kwargs)) if isinstance(a, Timed))
+            self.recorder(node, _events(total, unit_behind(node, source, shape), total), result.values)
+        return result
+
+    def decode(self, name: str, x: Value) -> Value:
+        return x
+
+
+def _geometry(node: Node) -> Any:
+    """Kernel, stride, padding and dilation of a plain max-pool of images ``(N, C, H, W)``, else None."""
+    if node.op != "aten.max_pool2d.default" or len(node.shape or ()) != 4:
+        return None
+    given = [node.args[i] if len(node.args) > i else None for i in range(1, 6)]
+    kernel, stride, padding, dilation, ceil = given
+    pairs = [_two(kernel), _two(stride or kernel), _two(padding or 0), _two(dilation or 1)]
+    return None if ceil else tuple(pairs)
+
+
+def _two(value: Any) -> tuple[int, int]:
+    numbers = [value] if isinstance(value, int) else list(value)
+    return (numbers[0], numbers[-1])
+
+
+def _events(values: Tensor, unit: Tensor | None, total: Tensor) -> Tensor:
+    """How many spikes these values are if spikes have a unit, else one where there is more than rounding.
+
+    Args:
+        values: What is sent, ``(T, N, ...)``.
+        unit: What one spike carries.
+        total: The sums of what was sent, whose largest of a sample tells how large rounding is: sums that are equal,
+            reached in another order, differ by that.
+    """
+    if unit is not None:
+        return (values / unit).round_().abs_()
+    largest = total.abs()
+    if total.dim() > 2 and total.numel():
+        largest = largest.amax(tuple(range(2, total.dim())), keepdim=True)
+    return (values.abs() > ROUNDING * largest).to(values.dtype)
+
+
+def _column(clock: Tensor, like: Tensor) -> Tensor:
+    """``(T,)`` laid out to broadcast over ``(T, N, ...)``."""
+    return clock.reshape(-1, *[1] * (like.dim() - 1))

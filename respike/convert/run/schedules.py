@@ -1,0 +1,39 @@
+"""The schedules by name: how a network runs with each, and how long that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .modes import Layerwise, Recorder, Synchronous
+from .neurons import SpikingReLU
+from .schedules import Schedule
+from .pipelined import Pipelined
+from .plan import Plan
+from .arithmetic import Arithmetic
+
+
+def mode_of(
+    schedule: Schedule,
+    delay: int,
+    neurons: Mapping[str, SpikingReLU],
+    recorder: Recorder | None = None,
+    arithmetic: Arithmetic | None = None,
+) -> Synchronous | Layerwise:
+    """The mode that runs a network with this schedule; ``delay`` counts with ``"pipelined"`` alone."""
+    if schedule == "layerwise":
+        return Layerwise(neurons, recorder)
+    if schedule == "synchronous":
+        return Synchronous(neurons, recorder, arithmetic)
+    return Pipelined(neurons, delay, recorder, arithmetic)
+
+
+def latency(schedule: Schedule, delay: int, plan: Plan, timesteps: int) -> int:
+    """Total timesteps until the answer after ``timesteps`` steps per layer is there.
+
+    Layerwise every layer and the readout wait for a complete input, the constant one of the network too. Pipelined
+    a layer whose current is constant starts at once, so that for ``delay`` = T the answers are those of layerwise
+    and come T steps earlier for a network with constant input.
+    """
+    if schedule == "pipelined":
+        return timesteps + delay * plan.waiting
+    return timesteps * (1 if schedule == "synchronous" else plan.depth + 1)

@@ -1,0 +1,93 @@
+"""Values that vary in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..graph import Node
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A value that varies in time, ``(T, N, ...)``: ``values`` · ``scale`` + ``offset``.
+
+    Attributes:
+        values: Of any type; spikes are whole numbers.
+        scale: What one of them carries, broadcasting over ``(N, ...)``; None for 1.
+        offset: Constant part, likewise; None for none.
+    """
+
+    values: Tensor
+    scale: Tensor | None = None
+    offset: Tensor | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether ``values`` are the value itself."""
+        return self.scale is None and self.offset is None and self.values.dtype.itemsize >= 4
+
+    @property
+    def real(self) -> Tensor:
+        """The value itself, in float32 at least."""
+        x = self.values if self.values.dtype.itemsize >= 4 else self.values.float()
+        x = x if self.scale is None else x * self.scale
+        return x if self.offset is None else x + self.offset
+
+    def like(self, values: Tensor) -> Timed:
+        """Other values that mean the same."""
+        return Timed(values, self.scale, self.offset)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The sum of two values of one shape, which only neurons read: they add it up on their way."""
+
+    first: Timed
+    second: Timed
+
+    @property
+    def real(self) -> Tensor:
+        """The sum itself."""
+        return self.first.real + self.second.real
+
+
+@dataclass(frozen=True)
+class Charge:
+    """The current of neurons whose spikes only a max-pool reads: it fires them on its way.
+
+    Attributes:
+        node: The neurons.
+        current: What they get: a tensor if it is constant.
+    """
+
+    node: Node
+    current: Tensor | Timed | Pair
+
+
+def real(value: Timed | Pair) -> Timed:
+    """The same with nothing left to do."""
+    return value if isinstance(value, Timed) and value.plain else Timed(value.real)
+
+
+def offsets(value: Timed | Pair) -> Tensor | None:
+    """The constant part."""
+    if isinstance(value, Timed):
+        return value.offset
+    found = [x.offset for x in (value.first, value.second) if x.offset is not None]
+    return None if not found else found[0] if len(found) == 1 else torch.add(*found)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images and kernels laid out as processors like them best."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
+def summed(x: Tensor, axis: int) -> Tensor:
+    """``x.sum(axis)``, whose result lies in memory as ``x`` does: with another layout torch takes ten times as long."""
+    strides = x.stride()
+    order = sorted(range(x.dim()), key=lambda k: -strides[k])
+    left = [k - (k > axis) for k in order if k != axis]
+    return x.permute(order).sum(order.index(axis)).permute([left.index(k) for k in range(len(left))])

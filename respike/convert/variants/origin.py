@@ -1,0 +1,72 @@
+"""The ANN that a spiking network was made from, as the graph in normal form that calibration began with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..data import example
+from ..errors import ConversionError
+from ..graph import Graph
+from ..graph.rules import Role
+
+if TYPE_CHECKING:
+    from ..network import SpikingNetwork
+
+
+def origin_of(snn: SpikingNetwork, ann: nn.Module | None, args: tuple[Any, ...]) -> Graph:
+    """The ANN's graph: the network's own, or that of a model which is given.
+
+    Args:
+        snn: The network.
+        ann: The model it was made from; None: what ``from_torch`` kept of it.
+        args: A batch of arguments to trace with.
+
+    Raises:
+        ConversionError: the network kept nothing and no model is given, the model does not fit, or the network has
+            unit thresholds, so that its units are not the model's.
+    """
+    from ..pipeline import normal_form
+
+    if snn.unit_thresholds:
+        raise ConversionError(
+            "a network with unit thresholds (normalised or quantised) computes in units of its thresholds, not in the "
+            "ANN's; take the network it was made from"
+        )
+    if ann is None:
+        if snn.origin is None:
+            raise ConversionError(
+                "this network does not hold the ANN it was made from (one that was loaded never does); pass ann=model"
+            )
+        return snn.origin
+    kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]
+    device = next(iter(snn.buffers())).device
+    graph = normal_form(ann, example(args, device), kept)
+    _require_fit(graph, snn, type(ann).__name__)
+    return graph
+
+
+def _require_fit(graph: Graph, snn: SpikingNetwork, model: str) -> None:
+    """Whether every layer of neurons and every weight has its counterpart."""
+    own, given = ({n.name: n for n in g.nodes if n.role == Role.SPIKE} for g in (snn.graph, graph))
+    for name in dict.fromkeys([*own, *given]):
+        if name not in given or name not in own:
+            node = own.get(name) or given[name]
+            holder, other = ("network", "model") if name in own else ("model", "network")
+            raise ConversionError(
+                f"{model} is not the model this network was made from: the {holder}'s ReLU {node.where} has no "
+                f"counterpart in the {other}"
+            )
+        if own[name].shape != given[name].shape:
+            raise ConversionError(
+                f"{model} is not the model this network was made from: {own[name].where} has the shape "
+                f"{own[name].shape} in the network and {given[name].shape} in the model"
+            )
+    for name, tensor in graph.tensors.items():
+        held = snn.graph.tensors.get(name)
+        if held is not None and held.shape != tensor.shape:
+            raise ConversionError(
+                f"{model} is not the model this network was made from: its weight {name} has the shape "
+                f"{tuple(tensor.shape)}, the network's {tuple(held.shape)}"
+            )

@@ -1,0 +1,94 @@
+"""Weights and thresholds in whole numbers, as chips hold them, on a grid of its own for each output channel.
+
+In the normalised network θ is 1. The weights w of a channel become round(w · 2^e) · 2^−e, with the largest e for which
+the whole numbers fit: so the channel's weights are whole numbers and its threshold is the whole number 2^e, both in
+units of 2^−e. Where the currents of several layers meet, the finest of their units counts. As all are powers of two,
+float32 adds them up without rounding, and the network gives to the bit the spikes that a chip with such synapses gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..checks import whole
+from ..graph import Graph, Node, Ref, Rewriter
+from .grids import grid_of, weight_at
+from ..run.neurons import SpikingReLU
+from .normalised import normalise_thresholds
+from ..passes import prune
+
+if TYPE_CHECKING:
+    from ..network import SpikingNetwork
+
+
+def quantise(snn: SpikingNetwork, bits: int) -> SpikingNetwork:
+    """The normalised network with whole-number weights of so many bits, sign included, and thresholds to match.
+
+    Args:
+        snn: Not changed.
+        bits: From 2 to 16.
+
+    Raises:
+        ConversionError: another number of bits.
+    """
+    bits = whole("bits", bits, 2, 16)
+    made = normalise_thresholds(snn)
+    graph = replace(made.graph, tensors=dict(made.weights.named_buffers()))
+    largest = 2 ** (bits - 1) - 1
+    grids = {node.name: grid for node in graph.nodes if (grid := grid_of(node, graph, largest)) is not None}
+
+    def step(node: Node, rewriter: Rewriter) -> Ref:
+        grid = grids.get(node.name)
+        if grid is None:
+            return rewriter.keep(node)
+        args = list(node.args)
+        places = {grid.place: grid.weight}
+        if grid.bias is not None:
+            places[grid.bias] = grid.output.flatten()
+        for place, e in places.items():
+            value = rewriter.tensors[args[place].name]
+            args[place] = rewriter.tensor(f"{node.name}_whole", _rounded(value, e))
+        return rewriter.keep(replace(node, args=tuple(args)))
+
+    neurons: dict[str, SpikingReLU] = dict(made.neurons.items())  # type: ignore[arg-type]
+    for name, neuron in neurons.items():
+        found = [grids[source.name].output for source in _sources(name, graph)]
+        if found:
+            e = _for_each_channel(torch.stack(torch.broadcast_tensors(*found)).amax(0), neuron)
+            neuron.bias, neuron.start = _rounded(neuron.bias, e), _rounded(neuron.start, e)
+    result = made.like(prune(graph.rewrite(step)), neurons)
+    result.precision, result.precision_choice = "float32", None  # in which these whole numbers are exact
+    return result
+
+
+def _for_each_channel(e: Tensor, neuron: SpikingReLU) -> Tensor:
+    """The finest e of each of the neurons' channels."""
+    other = [i for i in range(e.dim()) if i != neuron.axis - 1]
+    return e.amax(other, keepdim=True) if other else e
+
+
+def _rounded(value: Tensor, exponent: Tensor) -> Tensor:
+    # A power of two: dividing and multiplying by it is exact.
+    unit = torch.ldexp(torch.ones(exponent.shape, dtype=value.dtype, device=value.device), -exponent)
+    return (value / unit).round() * unit
+
+
+def _sources(name: str, graph: Graph) -> list[Node]:
+    """The synapses whose currents a layer of neurons adds up; empty if it gets something else besides."""
+    node = graph.node(name)
+    queue, found = [] if node is None else [node.args[0].name], []
+    while queue:
+        source = graph.node(queue.pop())
+        if source is None:
+            return []
+        if source.op == "aten.add.Tensor" and not source.kwargs and len(source.refs) == 2:
+            queue.extend(source.refs)
+        elif weight_at(source, graph) is not None:
+            found.append(source)
+        else:
+            return []
+    return found

@@ -1,0 +1,125 @@
+"""Calibrate some layers of a network anew and leave the others as they are."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from .. import checks, data
+from ..errors import ConversionError
+from ..graph import Graph, Node
+from ..run.neurons import SpikingReLU
+from ..calibrate.options import Options
+from .origin import origin_of
+from ..passes import correct_readouts
+from ..run.plan import Plan
+from ..graph.rules import Role
+from ..calibrate.second_pass import Sequential
+from ..surroundings import undisturbed
+
+if TYPE_CHECKING:
+    from ..network import SpikingNetwork
+
+
+@undisturbed()
+def recalibrate(
+    snn: SpikingNetwork,
+    calibration: Any,
+    layers: str | Sequence[str],
+    ann: nn.Module | None = None,
+    *,
+    samples: int = 512,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> SpikingNetwork:
+    """A network in which these layers are calibrated anew, as ``from_torch`` does by default, all others are kept.
+
+    The synapses before these layers begin with the ANN's weights again, which ridge repair then mends; threshold,
+    bias and V_0 are chosen for what the layers before send as they are. What the readouts lack is measured again.
+
+    Args:
+        snn: Not changed.
+        calibration: As for ``from_torch``.
+        layers: Their names: as ``snn.summary()`` shows them, or the module's path alone, ``"features.2"``.
+        ann: The model it was made from, if the network was loaded from a file.
+        samples: Most samples used.
+        seed: Of the order in which samples are read.
+        progress: Called with a line of text for each layer.
+
+    Raises:
+        ConversionError: an unknown layer, no ANN, or calibration data as ``from_torch`` refuses it.
+    """
+    device = next(iter(snn.buffers())).device
+    checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
+    samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
+    checks.function("progress", progress)
+    chosen = named(snn, checks.names("layers", layers))
+    stream = data.batches(calibration, snn.graph.arity, seed)
+    first = next(stream)
+    origin = origin_of(snn, ann, first).to(device)
+    graph = _mixed(snn, origin, chosen)
+    neurons = {
+        name: SpikingReLU(_node(origin, name), module.options, module.axis).to(device)  # type: ignore[arg-type]
+        if name in chosen
+        else copy.deepcopy(module)
+        for name, module in snn.neurons.items()
+    }
+    one = all(snn.neurons[name].threshold.numel() == 1 for name in chosen)  # type: ignore[operator]
+    options = Options(
+        timesteps=snn.calibrated_timesteps,
+        granularity="layer" if one else "channel",
+        schedule=snn.schedule,
+        delay=snn.delay if snn.schedule == "pipelined" else 1,
+        seed=seed,
+        samples=samples,
+    )
+    plan = Plan(graph)
+    second = Sequential(graph, plan, neurons, options, device, progress, origin, chosen)  # type: ignore[arg-type]
+    for args in itertools.chain([first], stream):
+        if not second.take(args):
+            break
+    graph = correct_readouts(graph, second.run())
+    made = snn.like(graph, neurons)  # type: ignore[arg-type]
+    made.origin, made.fitted = snn.origin, True
+    return made
+
+
+def named(snn: SpikingNetwork, layers: Iterable[str]) -> frozenset[str]:
+    """Node names of the layers that a user names.
+
+    Raises:
+        ConversionError: a name that no layer has, or none at all.
+    """
+    nodes = [n for n in snn.graph.nodes if n.role == Role.SPIKE]
+    found: set[str] = set()
+    for layer in layers:
+        fitting = {n.name for n in nodes if layer in (n.name, n.where, n.path)}
+        if not fitting:
+            known = [n.where for n in nodes]
+            near = difflib.get_close_matches(layer, [*known, *(n.path for n in nodes)], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConversionError(f"no layer of neurons is called {layer!r}{hint} (layers: {', '.join(known)})")
+        found |= fitting
+    if not found:
+        raise ConversionError("name at least one layer to calibrate anew")
+    return frozenset(found)
+
+
+def _mixed(snn: SpikingNetwork, origin: Graph, chosen: frozenset[str]) -> Graph:
+    """The ANN's graph with the network's weights, except before the layers that are chosen."""
+    plan = Plan(origin)
+    anew = {ref for name in chosen for node in plan.before(name) for ref in node.refs}
+    held: dict[str, Tensor] = dict(snn.weights.named_buffers())
+    return replace(origin, tensors={k: v if k in anew or k not in held else held[k] for k, v in origin.tensors.items()})
+
+
+def _node(graph: Graph, name: str) -> Node:
+    node = graph.node(name)
+    assert node is not None
+    return node
