@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from .convert import from_onnx as from_onnx
     from .convert import from_torch as from_torch
     from .convert import load as load
+    from .evaluation.diagnosis import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
 
 __all__ = [
     "ConversionError",
     "EarlyExit",
     "SpikingNetwork",
+    "diagnose",
     "evaluate",
     "from_onnx",
     "from_torch",
@@ -35,7 +37,9 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{'evaluation' if name == 'evaluate' else 'convert'}", __name__), name)
+    found = getattr(
+        import_module(f".{'evaluation' if name in ('diagnose', 'evaluate') else 'convert'}", __name__), name
+    )
     globals()[name] = found
     return found
 

@@ -88,7 +88,7 @@ def main() -> None:
     table = Table("broken", "layer", "found", "accuracy, broken", "mended", "came back", title=args.name)
     for fault, name, cause, network in broken(snn, args.layers or list(range(len(snn.neurons)))):
         bad = accuracy(network)
-        finding = network.diagnose(calibration, samples=128).findings[0]
+        finding = respike.diagnose(network, calibration, samples=128).findings[0]
         values = {"snn": network, "respike": respike, "model": model, "calibration": calibration}
         exec(finding.suggestion, values)
         mended = accuracy(values["snn"])

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert.run.arithmetic import PRECISIONS, Precision
 from respike.convert.graph.rules import Role
+from respike.convert.run.arithmetic import PRECISIONS, Precision
 from respike.models import REGISTRY, datasets
 
 if TYPE_CHECKING:

@@ -114,9 +114,11 @@ class RandomNet(nn.Module):
         if not self.counting:
             return part(x)  # type: ignore[no-any-return]
         weights = {n: torch.ones_like(p) if n == "weight" else torch.zeros_like(p) for n, p in part.named_parameters()}
-        found: Tensor = torch.func.functional_call(part, weights, (x,))
-        self.synapses = self.synapses + found.sum()
-        return found.detach()
+        currents = x.isinf()
+        events = torch.func.functional_call(part, weights, (x.masked_fill(currents, 0),))
+        self.synapses = self.synapses + events.sum()
+        varies = torch.func.functional_call(part, weights, ((x > 0).to(x.dtype),)) > 0
+        return torch.zeros_like(events).masked_fill(varies, torch.inf)
 
     def average(self, x: Tensor, **options: Any) -> Tensor:
         found = AVERAGES[self.rank](x, 2, **options)
@@ -404,20 +406,20 @@ def quantised(net: RandomNet, args: tuple[Tensor, ...], layers: list[Any], steps
 def synapses_behind(net: RandomNet, args: tuple[Tensor, ...]) -> list[Tensor] | None:
     """How many synapses stand behind each value of each ReLU, ``(N, ...)``; None where this cannot be told so simply.
 
-    It is the gradient of the sum of all layers' outputs where all weights are 1, biases 0 and no layer's output
-    depends on what another layer read.
+    It is the gradient of the sum of all layers' outputs where all weights are 1 and biases 0, and where the inputs are
+    0, events 1 and what a layer of synapses gives is infinite: an event that is added to that is an event no more.
     """
     if not all(step.countable for step in net.steps):
         return None
     sources: list[Tensor] = []
 
     def hook(z: Tensor) -> Tensor:
-        sources.append(torch.zeros_like(z, requires_grad=True))
+        sources.append(torch.ones_like(z, requires_grad=True))
         return sources[-1]
 
     net.hook, net.counting, net.synapses = hook, True, torch.zeros(())
     try:
-        net(*args)
+        net(*(torch.zeros_like(x) for x in args))
         gradients = torch.autograd.grad(net.synapses, sources, allow_unused=True)
     finally:
         net.hook, net.counting, net.synapses = None, False, torch.zeros(())

@@ -12,7 +12,16 @@ from .. import sources
 from .command import Command, echo, option, say_json
 from .convert import found, python_found
 from .equivalent import call, literal
-from .network import calibration, check_data, find_test, network, program, python_calibration, python_network, python_test_data
+from .network import (
+    calibration,
+    check_data,
+    find_test,
+    network,
+    program,
+    python_calibration,
+    python_network,
+    python_test_data,
+)
 from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 from .progress import batches
 

@@ -12,7 +12,17 @@ from .. import sources
 from .command import Command, echo, option, say_json
 from .equivalent import call, command_line, given, literal
 from .guard import is_deliberate
-from .network import calibration, check_data, data_name, find_test, network, program, python_calibration, python_network, python_test_data
+from .network import (
+    calibration,
+    check_data,
+    data_name,
+    find_test,
+    network,
+    program,
+    python_calibration,
+    python_network,
+    python_test_data,
+)
 from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
 from .progress import stages
 from .values import Choice, ModelName, Names, Output

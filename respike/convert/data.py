@@ -155,6 +155,15 @@ def first_samples(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tu
         count -= rows(args)
 
 
+def first_batches(batches: Iterator[tuple[Any, ...]], samples: int) -> list[tuple[Any, ...]]:
+    """The first batches that hold so many samples, or all."""
+    held: list[tuple[Any, ...]] = []
+    while samples > 0 and (args := next(batches, None)) is not None:
+        held.append(args)
+        samples -= rows(args)
+    return held
+
+
 def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
     """A few samples to trace with."""
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from . import checks, data
-from .data import first_batches as take
+from .data import first_batches
 from .errors import ConversionError, ConversionWarning
 from .judging import border, commonest, is_single_score, probability, single
-from .run.modes import Recorder
 from .network import SpikingNetwork
+from .run.modes import Recorder
 from .surroundings import Inference, undisturbed
 
 Score = Literal["margin", "confidence", "stability"]
@@ -120,7 +120,7 @@ class EarlyExit:
             )
         self.snn, self.score, self.agreement = snn, score, agreement
         stream = data.batches(calibration, snn.graph.arity, seed)
-        curves = [self.scores(*args) for args in take(stream, samples)]
+        curves = [self.scores(*args) for args in first_batches(stream, samples)]
         scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
         if judge == "auto":
             self._require_decisions(answers[-1])

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..text import shown
+from . import checks
 from .errors import ConversionError, Refusal
 from .graph import Graph
 from .graph.rules import LINEAR, Role
-from .onnx_import.build import load
 from .onnx_import.module import OnnxModule, example
-from .onnx_import.order import label
-from .onnx_import.outputs import suggested
-from .onnx_import.read import opsets, read
 from .onnx_import.step import Step
+from .passes.roles import objection, verdicts
+from .tracing.copying import prepare
+from .tracing.normal_form import to_graph
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,27 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect(path: str | os.PathLike[str], outputs: Sequence[str] | None, shape: Sequence[int] | None) -> Inspection:
-    """See ``inspect_onnx``."""
-    from .tracing.copying import prepare
-    from .passes.roles import objection, verdicts
-    from .pipeline import to_graph
+def inspect_onnx(
+    path: str | os.PathLike[str], *, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None
+) -> Inspection:
+    """What an ONNX file holds, and what each node would become, before any calibration.
 
+    Args:
+        path: The file.
+        outputs: As for ``load_onnx``.
+        shape: Of one sample of the first input, where the file leaves it open.
+
+    Raises:
+        ConversionError: the file cannot be read at all. A network that can be read and not converted is
+            described, with the reasons.
+    """
+    # onnx is imported by whoever calls, not by who imports respike.
+    from .onnx_import.build import load
+    from .onnx_import.outputs import suggested
+    from .onnx_import.read import opsets, read
+
+    checks.path("path", path)
+    outputs = None if outputs is None else checks.names("outputs", outputs)
     model = read(path)
     graph: Graph | None = None
     refused: Sequence[Refusal] = ()
@@ -123,6 +138,8 @@ def inspect(path: str | os.PathLike[str], outputs: Sequence[str] | None, shape: 
 
 
 def _nodes(protos: Any, net: OnnxModule | None, graph: Graph | None, refused: Sequence[Refusal]) -> list[NodeVerdict]:
+    from .onnx_import.order import label
+
     steps = {step.label: step for step in net.steps()} if net is not None else {}
     reasons: dict[str, str] = {}
     for refusal in refused:

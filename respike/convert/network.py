@@ -1,53 +1,32 @@
-"""The spiking network: a graph, its weights and its neurons, run over time."""
+"""The spiking network as users have it: runs, saves itself, gives variants of itself."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
 from . import checks
 from .choose.allocation import Allocation
-from .batch import SAME, Along, places
-from .checks import bytes_or_none, one_of, whole
 from .choose.choice import Choice
-from .run.walk import Walk
 from .count.fan_out import FanOut, fan_out
-from .run.finite import check_finite
-from .graph import BATCH, Graph, Ref
-from .longer_runs import warn_of_longer_run
-from .memory import budget, room
-from .run.modes import Layerwise, Recorder, Synchronous, Watch
+from .graph import Graph
 from .run.neurons import SpikingReLU
-from .variants.normalised import normalise_thresholds
 from .run.schedules import Schedule
-from .parallel import beside, cut, each
-from .run.plan import Plan
-from .run.arithmetic import PRECISIONS, Arithmetic, Precision, check_holds
-from .choose.precision_choice import PrecisionChoice
-from .variants.quantised import quantise
+from .run.simulator import Simulator
+from .saved.read import read
 from .saved.write import write
-from .run.schedules import latency, mode_of
-from .settings import Setting
 from .summary import describe, table
-from .surroundings import Inference
-from .run.timed import Pair, Timed, channels_last
-from .run.weights import Weights, versions
-
-if TYPE_CHECKING:
-    from ..evaluation import Diagnosis
-
-STEPS = 16
-"""Timesteps for which a piece of a batch is sized."""
+from .surroundings import in_own_types
+from .variants.normalised import normalise_thresholds
+from .variants.quantised import quantise
+from .variants.recalibrate import recalibrate
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(Simulator):
     """What ``respike.from_torch`` returns: takes the ANN's inputs, gives estimates of the ANN's outputs.
 
     Calls do not depend on each other: the same input gives the same output twice. Only
@@ -81,15 +60,7 @@ class SpikingNetwork(nn.Module):
             ``quantised`` make it.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
         allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
-        precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
     """
-
-    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1))
-    calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
-    schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
-    delay = Setting[int](lambda _, value: whole("delay", value, 0))
-    precision = Setting[Precision](lambda snn, value: snn._held(value))
-    memory_budget = Setting["int | None"](lambda _, value: bytes_or_none("memory_budget", value))
 
     def __init__(
         self,
@@ -100,253 +71,23 @@ class SpikingNetwork(nn.Module):
         delay: int = 1,
         calibrated_timesteps: int | None = None,
     ) -> None:
-        super().__init__()
-        self.weights = Weights(graph.tensors)
-        # From here on the graph knows the weights by name and shape only.
-        self.graph = replace(graph, tensors={k: v.to("meta") for k, v in graph.tensors.items()})
-        self.neurons = nn.ModuleDict(dict(neurons))
-        self.timesteps = timesteps
-        self.calibrated_timesteps = timesteps if calibrated_timesteps is None else calibrated_timesteps
-        self.schedule = schedule
-        self.delay = delay
-        self.origin: Graph | None = None
-        self.unit_thresholds = False
-        self.fitted = False
-        self._told = False
+        super().__init__(graph, neurons, timesteps, schedule, delay, calibrated_timesteps)
         self.choice: Choice | None = None
         self.allocation: Allocation | None = None
-        self.precision_choice: PrecisionChoice | None = None
-        self.memory_budget = None
-        self.precision = "float32"
-        self.plan = Plan(self.graph)
-        self._arithmetic: tuple[Any, Arithmetic] | None = None
-        self._stream: Synchronous | None = None
-        self._stream_of: tuple[str, str] = "", ""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy gets: all but a stream under way and what is made when needed."""
-        return {**self.__dict__, "_stream": None, "_arithmetic": None}
 
     def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
         """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
         made.precision, made.memory_budget = self.precision, self.memory_budget
         made.fitted, made._told = self.fitted, self._told
-        made.choice, made.allocation, made.precision_choice = self.choice, self.allocation, self.precision_choice
+        made.choice, made.allocation = self.choice, self.allocation
         made.unit_thresholds = self.unit_thresholds
         return made
-
-    def _held(self, precision: Any) -> Any:
-        one_of("precision", precision, PRECISIONS)
-        for neuron in self.neurons.values():
-            assert isinstance(neuron, SpikingReLU)
-            check_holds(precision, neuron.options, neuron.where)
-        return precision
-
-    @property
-    def depth(self) -> int:
-        """Most spiking layers on a way from an input to an output."""
-        return self.plan.depth
-
-    @property
-    def latency(self) -> int:
-        """Timesteps until ``snn(x)`` has its answer.
-
-        T; with ``layerwise`` T for each layer and the readout; with ``pipelined`` T and ``delay`` for each spiking
-        layer on the longest way, except those whose current is constant.
-        """
-        return self.latency_at(self.timesteps)
-
-    def latency_at(self, timesteps: int) -> int:
-        """The latency of the estimate after so many steps, or so many steps per layer."""
-        return latency(self.schedule, self.delay, self.plan, timesteps)
 
     @property
     def fan_out(self) -> FanOut:
         """Synapses behind each neuron, counted exactly, borders included."""
-        return fan_out(self.graph, dict(self.weights.named_buffers()))
-
-    def forward(self, *args: Any) -> Any:
-        """The ANN's output, estimated from ``timesteps`` steps; same structure, shapes and units.
-
-        Raises:
-            ValueError: inputs of another number, structure or shape than the ANN's, or with NaN or infinity in them.
-        """
-        return self.output_at(self._joined(args, self.timesteps, only_last=True), -1)
-
-    def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
-        """The decoded estimate after each step.
-
-        Args:
-            *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time.
-            timesteps: How many steps; ``self.timesteps`` by default.
-            stream: Go on from the state that the last streaming call left, as one long simulation; the
-                estimate is then the mean over all steps since ``reset``.
-
-        Returns:
-            For each of the ANN's outputs ``(N, T, ...)``, or ``(T, ...)`` where it does not begin with the
-            batch; entry t − 1 is the estimate after t steps. With the schedules ``layerwise`` and ``pipelined``
-            that is the result of a run of its own with t steps *per layer*, of the latency ``latency_at(t)``;
-            pipelined all of them cost T · (T + 1) / 2 steps of work, ``snn(x)`` T.
-
-        Raises:
-            ValueError: inputs of another shape than the ANN's or with NaN or infinity in them, ``timesteps`` below 1,
-                or a stream whose batch size changes or whose schedule is not ``synchronous``.
-        """
-        checks.flag("stream", stream)
-        if stream:
-            joined = _in_time(list(self.blocks(*args, timesteps=timesteps, stream=True)))
-        else:
-            joined = self._joined(args, self.timesteps if timesteps is None else timesteps)
-        for i, output in enumerate(self.graph.outputs):
-            shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
-            if shape and shape[0] is BATCH:
-                joined[i] = joined[i].transpose(0, 1)
-        return pytree.tree_unflatten(joined, self.graph.out_spec)
-
-    def reset(self) -> None:
-        """Forget the state of ``simulate(..., stream=True)``."""
-        self._stream = None
-
-    @Inference()
-    def _joined(self, args: tuple[Any, ...], timesteps: int, only_last: bool = False) -> list[Any]:
-        """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
-
-        def run(piece: slice) -> list[Any]:
-            return _in_time(list(self.blocks(*cut(args, piece), timesteps=timesteps, only_last=only_last)))
-
-        pieces, workers = self.pieces(args, timesteps)
-        found = list(each(run, pieces, workers))
-        return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
-
-    def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
-        output = self.graph.outputs[i]
-        place = places(self.graph)[output.name] if isinstance(output, Ref) else SAME
-        if not isinstance(place, Along):
-            return parts[0][i]
-        return torch.cat([part[i] for part in parts], 1 + place.axis)  # behind time
-
-    def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
-        """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
-
-        One piece where samples may meet (``batch.apart``), and on a GPU.
-
-        Raises:
-            ValueError: as for ``simulate``.
-        """
-        timesteps = whole("timesteps", timesteps, 1)
-        self._tell_of(timesteps)
-        inputs = self._inputs(args)
-        lengths = {len(x) for x in inputs if x.dim()}
-        batch = max(lengths, default=1)
-        apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
-        if not apart or batch < 2:
-            return [slice(None)], 1
-        workers = torch.get_num_threads()
-        size = self.plan.piece(batch, min(timesteps, STEPS), self._room(inputs[0].device, workers), workers)
-        pieces = [slice(start, start + size) for start in range(0, batch, size)]
-        return pieces, min(workers, len(pieces))
-
-    def _tell_of(self, timesteps: int) -> None:
-        """Warn once of a run that is longer than those that the network was made for."""
-        if not self._told:
-            self._told = warn_of_longer_run(self.fitted, self.calibrated_timesteps, timesteps)
-
-    def _room(self, device: torch.device, workers: int) -> int:
-        return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
-
-    @Inference()
-    def blocks(
-        self,
-        *args: Any,
-        timesteps: int | None = None,
-        stream: bool = False,
-        only_last: bool = False,
-        recorder: Recorder | None = None,
-        watch: Watch | None = None,
-        length: int | None = None,
-    ) -> Generator[list[Any], Tensor | None, None]:
-        """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
-
-        Who sends a mask ``(N,)`` back for a block goes on with those samples alone; the others cost nothing from then
-        on. That is for ``synchronous`` networks whose samples can be told apart at any time (``plan.separable``).
-
-        Args:
-            *args: Inputs as for the ANN.
-            timesteps: How many steps.
-            stream: As in ``simulate``.
-            only_last: The caller needs the estimate after the last step alone.
-            recorder: Told of every layer's events, see ``modes.Recorder``.
-            watch: Told of every layer's currents, see ``modes.Watch``.
-            length: Steps of a block, instead of what ``memory_budget`` holds.
-
-        Yields:
-            For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
-            last.
-        """
-        total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
-        inputs, plan = self._inputs(args), self.plan
-        arithmetic = self._ready()
-        batch = next((len(x) for x in inputs if x.dim()), 1)
-        mode = self._mode(stream, batch, recorder, arithmetic)
-        mode.watch = watch
-        if stream:
-            assert isinstance(mode, Synchronous)
-            self._tell_of(mode.elapsed + mode.steps + total)
-        # Who records or watches wants every spike.
-        alone = recorder is None and watch is None
-        pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
-        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
-        walk.run(plan.static, mode)
-        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
-        for estimates in mode.runs(total, length, only_last):
-            walk.run(plan.body, mode, plan.last_use)
-            if not estimates:  # what the last block decodes is the sum of all
-                for name in plan.estimated:
-                    mode.decode(name, walk.env[name])
-                continue
-            walk.run(plan.late, mode, plan.last_use)
-            rows = yield [_repeated(value, estimates) for value in walk.outputs(mode)]
-            if rows is not None:
-                assert isinstance(mode, Synchronous)
-                walk.keep(rows)
-                mode.keep(rows)
-
-    def _ready(self) -> Arithmetic:
-        """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""
-        tensors = dict(self.weights.named_buffers())
-        now = versions(chain(tensors.values(), self.neurons.buffers()))
-        if self._arithmetic is None or self._arithmetic[0] != (self.precision, now):
-            laid_out = {name: channels_last(t) for name, t in tensors.items()}
-            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out)
-        return self._arithmetic[1]
-
-    def _mode(
-        self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
-    ) -> Synchronous | Layerwise:
-        neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
-        if not stream:
-            return mode_of(self.schedule, self.delay, neurons, recorder, arithmetic)
-        if self.schedule != "synchronous":
-            raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
-        if self._stream is None:
-            self._stream, self._stream_of = Synchronous(neurons), (f"{batch} samples", self.precision)
-        for held, given in zip(self._stream_of, (f"{batch} samples", self.precision), strict=True):
-            if held != given:
-                raise ValueError(f"the stream holds {held} and got {given}; call reset() between streams")
-        self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
-        return self._stream
-
-    def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
-        kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
-        tensors = [x.to(kind) if x.is_floating_point() else x for x in self.graph.flatten(args)]
-        check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
-        return [channels_last(x) if x.is_floating_point() else x for x in tensors]
-
-    def output_at(self, block: list[Any], index: int) -> Any:
-        """The network's output, in its own structure, at one step of what ``blocks`` yields."""
-        values = [o[index] if isinstance(o, Tensor) else o for o in block]
-        return pytree.tree_unflatten(values, self.graph.out_spec)
+        return fan_out(self.graph, self.held_graph().tensors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file, whole or not at all; ``respike.load`` reads it.
@@ -362,7 +103,7 @@ class SpikingNetwork(nn.Module):
             FileNotFoundError: the folder does not exist.
         """
         checks.path("path", path)
-        write(self, path)
+        write(self, self.choice, self.allocation, path)
 
     def normalised(self) -> SpikingNetwork:
         """An equivalent network in which every threshold is 1 and a spike carries 1; weights and biases make up for it.
@@ -370,7 +111,9 @@ class SpikingNetwork(nn.Module):
         Its spikes are the same but for rounding: a current that is within a rounding error of the threshold may fire a
         step earlier or later.
         """
-        return normalise_thresholds(self)
+        made = self.like(*normalise_thresholds(self.held_graph(), self.layers()))
+        made.unit_thresholds = True
+        return made
 
     def quantised(self, bits: int = 8) -> SpikingNetwork:
         """The normalised network with weights and thresholds in whole numbers, as a chip holds them.
@@ -385,7 +128,9 @@ class SpikingNetwork(nn.Module):
         Raises:
             ConversionError: another number of bits.
         """
-        return quantise(self, bits)
+        made = self.like(*quantise(self.held_graph(), self.layers(), bits))
+        made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
+        return made
 
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512
@@ -401,36 +146,39 @@ class SpikingNetwork(nn.Module):
         Raises:
             ConversionError: an unknown layer, no ANN to calibrate against, or unusable calibration data.
         """
-        from .variants.recalibrate import recalibrate  # it builds networks
-
-        return recalibrate(self, calibration, layers, ann, samples=samples)
-
-    def diagnose(self, data: Any, ann: nn.Module | None = None, **options: Any) -> Diagnosis:
-        """Which layer is wrong, why, and what to do: ``respike.evaluation.diagnose`` with the same options."""
-        from ..evaluation import diagnose  # a shortcut for users; nothing here depends on it
-
-        return diagnose(self, data, ann, **options)
+        made = self.like(*recalibrate(self, calibration, layers, ann, samples=samples))
+        made.origin, made.fitted = self.origin, True
+        return made
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""
-        return describe(self)
+        return describe(self, self.fan_out, self.choice, self.allocation)
 
     def summary(self) -> str:
         """A table: each spiking layer, its neuron, its size, its threshold range and its fan-out."""
-        return table(self)
-
-    def extra_repr(self) -> str:
-        delay = f", delay={self.delay}" if self.schedule == "pipelined" else ""
-        return f"schedule={self.schedule}{delay}, timesteps={self.timesteps}, latency={self.latency}"
+        return table(self.as_dict())
 
 
-def _repeated(value: Any, steps: int) -> Any:
-    if isinstance(value, (Timed, Pair)):
-        return value.real
-    return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
+@in_own_types()
+def load(path: str | os.PathLike[str]) -> SpikingNetwork:
+    """A network from the file that ``SpikingNetwork.save`` wrote.
 
+    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, the structure of inputs
+    and outputs and what ``choice`` and ``allocation`` say are those of the network that was
+    saved. ``memory_budget`` is not kept, as it is about a machine. Nothing in a file is run: it holds numbers and the
+    names of operations, which must be those of the library's own table.
 
-def _in_time(blocks: list[list[Any]]) -> list[Any]:
-    """The blocks of each output as one, laid out as the user knows it."""
-    parts = zip(*blocks, strict=True)
-    return [torch.cat(part).contiguous() if isinstance(part[0], Tensor) else part[0] for part in parts]
+    Args:
+        path: The file.
+
+    Returns:
+        The network, on the CPU; ``.to(device)`` moves it.
+
+    Raises:
+        FormatError: a ``ConversionError``: there is no such file, or it is no saved network, damaged, of a newer
+            version, or asks for what no network needs.
+    """
+    checks.path("path", path)
+    document, snn = read(Path(path), SpikingNetwork)
+    snn.choice, snn.allocation = document.choice, document.allocation
+    return snn

@@ -9,36 +9,26 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
 from ..layers import SpikingLayer
-from .choose import search as auto
 from . import checks, data
-from .choose.allocate import allocate
-from .choose.auto_precision import choose_precision
 from .calibrate.calibrate import calibrate
-from .calibrate.options import Preference
-from .tracing.copying import prepare
-from .errors import ConversionError
-from .graph import Graph
+from .calibrate.options import Options, Preference
+from .choose import search as auto
+from .choose.allocate import allocate
 from .choose.two_fold import Halves
+from .errors import ConversionError
 from .judging import Judge
-from .run.modes import evaluate_graph
 from .network import SpikingNetwork
-from .run.neurons import NeuronName
 from .onnx_import import load_onnx
-from .calibrate.options import Options
-from .run.schedules import Schedule
-from .passes import set_roles as with_roles
-from .passes import normalise
+from .passes import set_roles
 from .run.arithmetic import PRECISIONS, Precision, holds
+from .run.neurons import NeuronName
+from .run.schedules import Schedule
 from .surroundings import undisturbed
-from .tracing.rounding_ties import evaluate_step_by_step, has_steps
-from .tracing.trace import trace, without_hooks
-
-TOLERANCE = 1e-4
-"""Largest difference, relative to the largest output, that the passes may make."""
+from .tracing.copying import prepare
+from .tracing.normal_form import to_graph
 
 
 @undisturbed()
@@ -61,7 +51,7 @@ def from_torch(
     schedule: Schedule = "synchronous",
     delay: int = 1,
     correction: Literal["none", "bias", "ridge"] = "ridge",
-    precision: Precision | Literal["auto"] = "float32",
+    precision: Precision = "float32",
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
@@ -77,7 +67,7 @@ def from_torch(
             and all codes the cheapest whose network does as the model on the calibration samples (``judge``,
             ``within``), each judged by a network calibrated on the other half of them. What was tried, and why this
             one, is in ``snn.choice``. For networks with one output.
-        judge: For ``timesteps="auto"`` and ``precision="auto"``: ``"decision"`` compares what is decided: the class of
+        judge: For ``timesteps="auto"``: ``"decision"`` compares what is decided: the class of
             the highest score, or of a single score its sign (behind a sigmoid, whether it is above 0.5).
             ``"error"`` compares the values of the outputs. ``"auto"``: decisions, unless they say nothing, because
             one answer alone would agree often enough, or there is a single output without a sigmoid.
@@ -111,9 +101,7 @@ def from_torch(
             integrate-and-fire neurons send is that of ``"layerwise"``; leaky ones lose more the longer they wait.
         correction: ``"bias"`` adds to each channel the current that is missing on average; ``"ridge"`` changes
             the weights of each layer a little besides, so that what arrives gives what the ANN has; ``"none"``.
-        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32. Or
-            ``"auto"``: the fastest on this machine of all that do as float32 on the calibration samples (``judge``,
-            ``within``), for networks with one output; ``snn.precision_choice`` tells.
+        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32.
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: Most samples used by ``"mse"``, ``"bias"`` and ``timesteps="auto"``, and with a ``budget`` above 1 by
             all. They need not fit into memory: what is kept of them goes to a temporary file where it does not.
@@ -133,7 +121,7 @@ def from_torch(
     analog = checks.names("analog", analog)
     search = isinstance(timesteps, str) and timesteps == "auto"
     kinds = auto.candidates(neuron, max_spikes, tau_mem, levels)
-    checks.one_of("precision", precision, (*PRECISIONS, "auto"))
+    checks.one_of("precision", precision, PRECISIONS)
     kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     options = Options(
         timesteps=1 if search else timesteps,  # type: ignore[arg-type]
@@ -161,9 +149,9 @@ def from_torch(
     first = next(stream)
     stream = itertools.chain([first], stream)
     say("tracing")
-    graph = origin = with_roles(to_graph(twin, data.example(first, device)), analog)
+    graph = origin = set_roles(to_graph(twin, data.example(first, device)), analog)
     choice, allocation = None, None
-    held = auto.take(stream, options.samples) if search or precision == "auto" else []
+    held = data.first_batches(stream, options.samples) if search else []
     if search:
         choice, kind = auto.choose(Halves(graph, held, options, device), kinds, progress)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
@@ -175,11 +163,7 @@ def from_torch(
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, options.delay).eval()
     snn.choice, snn.allocation, snn.origin = choice, allocation, origin
     snn.fitted = threshold == "mse" and correction != "none"
-    if precision == "auto":
-        snn.precision_choice = choose_precision(snn, held, judge, within, progress)
-        snn.precision = snn.precision_choice.chosen.precision
-    else:
-        snn.precision = precision
+    snn.precision = precision
     return snn
 
 
@@ -205,90 +189,3 @@ def from_onnx(
         ConversionError: as ``load_onnx`` and ``from_torch``. Nodes have their names in the file.
     """
     return from_torch(load_onnx(path, outputs=outputs), calibration, timesteps, **options)
-
-
-@undisturbed()
-def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
-    """The model's graph with a role for every node, before any calibration: does it convert?
-
-    Args:
-        model: Any module; not changed.
-        args: Positional arguments of its forward, batch first.
-        analog: As for ``from_torch``.
-
-    Raises:
-        ConversionError: as ``from_torch``.
-    """
-    return with_roles(to_graph(prepare(model), args), analog)
-
-
-@undisturbed()
-def relative_error(graph: Graph, model: nn.Module, args: tuple[Any, ...]) -> float:
-    """How far the graph, run as an ANN, is from the model: the largest difference over the largest output."""
-    with torch.no_grad():
-        expected = pytree.tree_leaves(_run(prepare(model), args))
-        return _difference(evaluate_graph(graph, _tensors(args)), [x for x in expected if isinstance(x, Tensor)])
-
-
-def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
-    """The normal form of a prepared model, checked to compute the same output.
-
-    Raises:
-        ConversionError: it cannot be traced, or the passes changed what it computes.
-    """
-    state = torch.random.get_rng_state()
-    with torch.no_grad():
-        expected = _run(twin, args)
-        with without_hooks(twin):
-            same = _difference(_run(twin, args), expected) == 0
-            traced = trace(twin, args) if same else None
-        if traced is None:  # the hooks take part in the computation
-            traced = trace(twin, args)
-        graph = normalise(traced)
-        if any(has_steps(node) for node in graph.nodes):
-            found = evaluate_step_by_step(graph, traced, _tensors(args))
-        else:
-            found = evaluate_graph(graph, _tensors(args))
-    torch.random.set_rng_state(state)
-    if not all(bool(torch.isfinite(x).all()) for x in found if x.is_floating_point()):
-        raise ConversionError("the model's outputs are not finite; look for NaN or infinity in its weights and inputs")
-    difference = _difference(found, [x for x in pytree.tree_leaves(expected) if isinstance(x, Tensor)])
-    if not difference <= TOLERANCE:
-        raise ConversionError(
-            f"the traced network differs from the model by {difference:.2g} of its largest output. Either its "
-            "forward is random or keeps a memory, or this is a bug in respike: please report it with the model"
-        )
-    return graph
-
-
-def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
-    # In-place operations on the input must not reach the caller's data.
-    copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
-    try:
-        return model(*copies)
-    except Exception as error:  # user code
-        shapes = ", ".join(str(tuple(x.shape)) for x in _tensors(args))
-        raise ConversionError(
-            f"{type(model).__name__} fails on calibration samples of shape {shapes}, whose first axis counts the "
-            f"samples: {error}"
-        ) from error
-
-
-def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
-    return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
-
-
-def _difference(found: Any, expected: Any) -> float:
-    """Largest difference between two trees of tensors, relative to the largest value of each tensor."""
-    worst = 0.0
-    pairs = zip(pytree.tree_leaves(found), pytree.tree_leaves(expected), strict=True)
-    for a, b in pairs:
-        if not isinstance(a, Tensor) or not a.numel():
-            continue
-        if a.shape != b.shape:
-            return float("inf")
-        a, b = a.double(), b.double()
-        worst = max(worst, float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)))
-        if not torch.isfinite(a).all():
-            return float("nan")
-    return worst

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from .choose.allocation import Allocation
+from .choose.choice import Choice
 from .count.fan_out import FanOut
-from .run.neurons import SpikingReLU
 from .graph.rules import Role
+from .run.neurons import SpikingReLU
+from .run.simulator import Simulator
 
-if TYPE_CHECKING:
-    from .network import SpikingNetwork
 
-
-def describe(snn: SpikingNetwork) -> dict[str, Any]:
+def describe(snn: Simulator, counts: FanOut, choice: Choice | None, allocation: Allocation | None) -> dict[str, Any]:
     """Settings and layers, in what JSON can hold."""
     nodes = snn.graph.nodes
     return {
@@ -24,18 +24,17 @@ def describe(snn: SpikingNetwork) -> dict[str, Any]:
         "timesteps": snn.timesteps,
         "precision": snn.precision,
         "latency": snn.latency,
-        "choice": None if snn.choice is None else snn.choice.as_dict(),
-        "allocation": None if snn.allocation is None else snn.allocation.as_dict(),
-        "layers": _layers(snn),
+        "choice": None if choice is None else choice.as_dict(),
+        "allocation": None if allocation is None else allocation.as_dict(),
+        "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
         "head": [n.where for n in nodes if n.role == Role.HEAD],
     }
 
 
-def table(snn: SpikingNetwork) -> str:
-    """A line for each spiking layer, then what is not spiking and the schedule."""
-    about = describe(snn)
+def table(about: dict[str, Any]) -> str:
+    """A line for each spiking layer of a description, then what is not spiking and the schedule."""
     rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
     for layer in about["layers"]:
         kind = layer["neuron"] + ("" if layer["max_spikes"] == 1 else f" x{layer['max_spikes']}")
@@ -53,12 +52,11 @@ def table(snn: SpikingNetwork) -> str:
     if about["head"]:
         lines.append("head, on the decoded output: " + ", ".join(about["head"]))
     delay = "" if about["delay"] is None else f", delay {about['delay']}"
-    lines.append(f"schedule {snn.schedule}{delay}, T = {snn.timesteps}, latency {snn.latency} steps")
+    lines.append(f"schedule {about['schedule']}{delay}, T = {about['timesteps']}, latency {about['latency']} steps")
     return "\n".join(lines)
 
 
-def _layers(snn: SpikingNetwork) -> list[dict[str, Any]]:
-    counts = snn.fan_out
+def _layers(snn: Simulator, counts: FanOut) -> list[dict[str, Any]]:
     found = []
     for name, module in snn.neurons.items():
         node = snn.graph.node(name)
@@ -82,7 +80,7 @@ def _layers(snn: SpikingNetwork) -> list[dict[str, Any]]:
     return found
 
 
-def _reach(snn: SpikingNetwork, name: str, counts: FanOut) -> tuple[Tensor, bool]:
+def _reach(snn: Simulator, name: str, counts: FanOut) -> tuple[Tensor, bool]:
     """Fan-out of a layer, or of the max-pool that takes its spikes."""
     pools = [n.name for n in snn.graph.users.get(name, []) if n.role == Role.MAX and n.name in counts.events]
     if pools and not counts.events[name].any():

@@ -13,6 +13,6 @@ from .diagnosis import diagnose as diagnose
 from .evaluate import evaluate as evaluate
 from .exits import ExitEvaluation as ExitEvaluation
 from .exits import evaluate_exit as evaluate_exit
+from .layer_activity import LayerActivity as LayerActivity
 from .result import Evaluation as Evaluation
-from .result import LayerActivity as LayerActivity
 from .result import comparison as comparison

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..convert.count.event_counter import EventCounter
 from ..convert.graph import Node
+from ..convert.graph.rules import Role
 from ..convert.network import SpikingNetwork
 from ..convert.run.neurons import NeuronOptions, SpikingReLU
-from ..convert.graph.rules import Role
 from ..convert.run.units import unit_behind
-from .result import LayerActivity
+from .layer_activity import LayerActivity
 
 
 class ActivityCounter(EventCounter):

@@ -14,12 +14,12 @@ from torch.utils import _pytree as pytree
 
 from ..convert import checks
 from ..convert.count.event_counter import EventCounter
-from ..convert.tracing.copying import prepare
 from ..convert.data import rows
 from ..convert.judging import Judge, border, is_single_score, single
 from ..convert.network import SpikingNetwork
 from ..convert.parallel import cut, each
 from ..convert.surroundings import undisturbed
+from ..convert.tracing.copying import prepare
 from .activity import ActivityCounter
 from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs

@@ -14,9 +14,10 @@ from ..convert import checks
 from ..convert.count.event_counter import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from ..convert.surroundings import undisturbed
+from ..figures.exits import exit_figure
 from .batches import split_batches
-from .targets import UNLABELLED, labels_of
 from .formatting import columns
+from .targets import UNLABELLED, labels_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +76,6 @@ class ExitEvaluation:
 
     def plot(self) -> Figure:
         """Accuracy against mean latency for all thresholds, and when samples stop."""
-        from ..report import exit_figure  # a shortcut for users; nothing here depends on it
-
         return exit_figure(self)
 
 

@@ -11,55 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..convert.count.work import Work
+from ..figures.accuracy import accuracy_figure
+from ..figures.style import save
+from .cost import ENERGY_45NM, Cost, EnergyModel, cost_of
 from .formatting import as_json, columns, plain, steps_worth_a_line
+from .layer_activity import Curve, LayerActivity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .cost import Cost, EnergyModel
-
-Curve = NDArray[np.float64]
-"""One value for each timestep; entry t − 1 belongs to t steps."""
-
-
-@dataclass(frozen=True)
-class LayerActivity:
-    """What one spiking layer, or one max-pool over spikes, did.
-
-    Attributes:
-        name: Of the node.
-        where: Its place in the user's model.
-        kind: ``"spike"`` or ``"max"``.
-        neurons: How many outputs it has per sample.
-        spikes: Events per sample up to each timestep.
-        synops: Synaptic operations that they caused.
-        direct: Additions and comparisons without a synapse that they caused: where a spike is added to a membrane as
-            it is, and in a maximum.
-        carries: What an event is worth: ``"spike"``, always the same; ``"power of two"``, a shifted weight; or
-            ``"value"``, a multiplication at each synapse.
-        levels: How many of the smallest spike a neuron can send in one step.
-        step_additions: Additions and comparisons of each neuron in each timestep.
-        step_multiplications: Multiplications likewise.
-        spike_additions: Additions and comparisons of a neuron for each of its spikes.
-    """
-
-    name: str
-    where: str
-    kind: str
-    neurons: int
-    spikes: Curve
-    synops: Curve
-    direct: Curve
-    carries: str
-    levels: int
-    step_additions: int = 0
-    step_multiplications: int = 0
-    spike_additions: int = 0
-
-    @property
-    def rate(self) -> Curve:
-        """Mean firing rate, in spikes per neuron and timestep."""
-        return self.spikes / (self.neurons * np.arange(1, len(self.spikes) + 1))
 
 
 @dataclass(frozen=True)
@@ -145,8 +104,6 @@ class Evaluation:
         Args:
             energy: Of each operation; ``respike.evaluation.ENERGY_45NM`` by default.
         """
-        from .cost import ENERGY_45NM, cost_of  # a shortcut for users; nothing here depends on it
-
         return cost_of(self, energy or ENERGY_45NM)
 
     def as_dict(self) -> dict[str, Any]:
@@ -159,29 +116,10 @@ class Evaluation:
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Accuracy and cost against timesteps, as a figure, also written to ``path`` (png, svg, pdf) if given."""
-        from ..report import accuracy_figure, save  # a shortcut for users; nothing here depends on it
-
         figure = accuracy_figure(self)
         if path is not None:
             save(figure, path)
         return figure
-
-    def report(self, path: str | PathLike[str], name: str = "network") -> None:
-        """Write a page of what is known here: accuracy, cost and spikes of each layer, in one HTML file.
-
-        ``respike.report.gather`` finds out much more.
-
-        Args:
-            path: Where to.
-            name: What the network is called there.
-
-        Raises:
-            FileNotFoundError: the folder does not exist.
-            ModuleNotFoundError: without Altair and vl-convert (``pip install 'respike[report]'``).
-        """
-        from ..report import Report, write_page  # a shortcut for users; nothing here depends on it
-
-        write_page(Report.of(self, name), path)
 
 
 def comparison(results: Sequence[Evaluation]) -> str:

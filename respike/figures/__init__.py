@@ -1,0 +1,1 @@
+"""Figures of evaluations, networks and neurons, drawn with matplotlib from plain numbers."""

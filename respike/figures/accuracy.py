@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation import Evaluation
 from .style import BLUE, GREEN, GREY, ORANGE, RED, SKY, tidy
 
 LINES = (BLUE, ORANGE, GREEN, SKY, GREY)
@@ -19,7 +18,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def accuracy_figure(results: Evaluation | Mapping[str, Evaluation], title: str = "") -> Figure:
+class Judged(Protocol):
+    """What is drawn of an evaluation, see ``respike.evaluation.Evaluation``."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def timesteps(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def accuracy(self) -> NDArray[np.float64]: ...
+    @property
+    def ann_accuracy(self) -> float | None: ...
+    @property
+    def agreement(self) -> NDArray[np.float64] | None: ...
+    @property
+    def synops(self) -> NDArray[np.float64]: ...
+    @property
+    def macs(self) -> NDArray[np.float64]: ...
+    @property
+    def ann_macs(self) -> int: ...
+
+
+def accuracy_figure(results: Judged | Mapping[str, Judged], title: str = "") -> Figure:
     """Accuracy (left) and synaptic operations (right) against time, the ANN's as dashed lines.
 
     Args:
@@ -28,7 +52,7 @@ def accuracy_figure(results: Evaluation | Mapping[str, Evaluation], title: str =
     """
     from matplotlib.figure import Figure
 
-    named = {"SNN": results} if isinstance(results, Evaluation) else dict(results)
+    named = {"SNN": results} if not isinstance(results, Mapping) else dict(results)
     first = next(iter(named.values()))
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -44,7 +68,7 @@ def accuracy_figure(results: Evaluation | Mapping[str, Evaluation], title: str =
     return figure
 
 
-def _accuracy(axes: Axes, named: dict[str, Evaluation]) -> None:
+def _accuracy(axes: Axes, named: dict[str, Judged]) -> None:
     first = next(iter(named.values()))
     percent = first.metric == "accuracy"
     scale = 100 if percent else 1
@@ -64,7 +88,7 @@ def _accuracy(axes: Axes, named: dict[str, Evaluation]) -> None:
     axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
-def _cost(axes: Axes, named: dict[str, Evaluation]) -> None:
+def _cost(axes: Axes, named: dict[str, Judged]) -> None:
     first = next(iter(named.values()))
     for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
         label = f"{_label(name, named)}: SynOps (additions)" if len(named) == 1 else name
@@ -78,9 +102,9 @@ def _cost(axes: Axes, named: dict[str, Evaluation]) -> None:
     axes.legend(frameon=False, loc="upper left", fontsize=9)
 
 
-def _clock(result: Evaluation) -> NDArray[np.int64]:
+def _clock(result: Judged) -> NDArray[np.int64]:
     return np.arange(1, result.timesteps + 1)
 
 
-def _label(name: str, named: dict[str, Evaluation]) -> str:
+def _label(name: str, named: dict[str, Judged]) -> str:
     return name if len(named) == 1 else f"calibrated for {name}"

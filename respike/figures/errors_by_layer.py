@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from ..evaluation import Diagnosis
 from .style import BLUE, GREEN, GREY, ORANGE, RED, SKY, tidy
 
 if TYPE_CHECKING:
@@ -13,7 +13,54 @@ if TYPE_CHECKING:
 COLOURS = {"propagated": GREY, "correction": GREEN, "clipping": RED, "quantisation": BLUE, "unevenness": ORANGE}
 
 
-def diagnosis_figure(diagnosis: Diagnosis, title: str = "") -> Figure:
+class Share(Protocol):
+    """One cause's share of a layer's squared error."""
+
+    @property
+    def share(self) -> float: ...
+
+
+class Alone(Protocol):
+    """The error of a layer alone, as it is and at best."""
+
+    @property
+    def now(self) -> float: ...
+    @property
+    def best(self) -> float: ...
+
+
+class Layer(Protocol):
+    """One layer, see ``respike.evaluation.diagnosis.result.LayerDiagnosis``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def relative(self) -> float: ...
+    @property
+    def parts(self) -> Mapping[str, Share]: ...
+    @property
+    def trial(self) -> Alone | None: ...
+
+
+class Fault(Protocol):
+    """Something broken."""
+
+    @property
+    def layer(self) -> str | None: ...
+
+
+class Diagnosed(Protocol):
+    """What is drawn of a diagnosis, see ``respike.evaluation.Diagnosis``."""
+
+    @property
+    def layers(self) -> Sequence[Layer]: ...
+    @property
+    def faults(self) -> Sequence[Fault]: ...
+
+
+def diagnosis_figure(diagnosis: Diagnosed, title: str = "") -> Figure:
     """Error of each layer by cause (left), and of each layer alone, beside the least that it can have (right).
 
     A bar is as long as the layer's error, each part of it as long as its cause's share of the squared error; a part

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from ..evaluation import ExitEvaluation
 from .style import BLUE, GREY, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def exit_figure(result: ExitEvaluation, title: str = "") -> Figure:
+class Exits(Protocol):
+    """What is drawn of an early exit, see ``respike.evaluation.ExitEvaluation``."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def timesteps(self) -> int: ...
+    @property
+    def score(self) -> str: ...
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def fixed_accuracy(self) -> float: ...
+    @property
+    def latency(self) -> float: ...
+    @property
+    def stopped(self) -> Sequence[int]: ...
+    @property
+    def curve(self) -> Sequence[tuple[float, float]]: ...
+
+
+def exit_figure(result: Exits, title: str = "") -> Figure:
     """Accuracy against mean latency for all thresholds (left), and how many samples stop when (right).
 
     Args:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 import respike
 from respike.convert import normal_form
 from respike.convert.graph import Graph
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU, channel_axis
 from respike.convert.graph.rules import Role
+from respike.convert.run.neurons import NeuronOptions, SpikingReLU, channel_axis
 
 STEPS = 4
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 import respike
 from respike.cli import main
 from respike.convert.choose.allocate import ROUNDS, spend
-from respike.convert.errors import ConversionWarning
 from respike.convert.choose.sensitivity import Level
+from respike.convert.errors import ConversionWarning
 
 
 @pytest.fixture(scope="module")

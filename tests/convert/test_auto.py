@@ -13,15 +13,14 @@ import torch
 from torch import Tensor, nn
 
 import respike
+from respike.convert.calibrate.options import Options, Preference
 from respike.convert.choose import search as auto
-from respike.convert.choose.search import Search, candidates
 from respike.convert.choose.choice import Choice, Trial
-from respike.convert.calibrate.options import Preference
-from respike.convert.graph import Graph
+from respike.convert.choose.search import Search, candidates
 from respike.convert.choose.two_fold import Halves
-from respike.convert.run.neurons import NeuronOptions
-from respike.convert.calibrate.options import Options
+from respike.convert.graph import Graph
 from respike.convert.pipeline import normal_form
+from respike.convert.run.neurons import NeuronOptions
 
 ALL = candidates("auto", 1, 20.0, 4)
 IAF, SIGNED = NeuronOptions("iaf"), NeuronOptions("signed")

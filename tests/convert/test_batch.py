@@ -178,7 +178,7 @@ def test_arguments_of_any_structure_are_cut_judged_and_leave_early(name: str) ->
     whole = snn(*args)
     output, steps = EarlyExit(snn, [args], judge="decision")(*args)
     torch.testing.assert_close(output, snn.simulate(*args)[torch.arange(41), steps - 1])
-    assert len(snn.diagnose([args], model, progress=False).layers) == 1
+    assert len(respike.diagnose(snn, [args], model, progress=False).layers) == 1
     with torch.no_grad():
         labels = model(*args).argmax(1)
     for batch in ((args, labels), (*args, labels)):

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import respike
+from respike.convert.calibrate.options import Options
+from respike.convert.calibrate.start_and_bias import EARLY, start_early
+from respike.convert.calibrate.statistics import BINS, Maximum, Percentile
 from respike.convert.graph import Node
 from respike.convert.run.neurons import NeuronOptions, SpikingReLU
-from respike.convert.calibrate.start_and_bias import EARLY, start_early
-from respike.convert.calibrate.options import Options
-from respike.convert.calibrate.statistics import BINS, Maximum, Percentile
 from respike.layers.kernels import Drive
 
 

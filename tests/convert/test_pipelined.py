@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from zoo import Net
 
 import respike
-from respike.convert.run.walk import Walk
 from respike.convert.graph import Node
 from respike.convert.run.pipelined import Pipelined, move_ahead
 from respike.convert.run.timed import Timed
+from respike.convert.run.walk import Walk
 
 
 def pooled() -> tuple[nn.Module, Tensor]:

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import respike
-from respike.convert.run import whole_synapses as integers
 from respike.convert.graph import Node
+from respike.convert.run import whole_synapses as integers
 from respike.convert.run.arithmetic import PRECISIONS, Arithmetic, carried
 from respike.convert.run.timed import Timed
 

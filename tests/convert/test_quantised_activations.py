@@ -169,7 +169,7 @@ def test_files_variants_and_summaries_know_it(tmp_path: Path) -> None:
     assert [layer.levels for layer in loaded.neurons.values()] == [LEVELS, LEVELS]
     assert f"trained L = {LEVELS}" in snn.summary()
     assert [layer["levels"] for layer in snn.as_dict()["layers"]] == [LEVELS, LEVELS]
-    causes = snn.diagnose(X, progress=False)
+    causes = respike.diagnose(snn, X, progress=False)
     assert max(layer.error for layer in causes.layers) < 0.1
 
 

@@ -10,11 +10,12 @@ from torch import nn
 
 import respike
 from respike.convert import ConversionWarning, normal_form
-from respike.convert.calibrate import least_squares, second_pass as sequential
+from respike.convert.calibrate import least_squares
 from respike.convert.calibrate import ridge as repair
-from respike.convert.graph import Graph, Node
+from respike.convert.calibrate import second_pass as sequential
 from respike.convert.calibrate.least_squares import Chunk, Problem
 from respike.convert.calibrate.store import Store
+from respike.convert.graph import Graph, Node
 
 
 def layer(module: nn.Module, x: torch.Tensor) -> tuple[Node, Graph]:

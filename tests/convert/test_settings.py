@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import respike
-from respike.convert.choose.measure import Measure, Outcome
-from respike.convert.run.neurons import NeuronOptions
 from respike.convert.calibrate.options import Options
-from respike.convert.pipeline import normal_form
+from respike.convert.choose.measure import Measure, Outcome
 from respike.convert.choose.sensitivity import sensitivity
+from respike.convert.pipeline import normal_form
+from respike.convert.run.neurons import NeuronOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:this network runs")  # longer than it was made for, on purpose
 

@@ -11,9 +11,9 @@ from torch import nn
 
 import respike
 from respike import layers
+from respike.convert.choose.stand_in import stand_in
 from respike.convert.graph import Node
 from respike.convert.run.neurons import NeuronOptions, SpikingReLU
-from respike.convert.choose.stand_in import stand_in
 from respike.layers import MaxSpike, MembraneReset, NoReset, SingleSpike, SpikingLayer, equations
 
 BETA = math.exp(-1 / 20)

@@ -163,7 +163,7 @@ def test_one_factor_may_be_a_function_of_the_input(name: str, tmp_path: Path) ->
     for other in (snn.normalised(), snn.quantised(12)):  # a current near the threshold may fire a step later
         far = (other(*args) - snn(*args)).abs().amax(1) > 0.01 * scale
         assert int(far.sum()) <= 3
-    assert len(snn.diagnose([args], model, progress=False).layers) == 1
+    assert len(respike.diagnose(snn, [args], model, progress=False).layers) == 1
     whole = snn(*args)
     snn.memory_budget = 1
     assert len(snn.pieces(args, 8)[0]) == 48

@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "snn(x)": lambda: converted()(images()),
     "simulate": lambda: converted().simulate(images(), timesteps=3),
     "evaluate": lambda: respike.evaluate(converted(), labelled(), ann=model(), progress=False).as_dict(),
-    "diagnose": lambda: str(converted().diagnose(images(), model())),
+    "diagnose": lambda: str(respike.diagnose(converted(), images(), model())),
     "early exit": lambda: list(EarlyExit(converted(), images(), judge="decision")(images())),
     "recalibrated": lambda: converted().recalibrated(images(), "1")(images()),
 }

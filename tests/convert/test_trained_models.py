@@ -163,7 +163,7 @@ def test_data_of_any_precision_go_everywhere(kind: torch.dtype) -> None:
     assert torch.equal(snn.simulate(x), expected.simulate(x.float()))
     layer = snn.as_dict()["layers"][0]["name"]
     assert torch.isfinite(snn.recalibrated(x, layer, ann=model)(x)).all()
-    assert snn.diagnose(x, ann=model, progress=False).layers
+    assert respike.diagnose(snn, x, ann=model, progress=False).layers
     assert respike.EarlyExit(snn, x)(x).steps.shape == (len(x),)
     assert x.dtype is kind
     assert torch.equal(x, kept)

@@ -71,7 +71,7 @@ def own_errors(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[st
 
 def assert_adds_up(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> None:
     """Clipping, quantisation and unevenness are the layer's own error; with what arrives, all of it."""
-    diagnosis = snn.diagnose([args])
+    diagnosis = respike.diagnose(snn, [args])
     outputs = own_errors(snn, args)
     assert [layer.name for layer in diagnosis.layers] == list(snn.neurons)
     for layer in diagnosis.layers:
@@ -94,8 +94,8 @@ def assert_adds_up(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> Non
 
 def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The ANN's activations, by layer, from its graph run as plain torch."""
-    from respike.convert.run.walk import Walk
     from respike.convert.run.modes import Analog
+    from respike.convert.run.walk import Walk
 
     assert snn.origin is not None
     walk = Walk(snn.origin, snn.origin.tensors, snn.origin.flatten(args))
@@ -168,15 +168,15 @@ def test_a_bias_is_correction_and_what_it_gives_back_of_v0_is_not() -> None:
 
 def test_what_is_switched_off_makes_no_error() -> None:
     x = torch.rand(40, 1, 8, 8)
-    plain = convert(small_cnn(), x, 6, correction="none", threshold="max", schedule="layerwise").diagnose(x)
+    plain = respike.diagnose(convert(small_cnn(), x, 6, correction="none", threshold="max", schedule="layerwise"), x)
     for layer in plain.layers:
         assert layer.parts["unevenness"].rms < 1e-6  # layerwise currents are even
         assert layer.parts["correction"].rms < 1e-6
     assert plain.layers[0].parts["propagated"].rms == 0
     assert plain.layers[0].parts["clipping"].rms == pytest.approx(0, abs=1e-6)  # its highest activation is θ
     assert plain.layers[1].parts["propagated"].rms > 0
-    rounded = convert(small_cnn(), x, 6, correction="none", precision="int8").diagnose(x)
-    exact = convert(small_cnn(), x, 6, correction="none").diagnose(x)
+    rounded = respike.diagnose(convert(small_cnn(), x, 6, correction="none", precision="int8"), x)
+    exact = respike.diagnose(convert(small_cnn(), x, 6, correction="none"), x)
     assert exact.layers[1].parts["correction"].rms < 1e-6
     assert 1e-5 < rounded.layers[1].parts["correction"].rms < 0.1 * rounded.layers[1].error  # rounded weights
 
@@ -190,7 +190,7 @@ def test_numbers_of_a_layer_are_those_of_numpy_and_of_counting() -> None:
     snn = convert(model, x, 4)
     second = list(snn.neurons.values())[1]
     second.bias[0] -= 50  # dead
-    diagnosis = snn.diagnose(x)
+    diagnosis = respike.diagnose(snn, x)
     layer = diagnosis.layers[1]
     with torch.no_grad():
         ann = model[:5](x).double().numpy()
@@ -218,10 +218,10 @@ def test_numbers_of_a_layer_are_those_of_numpy_and_of_counting() -> None:
 def test_pieces_of_any_size_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(70, 1, 8, 8)
     snn = convert(small_cnn(), x, 4)
-    whole = snn.diagnose(x)
+    whole = respike.diagnose(snn, x)
     monkeypatch.setattr(sys.modules["respike.evaluation.diagnosis.diagnose"], "ROOM", 1)
     snn.memory_budget = 1
-    parts = snn.diagnose(x)
+    parts = respike.diagnose(snn, x)
     for a, b in zip(whole.layers, parts.layers, strict=True):
         assert a.error == pytest.approx(b.error, rel=1e-5)
         assert a.pearson == pytest.approx(b.pearson, rel=1e-5)
@@ -232,12 +232,12 @@ def test_pieces_of_any_size_say_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_data_come_in_any_form_and_only_so_many_are_looked_at() -> None:
     x, y = torch.rand(70, 1, 8, 8), torch.zeros(70)
     snn = convert(small_cnn(), x, 4)
-    first = snn.diagnose(x)
+    first = respike.diagnose(snn, x)
     assert first.samples == 70
     for data in ((x, y), TensorDataset(x, y)):
-        assert snn.diagnose(data).as_dict() == first.as_dict()
-    assert snn.diagnose([(x[:30], y[:30]), (x[30:], y[30:])], samples=50).samples == 50
-    assert snn.diagnose(x, timesteps=9).timesteps == 9
+        assert respike.diagnose(snn, data).as_dict() == first.as_dict()
+    assert respike.diagnose(snn, [(x[:30], y[:30]), (x[30:], y[30:])], samples=50).samples == 50
+    assert respike.diagnose(snn, x, timesteps=9).timesteps == 9
 
 
 def test_a_loaded_network_is_diagnosed_with_the_model(tmp_path: Path) -> None:
@@ -247,8 +247,8 @@ def test_a_loaded_network_is_diagnosed_with_the_model(tmp_path: Path) -> None:
     snn.save(tmp_path / "net.respike")
     loaded = respike.load(tmp_path / "net.respike")
     with pytest.raises(respike.ConversionError, match=r"does not hold the ANN it was made from.*pass ann=model"):
-        loaded.diagnose(x)
-    assert loaded.diagnose(x, model).as_dict() == snn.diagnose(x).as_dict()
+        respike.diagnose(loaded, x)
+    assert respike.diagnose(loaded, x, model).as_dict() == respike.diagnose(snn, x).as_dict()
 
 
 @pytest.mark.parametrize("timesteps", [3, 8])
@@ -261,41 +261,41 @@ def test_a_network_with_thresholds_of_one_is_not_taken_for_a_normalised_one(time
     x = torch.rand(30, 4)
     snn = convert(model, x, timesteps, threshold="max", correction="none")
     assert all(bool((n.threshold == 1).all()) for n in snn.neurons.values())
-    diagnosis = snn.diagnose(x)
+    diagnosis = respike.diagnose(snn, x)
     assert [f.cause for f in diagnosis.findings if f.layer] == ["never active"]
     (dead,) = (f for f in diagnosis.findings if f.layer)
     assert (dead.fault, dead.suggestion) == (False, "")
     assert "3 (ReLU) is never active in the ANN on these samples, so it never fires" in dead.text
     snn.save(tmp_path / "net.respike")
-    assert respike.load(tmp_path / "net.respike").diagnose(x, model).as_dict() == diagnosis.as_dict()
+    assert respike.diagnose(respike.load(tmp_path / "net.respike"), x, model).as_dict() == diagnosis.as_dict()
     for unit in (snn.normalised(), snn.quantised(), copy.copy(snn.normalised())):
         with pytest.raises(respike.ConversionError, match="unit thresholds"):
-            unit.diagnose(x, model)
+            respike.diagnose(unit, x, model)
         unit.save(tmp_path / "unit.respike")
         with pytest.raises(respike.ConversionError, match="unit thresholds"):
-            respike.load(tmp_path / "unit.respike").diagnose(x, model)
+            respike.diagnose(respike.load(tmp_path / "unit.respike"), x, model)
 
 
 def test_agreement_is_not_told_where_it_says_nothing() -> None:
     torch.manual_seed(0)
     x = torch.rand(30, 4)
     number = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
-    assert convert(number, x, 4).diagnose(x).agreement is None
+    assert respike.diagnose(convert(number, x, 4), x).agreement is None
     one = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     with torch.no_grad():
         one[2].bias[0] -= (one(x)[:, 0] - one(x)[:, 1]).median()
     snn = convert(one, x, 4)
     same = (snn(x).argmax(1) == one(x).argmax(1)).double().mean()
-    assert snn.diagnose(x).agreement == pytest.approx(float(same))
+    assert respike.diagnose(snn, x).agreement == pytest.approx(float(same))
     with torch.no_grad():
         one[2].bias[0] = 100.0  # the same class for all
-    assert convert(one, x, 4).diagnose(x).agreement is None
+    assert respike.diagnose(convert(one, x, 4), x).agreement is None
     chance = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1), nn.Sigmoid())
     with torch.no_grad():
         chance[2].bias -= chance[:3](x).median()
     snn = convert(chance, x, 4)
     same = ((snn(x) > 0.5) == (chance(x) > 0.5)).double().mean()
-    assert snn.diagnose(x).agreement == pytest.approx(float(same))
+    assert respike.diagnose(snn, x).agreement == pytest.approx(float(same))
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -303,25 +303,25 @@ def test_what_does_not_fit_is_refused() -> None:
     model = small_cnn().eval()
     snn = convert(model, x, 4)
     with pytest.raises(respike.ConversionError, match=r"not the model.*4 \(ReLU\) has no counterpart in the model"):
-        snn.diagnose(x, nn.Sequential(*model[:2], nn.Flatten(), nn.Linear(216, 3)))
+        respike.diagnose(snn, x, nn.Sequential(*model[:2], nn.Flatten(), nn.Linear(216, 3)))
     other = nn.Sequential(*model[:3], nn.Conv2d(6, 7, 2), nn.ReLU(), nn.Flatten(), nn.Linear(28, 3))
     with pytest.raises(respike.ConversionError, match=r"4 \(ReLU\) has the shape \(None, 5, 2, 2\) in the network"):
-        snn.diagnose(x, other)
+        respike.diagnose(snn, x, other)
     with pytest.raises(respike.ConversionError, match="unit thresholds"):
-        snn.normalised().diagnose(x, model)
+        respike.diagnose(snn.normalised(), x, model)
     with pytest.raises(respike.ConversionError, match="must have shape"):
-        snn.diagnose(torch.rand(4, 1, 9, 9))
+        respike.diagnose(snn, torch.rand(4, 1, 9, 9))
     with pytest.raises(respike.ConversionError, match="is empty"):
-        snn.diagnose(x[:0])
+        respike.diagnose(snn, x[:0])
     with pytest.raises(ValueError, match="samples must be a whole number, 1 or more"):
-        snn.diagnose(x, samples=0)
+        respike.diagnose(snn, x, samples=0)
     with pytest.raises(ValueError, match="timesteps must be a whole number"):
-        snn.diagnose(x, timesteps=0)
+        respike.diagnose(snn, x, timesteps=0)
 
 
 def test_it_is_told_as_table_json_and_figure(tmp_path: Path) -> None:
     x = torch.rand(40, 1, 8, 8)
-    diagnosis = convert(small_cnn(), x, 4).diagnose(x)
+    diagnosis = respike.diagnose(convert(small_cnn(), x, 4), x)
     text = str(diagnosis)
     assert all(layer.where in text for layer in diagnosis.layers)
     assert "-> snn = respike.from_torch(model, calibration, timesteps=" in text

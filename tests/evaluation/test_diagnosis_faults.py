@@ -111,7 +111,7 @@ def test_a_broken_layer_is_named_with_its_cause_and_comes_back(
     harm(layer(broken, number))
     sound, bad = setting.error(setting.snn), setting.error(broken)
     assert bad > 1.5 * sound
-    diagnosis = broken.diagnose(setting.x, samples=48)
+    diagnosis = respike.diagnose(broken, setting.x, samples=48)
     assert [(f.cause, f.layer) for f in diagnosis.findings] == [(cause, list(broken.neurons)[number])]
     assert layer(broken, number).where in diagnosis.findings[0].text
     mended = setting.error(setting.follow(diagnosis, broken))
@@ -126,7 +126,7 @@ def test_too_few_timesteps_are_told_from_a_broken_layer(
     short = copy.deepcopy(setting.snn)
     short.timesteps = timesteps
     bad = setting.error(short)
-    diagnosis = short.diagnose(setting.x, samples=48)
+    diagnosis = respike.diagnose(short, setting.x, samples=48)
     (finding,) = diagnosis.findings
     assert (finding.cause, finding.fault, finding.layer) == ("timesteps too few", True, None)
     assert f"T = {timesteps} is too small" in finding.text
@@ -140,7 +140,7 @@ def test_two_broken_layers_are_told_apart_from_those_that_suffer(cnn: Setting) -
     too_low(layer(broken, 0))
     shifted_up(layer(broken, 2))
     names = list(broken.neurons)
-    diagnosis = broken.diagnose(cnn.x, samples=48)
+    diagnosis = respike.diagnose(broken, cnn.x, samples=48)
     assert [(f.cause, f.layer) for f in diagnosis.findings] == [
         ("threshold too low", names[0]),
         ("bias shifted", names[2]),
@@ -154,7 +154,7 @@ def test_weights_are_told_from_biases_and_come_back(cnn: Setting) -> None:
     last = next(n for n in broken.graph.nodes if n.op == "aten.linear.default")
     weight = broken.weights.get_buffer(last.args[1].name)
     weight.copy_(weight[torch.randperm(len(weight))])
-    diagnosis = broken.diagnose(cnn.x, samples=48)
+    diagnosis = respike.diagnose(broken, cnn.x, samples=48)
     assert [(f.cause, f.layer) for f in diagnosis.findings] == [("weights changed", list(broken.neurons)[3])]
     assert cnn.error(broken) > 1.5 * cnn.error(cnn.snn)
     assert cnn.error(cnn.follow(diagnosis, broken)) < 1.2 * cnn.error(cnn.snn)
@@ -165,7 +165,7 @@ def test_a_broken_readout_is_named(cnn: Setting) -> None:
     last = [n for n in broken.graph.nodes if n.op == "aten.linear.default"][-1]
     broken.weights.get_buffer(last.args[2].name)[3] += 40
     assert cnn.error(broken) > 1.5 * cnn.error(cnn.snn)
-    assert [f.cause for f in broken.diagnose(cnn.x, samples=48).findings] == ["readout changed"]
+    assert [f.cause for f in respike.diagnose(broken, cnn.x, samples=48).findings] == ["readout changed"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_broken_readout_is_named(cnn: Setting) -> None:
 def test_no_layer_of_a_sound_network_is_called_broken(timesteps: int, options: dict[str, Any]) -> None:
     x: Tensor = datasets.calibration()
     model = respike.models.load("mnist_mlp")
-    diagnosis = respike.from_torch(model, x[:100], timesteps, **options).diagnose(x[100:200])
+    diagnosis = respike.diagnose(respike.from_torch(model, x[:100], timesteps, **options), x[100:200])
     assert len(diagnosis.findings) == 1
     assert diagnosis.findings[0].layer is None
     if timesteps > 2 and "threshold" not in options:
@@ -197,18 +197,18 @@ def test_no_layer_of_a_sound_network_is_called_broken(timesteps: int, options: d
 def test_data_beyond_the_calibration_are_told_from_a_wrong_threshold(cnn: Setting) -> None:
     """The same error of the same layers: brighter images, or thresholds made smaller."""
     bright = cnn.x * 6
-    diagnosis = cnn.snn.diagnose(bright, samples=48)
+    diagnosis = respike.diagnose(cnn.snn, bright, samples=48)
     assert [(f.cause, f.fault, f.layer) for f in diagnosis.findings] == [("beyond calibration", True, None)]
     (finding,) = diagnosis.findings
     assert "go beyond those that the network was calibrated on" in finding.text
     values = {"respike": respike, "model": cnn.model, "calibration": torch.cat([cnn.calibration, bright[:40]])}
     exec(finding.suggestion, values)
-    better = values["snn"].diagnose(bright[40:], samples=48)  # type: ignore[attr-defined]
+    better = respike.diagnose(values["snn"], bright[40:], samples=48)  # type: ignore[attr-defined]
     assert "beyond calibration" not in [f.cause for f in better.findings]
     assert better.output_error < 0.5 * diagnosis.output_error
     low = copy.deepcopy(cnn.snn)
     too_low(layer(low, 0))
-    both = low.diagnose(bright, samples=48)
+    both = respike.diagnose(low, bright, samples=48)
     assert both.findings[0].cause == "threshold too low"
 
 
@@ -217,19 +217,19 @@ def test_nothing_is_suggested_that_does_not_help(cnn: Setting, monkeypatch: pyte
 
     short = copy.deepcopy(cnn.snn)
     short.timesteps = 1
-    assert short.diagnose(cnn.x, samples=48).findings[0].suggestion
+    assert respike.diagnose(short, cnn.x, samples=48).findings[0].suggestion
     monkeypatch.setattr(remedies, "HELPS", 0.0)  # whatever is tried does not help
     broken = copy.deepcopy(cnn.snn)
     too_high(layer(broken, 1))
     for snn in (short, broken, cnn.snn):
-        (finding,) = snn.diagnose(cnn.x, samples=48).findings
+        (finding,) = respike.diagnose(snn, cnn.x, samples=48).findings
         assert finding.suggestion == ""
         assert "does not lessen the error" in finding.text
 
 
 def test_what_is_suggested_keeps_the_options_of_the_network(cnn: Setting) -> None:
     snn = respike.from_torch(cnn.model, cnn.calibration, 2, neuron="signed", schedule="pipelined")
-    (finding,) = snn.diagnose(cnn.x, samples=48).findings
+    (finding,) = respike.diagnose(snn, cnn.x, samples=48).findings
     assert 'neuron="signed", schedule="pipelined")' in finding.suggestion
 
 
@@ -250,10 +250,13 @@ def test_a_suggested_call_has_all_options_of_the_network_and_makes_such_a_one(ow
     model = nn.Sequential(*(m for size in sizes for m in (nn.Linear(*size), nn.ReLU())), nn.Linear(16, 3))
     x = torch.randn(64, 8)
     snn = respike.from_torch(model, x, 2, **own)
-    finding = snn.diagnose(x, progress=False).findings[0]
+    finding = respike.diagnose(snn, x, progress=False).findings[0]
     said = re.fullmatch(r"snn = respike.from_torch\(model, calibration, timesteps=\d+, (.*)\)", finding.suggestion)
     assert said is not None
     assert eval(f"dict({said[1]})") == own
     values: dict[str, Any] = {"respike": respike, "model": model, "calibration": x}
     exec(finding.suggestion, values)
-    assert values["snn"].diagnose(x, progress=False).output_error < snn.diagnose(x, progress=False).output_error
+    assert (
+        respike.diagnose(values["snn"], x, progress=False).output_error
+        < respike.diagnose(snn, x, progress=False).output_error
+    )

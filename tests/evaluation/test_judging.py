@@ -167,7 +167,7 @@ def test_inputs_of_any_type_are_the_same_inputs() -> None:
     for form in (x.double(), x.half(), x.to(torch.int16), x.numpy(), x.double().numpy()):
         assert respike.evaluate(snn, (form, y), ann=model).to_json() == wanted
         assert respike.evaluate(snn, [(form[:20], y[:20]), (form[20:], y[20:])], ann=model).to_json() == wanted
-        assert snn.diagnose(form).as_dict() == snn.diagnose(x).as_dict()
+        assert respike.diagnose(snn, form).as_dict() == respike.diagnose(snn, x).as_dict()
         assert respike.EarlyExit(snn, form, judge="decision", agreement=90).threshold == exits.threshold
         if isinstance(form, np.ndarray) or form.is_floating_point():  # the model itself takes no whole numbers
             assert torch.equal(respike.from_torch(model, form, 3)(x), snn(x))
@@ -279,8 +279,8 @@ def test_quantities_are_judged_by_their_error_and_not_by_the_largest() -> None:
 
 def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     """The same as R² of two networks by hand, each on the other's samples."""
-    from respike.convert.choose.two_fold import Halves
     from respike.convert.calibrate.options import Options
+    from respike.convert.choose.two_fold import Halves
     from respike.convert.pipeline import normal_form
 
     model = physical()

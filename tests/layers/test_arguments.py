@@ -7,7 +7,27 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import ALIF, IAF, LIF, ATan, ConstantLeakIAF, ExpLeak, Gaussian, IAFRecurrent, IAFSqueeze, Leaky, LIFRecurrent, LIFSqueeze, MaxSpike, MembraneReset, MultiGaussian, PeriodicExponential, SingleExponential, TextbookLIF, encoders
+from respike.layers import (
+    ALIF,
+    IAF,
+    LIF,
+    ATan,
+    ConstantLeakIAF,
+    ExpLeak,
+    Gaussian,
+    IAFRecurrent,
+    IAFSqueeze,
+    Leaky,
+    LIFRecurrent,
+    LIFSqueeze,
+    MaxSpike,
+    MembraneReset,
+    MultiGaussian,
+    PeriodicExponential,
+    SingleExponential,
+    TextbookLIF,
+    encoders,
+)
 
 BAD = [(0.0, "0"), (-1.5, r"-1\.5"), (float("nan"), "nan"), (torch.tensor([1.0, 0.0]), r"0\.\.1")]
 bad_value = pytest.mark.parametrize(("value", "shown"), BAD, ids=str)

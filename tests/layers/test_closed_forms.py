@@ -4,7 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import IAF, LIF, ExpLeak, IAFRecurrent, LIFRecurrent, MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleSpike, closed_form, transfer_curve
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    IAFRecurrent,
+    LIFRecurrent,
+    MaxSpike,
+    MembraneReset,
+    MembraneSubtract,
+    MultiSpike,
+    SingleSpike,
+    closed_form,
+    transfer_curve,
+)
 
 SPIKE_FNS = [SingleSpike, MultiSpike, MaxSpike(2), MaxSpike(None)]
 HARD = {"spike_fn": SingleSpike, "reset_fn": MembraneReset()}

@@ -10,7 +10,19 @@ import torch
 from torch import nn
 
 from respike import layers
-from respike.layers import IAF, ATan, ExpLeak, FastSigmoid, LeakySpikeOperator, MembraneReset, Sigmoid, SparseFastSigmoid, StraightThroughEstimator, StrictSpike, TextbookLIF
+from respike.layers import (
+    IAF,
+    ATan,
+    ExpLeak,
+    FastSigmoid,
+    LeakySpikeOperator,
+    MembraneReset,
+    Sigmoid,
+    SparseFastSigmoid,
+    StraightThroughEstimator,
+    StrictSpike,
+    TextbookLIF,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = json.loads((GOLDEN / "cases.json").read_text())

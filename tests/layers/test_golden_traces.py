@@ -6,7 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import IAF, LIF, ExpLeak, IAFRecurrent, LIFRecurrent, MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleExponential, SingleSpike
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    IAFRecurrent,
+    LIFRecurrent,
+    MaxSpike,
+    MembraneReset,
+    MembraneSubtract,
+    MultiSpike,
+    SingleExponential,
+    SingleSpike,
+)
 
 
 def connection():

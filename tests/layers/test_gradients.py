@@ -8,7 +8,19 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from respike.layers import IAF, LIF, ExpLeak, IAFRecurrent, LIFRecurrent, MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleExponential, SingleSpike
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    IAFRecurrent,
+    LIFRecurrent,
+    MaxSpike,
+    MembraneReset,
+    MembraneSubtract,
+    MultiSpike,
+    SingleExponential,
+    SingleSpike,
+)
 
 THETA, TAU, STEPS = 0.75, 4.0, 20
 

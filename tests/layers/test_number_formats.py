@@ -7,7 +7,20 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import ALIF, IAF, LIF, Alpha, ExpLeak, IAFRecurrent, IAFSqueeze, Lapicque, Leaky, LIFRecurrent, RLeaky, TextbookLIF
+from respike.layers import (
+    ALIF,
+    IAF,
+    LIF,
+    Alpha,
+    ExpLeak,
+    IAFRecurrent,
+    IAFSqueeze,
+    Lapicque,
+    Leaky,
+    LIFRecurrent,
+    RLeaky,
+    TextbookLIF,
+)
 
 
 def currents(batch=2, steps=12, seed=0):

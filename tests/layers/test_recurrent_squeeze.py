@@ -4,7 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import IAF, LIF, ExpLeak, ExpLeakSqueeze, IAFRecurrent, IAFSqueeze, LIFRecurrent, LIFSqueeze, MaxSpike, MembraneReset, SingleSpike
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    ExpLeakSqueeze,
+    IAFRecurrent,
+    IAFSqueeze,
+    LIFRecurrent,
+    LIFSqueeze,
+    MaxSpike,
+    MembraneReset,
+    SingleSpike,
+)
 
 BATCH, STEPS = 3, 8
 SQUEEZED = {

@@ -8,7 +8,31 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import ALIF, IAF, LIF, ALIFRecurrent, ConstantLeakIAF, ExpLeak, ExpLeakSqueeze, IAFRecurrent, IAFSqueeze, Leaky, LIFRecurrent, LIFSqueeze, MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, NoReset, SingleExponential, SingleSpike, StatefulLayer, StrictSpike, Triangular, set_batch_size
+from respike.layers import (
+    ALIF,
+    IAF,
+    LIF,
+    ALIFRecurrent,
+    ConstantLeakIAF,
+    ExpLeak,
+    ExpLeakSqueeze,
+    IAFRecurrent,
+    IAFSqueeze,
+    Leaky,
+    LIFRecurrent,
+    LIFSqueeze,
+    MaxSpike,
+    MembraneReset,
+    MembraneSubtract,
+    MultiSpike,
+    NoReset,
+    SingleExponential,
+    SingleSpike,
+    StatefulLayer,
+    StrictSpike,
+    Triangular,
+    set_batch_size,
+)
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "sinabs-checkpoints.npz")
 TAUS = torch.tensor([2.0, 5.0, 9.0])

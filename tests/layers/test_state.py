@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import IAF, LIF, ExpLeak, IAFRecurrent, LIFRecurrent, MaxSpike, MembraneReset, SingleSpike, reset_states, zero_grad
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    IAFRecurrent,
+    LIFRecurrent,
+    MaxSpike,
+    MembraneReset,
+    SingleSpike,
+    reset_states,
+    zero_grad,
+)
 
 
 def connection():

@@ -4,7 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from respike.layers import ATan, FastSigmoid, Gaussian, Heaviside, LeakySpikeOperator, MaxSpike, MultiGaussian, MultiSpike, PeriodicExponential, Sigmoid, SingleExponential, SingleSpike, SparseFastSigmoid, SpikeRateEscape, StraightThroughEstimator, StrictSpike, Triangular
+from respike.layers import (
+    ATan,
+    FastSigmoid,
+    Gaussian,
+    Heaviside,
+    LeakySpikeOperator,
+    MaxSpike,
+    MultiGaussian,
+    MultiSpike,
+    PeriodicExponential,
+    Sigmoid,
+    SingleExponential,
+    SingleSpike,
+    SparseFastSigmoid,
+    SpikeRateEscape,
+    StraightThroughEstimator,
+    StrictSpike,
+    Triangular,
+)
 
 V_MEM = np.linspace(-1.5, 4.5, 49)  # multiples of 1/8, with every multiple of θ and every edge among them
 SPIKE_FNS = [SingleSpike, StrictSpike, MultiSpike, MaxSpike(2)]

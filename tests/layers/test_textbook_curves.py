@@ -5,7 +5,30 @@ import math
 import pytest
 import torch
 
-from respike.layers import ALIF, IAF, LIF, SRM0, Alpha, ConstantLeakIAF, IAFRecurrent, Lapicque, Leaky, MembraneReset, RLeaky, RSynaptic, SingleSpike, Stein, Synaptic, TextbookLIF, closed_decay, closed_form, decay_curve, equations, rheobase, transfer_curve
+from respike.layers import (
+    ALIF,
+    IAF,
+    LIF,
+    SRM0,
+    Alpha,
+    ConstantLeakIAF,
+    IAFRecurrent,
+    Lapicque,
+    Leaky,
+    MembraneReset,
+    RLeaky,
+    RSynaptic,
+    SingleSpike,
+    Stein,
+    Synaptic,
+    TextbookLIF,
+    closed_decay,
+    closed_form,
+    decay_curve,
+    equations,
+    rheobase,
+    transfer_curve,
+)
 
 ZERO, NONE = {"reset_mechanism": "zero"}, {"reset_mechanism": "none"}
 AT_ONCE = {"reset_delay": False}

@@ -8,7 +8,22 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from respike.layers import ALIF, SRM0, Alpha, FastSigmoid, Lapicque, Leaky, RLeaky, RSynaptic, Sigmoid, Stein, StrictSpike, Synaptic, TextbookLIF, equations
+from respike.layers import (
+    ALIF,
+    SRM0,
+    Alpha,
+    FastSigmoid,
+    Lapicque,
+    Leaky,
+    RLeaky,
+    RSynaptic,
+    Sigmoid,
+    Stein,
+    StrictSpike,
+    Synaptic,
+    TextbookLIF,
+    equations,
+)
 
 SMOOTH = Sigmoid(slope=3.0)
 ALL = {"learn_beta": True, "learn_threshold": True, "spike_grad": SMOOTH}

@@ -8,7 +8,26 @@ import pytest
 import torch
 from torch import nn
 
-from respike.layers import ALIF, IAF, LIF, SRM0, ALIFRecurrent, Alpha, ConstantLeakIAF, Lapicque, Leaky, NoReset, RLeaky, RSynaptic, SingleSpike, Stein, StrictSpike, Synaptic, TextbookLIF, reset_states
+from respike.layers import (
+    ALIF,
+    IAF,
+    LIF,
+    SRM0,
+    ALIFRecurrent,
+    Alpha,
+    ConstantLeakIAF,
+    Lapicque,
+    Leaky,
+    NoReset,
+    RLeaky,
+    RSynaptic,
+    SingleSpike,
+    Stein,
+    StrictSpike,
+    Synaptic,
+    TextbookLIF,
+    reset_states,
+)
 
 
 def spike_steps(layer, current, timesteps=100):

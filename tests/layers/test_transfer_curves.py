@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from respike.layers import IAF, LIF, ExpLeak, IAFSqueeze, MaxSpike, MembraneReset, MultiSpike, SingleSpike, transfer_curve
+from respike.layers import (
+    IAF,
+    LIF,
+    ExpLeak,
+    IAFSqueeze,
+    MaxSpike,
+    MembraneReset,
+    MultiSpike,
+    SingleSpike,
+    transfer_curve,
+)
 
 TIMESTEPS = (1, 2, 7, 16, 100)
 SPIKE_FNS = [(SingleSpike, 1), (MaxSpike(1), 1), (MaxSpike(3), 3), (MaxSpike(None), None), (MultiSpike, None)]

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from ..data import tensors_of
-from ..run.walk import Walk
 from ..graph import Graph
+from ..graph.rules import Role
 from ..memory import calibration_budget
+from ..passes import correct_readouts
 from ..run.modes import Analog
 from ..run.neurons import SpikingReLU, channel_axis
-from .options import Options
-from ..passes import correct_readouts
 from ..run.plan import Plan
-from ..graph.rules import Role
+from ..run.walk import Walk
+from .options import Options
 from .second_pass import Sequential
 from .statistics import Maximum, Percentile, Statistic, per_channel
 from .thresholds import require_finite, set_thresholds

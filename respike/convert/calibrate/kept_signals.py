@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from ..run.timed import Timed
 from .packed_integers import Packing
 from .store import Array, Store
-from ..run.timed import Timed
 
 
 class Kept:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ...layers.kernels import Drive, Send
-from ..run.walk import Value
 from ..run.neurons import SpikingReLU
+from ..run.timed import Timed, real
+from ..run.walk import Value
 from .options import Options
 from .packed_integers import packing_of
-from ..run.timed import Timed, real
 
 
 class Firing:

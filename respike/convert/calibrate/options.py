@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from .. import checks
-from .options import Preference
 from ..errors import ConversionError
 from ..judging import Judge
-from ..run.neurons import NeuronOptions
 from ..run.arithmetic import PRECISIONS, Precision, check_holds
+from ..run.neurons import NeuronOptions
+from ..run.schedules import Schedule
 
-Schedule = Literal["synchronous", "layerwise", "pipelined"]
+Preference = Literal["synops", "latency"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Options:
     prefer: Preference = "synops"
     delay: int = 1
     budget: float | None = None
-    precision: Precision | Literal["auto"] = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         choices = {
@@ -46,7 +46,7 @@ class Options:
             "schedule": get_args(Schedule),
             "correction": ("none", "bias", "ridge"),
             "prefer": get_args(Preference),
-            "precision": (*PRECISIONS, "auto"),
+            "precision": PRECISIONS,
             "judge": get_args(Judge),
         }
         for name, allowed in choices.items():

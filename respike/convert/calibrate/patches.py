@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..graph import Node
+from ..graph import Node, layer_groups
 
 _CONVOLUTIONS = {"aten.conv1d.default": 1, "aten.conv2d.default": 2}
 _TRANSPOSED = {"aten.conv_transpose1d.default": 1, "aten.conv_transpose2d.input": 2}
@@ -84,12 +84,6 @@ class Patches:
 def fan_in(node: Node, weight: Tensor) -> int:
     """Weights of one output of such a layer, K."""
     return weight.numel() // weight.shape[0] if node.op not in _TRANSPOSED else weight.numel() // weight.shape[1]
-
-
-def layer_groups(node: Node) -> int:
-    """Groups of channels of such a layer."""
-    groups: int = _argument(node, 6, 1) if node.op != "aten.linear.default" else 1
-    return groups
 
 
 def _argument(node: Node, index: int, default: Any) -> Any:

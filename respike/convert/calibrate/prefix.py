@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..run.walk import Value, Walk
-from .layer_firing import Firing
 from ..graph import Graph, Node
-from .kept_signals import Kept
 from ..run.modes import Analog, Layerwise, Synchronous
 from ..run.neurons import SpikingReLU
+from ..run.plan import Plan, size_of
+from ..run.timed import Timed
+from ..run.walk import Value, Walk
+from .kept_signals import Kept
+from .layer_firing import Firing
 from .options import Options
 from .packed_integers import packing_of
-from ..run.plan import Plan, size_of
 from .route import Stop
 from .store import Store
-from ..run.timed import Timed
 
 
 class Piece(NamedTuple):

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node, Ref
-from .least_squares import STRENGTHS, Chunk, Problem, Rows
-from ..passes import readouts
-from .patches import OPS, Patches, fan_in
 from ..graph.rules import Role
+from ..passes import readouts
+from .least_squares import STRENGTHS, Chunk, Problem, Rows
+from .patches import OPS, Patches, fan_in
 from .store import Store
 
 POSITIONS = 32768

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from ..graph import BATCH, Graph, Node
-from ..run.plan import size_of
 from ..graph.rules import POOLS, Role
+from ..run.plan import size_of
 
 AGAIN = 2
 """At how many stops a node is run, at most."""

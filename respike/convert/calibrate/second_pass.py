@@ -11,22 +11,22 @@ from torch import Tensor
 
 from ..data import first_rows, rows, tensors_of
 from ..errors import ConversionWarning
-from ..run.walk import Value
 from ..graph import BATCH, Graph
 from ..memory import PIECE, calibration_budget
+from ..passes import readouts
 from ..run.neurons import SpikingReLU, channel_axis
-from .start_and_bias import choose_start, start_early, sweep_bias
+from ..run.plan import Plan, size_of
+from ..run.timed import Timed
+from ..run.walk import Value
 from .options import Options
 from .packed_integers import packing_of
-from ..passes import readouts
-from ..run.plan import Plan, size_of
 from .prefix import Prefix
 from .ridge import HELD_BACK, POSITIONS, End, System, ends, mend
 from .route import Route, Stop
+from .start_and_bias import choose_start, start_early, sweep_bias
 from .statistics import per_channel
 from .store import Store, free_on_disk
 from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
-from ..run.timed import Timed
 from .trained_thresholds import exact_values
 
 SAMPLED = 4096

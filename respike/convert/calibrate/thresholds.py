@@ -11,8 +11,8 @@ from torch import Tensor
 from ...layers.kernels import Drive
 from ..errors import ConversionError, ConversionWarning
 from ..run.neurons import SpikingReLU
-from .options import Options
 from ..run.pipelined import move_ahead
+from .options import Options
 
 GRID = 24
 FINE = 6

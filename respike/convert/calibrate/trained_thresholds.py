@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..graph import Graph
+from ..graph.rules import Role
 from ..run.neurons import SpikingReLU
 from .options import Options
-from ..graph.rules import Role
 
 
 def exact_values(graph: Graph, neurons: Mapping[str, SpikingReLU], options: Options) -> set[str]:

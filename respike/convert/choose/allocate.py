@@ -13,16 +13,15 @@ from typing import Any
 
 import torch
 
-from .allocation import Allocation, Share
-from ..data import first_batches as take
 from ..calibrate.calibrate import calibrate
-from ..data import first_samples
+from ..calibrate.options import Options
+from ..data import first_batches, first_samples
 from ..errors import ConversionWarning
 from ..graph import Graph
-from .measure import Measure
-from ..run.neurons import SpikingReLU
-from ..calibrate.options import Options
 from ..graph.rules import Role
+from ..run.neurons import SpikingReLU
+from .allocation import Allocation, Share
+from .measure import Measure
 from .sensitivity import Level, sensitivity
 
 SAMPLES = 128
@@ -45,7 +44,7 @@ def allocate(
     as networks are calibrated again and again.
     """
     assert options.budget is not None
-    held = take(stream, options.samples)
+    held = first_batches(stream, options.samples)
     some = list(first_samples(held, options.samples))
     measure = Measure(graph, some, options, device)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-Preference = Literal["synops", "latency"]
+from ..calibrate.options import Preference
 
 
 @dataclass(frozen=True)

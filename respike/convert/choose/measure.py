@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..calibrate.options import Options
 from ..count.event_counter import EventCounter
-from ..data import BATCH_SIZE, rows, tensors_of
-from ..run.walk import Walk
 from ..count.fan_out import fan_out
+from ..data import BATCH_SIZE, rows, tensors_of
 from ..graph import Graph
+from ..graph.rules import Role
 from ..memory import calibration_budget
 from ..run.modes import Analog
 from ..run.neurons import SpikingReLU
-from ..calibrate.options import Options
 from ..run.plan import Plan
-from ..graph.rules import Role
 from ..run.schedules import mode_of
 from ..run.timed import Timed
+from ..run.walk import Walk
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,17 @@ smaller one does is likely, not proven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from ...layers import SpikingLayer
 from .. import checks
-from .choice import Choice, Trial, goal, table
 from ..calibrate.options import Preference
-from ..data import rows
 from ..errors import ConversionError
-from .two_fold import Halves
 from ..run.neurons import NeuronName, NeuronOptions
+from .choice import Choice, Trial, goal, table
 from .stand_in import stand_in
+from .two_fold import Halves
 
 LIMIT = 64
 """The largest T that is tried."""
@@ -38,15 +37,6 @@ def candidates(
     if neuron == "auto" and max_spikes == 1:
         codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1)]
     return [NeuronOptions(name, most, tau_mem, levels) for name, most in codes]
-
-
-def take(stream: Iterator[tuple[Any, ...]], samples: int) -> list[tuple[Any, ...]]:
-    """The first batches that hold so many samples, or all."""
-    held: list[tuple[Any, ...]] = []
-    while samples > 0 and (args := next(stream, None)) is not None:
-        held.append(args)
-        samples -= rows(args)
-    return held
 
 
 def choose(

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..errors import ConversionWarning
-from ..run.walk import Value
-from ..graph import Graph, Node
-from .measure import Measure, Outcome
-from ..run.modes import Analog
-from ..run.neurons import NeuronOptions, SpikingReLU, channel_axis
 from ..calibrate.options import Options
-from ..run.arithmetic import holds
-from ..graph.rules import Role
 from ..calibrate.statistics import per_channel
 from ..calibrate.thresholds import best_threshold, set_thresholds
+from ..errors import ConversionWarning
+from ..graph import Graph, Node
+from ..graph.rules import Role
+from ..run.arithmetic import holds
+from ..run.modes import Analog
+from ..run.neurons import NeuronOptions, SpikingReLU, channel_axis
+from ..run.walk import Value
+from .measure import Measure, Outcome
 
 POSITIONS = 1024
 """Positions per channel on which a quantised layer's thresholds are tried out."""

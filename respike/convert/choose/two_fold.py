@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..count.event_counter import EventCounter
 from ..calibrate.calibrate import calibrate
-from .choice import Trial
+from ..calibrate.options import Options
+from ..count.event_counter import EventCounter
+from ..count.fan_out import FanOut, fan_out
 from ..data import rows, tensors_of
 from ..errors import ConversionError, ConversionWarning
-from ..count.fan_out import FanOut
 from ..graph import Graph
 from ..judging import Tally, one_output, yardstick_for
 from ..run.modes import evaluate_graph
-from ..network import SpikingNetwork
 from ..run.neurons import NeuronOptions
-from ..calibrate.options import Options
+from ..run.simulator import Simulator
+from .choice import Trial
 
 
 class Halves:
@@ -77,7 +77,7 @@ class Halves:
         options = replace(self.options, timesteps=timesteps, neurons=neurons)
         for own, other in ((0, 1), (1, 0)):
             snn = self._calibrated(self.halves[own], options)
-            self.work = self.work or snn.fan_out  # the same for every T and code
+            self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
             for args, wanted in zip(self.halves[other], self.wanted[other], strict=True):
                 counter.begin_batch()
@@ -94,11 +94,11 @@ class Halves:
             tally.error,
         )
 
-    def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> SpikingNetwork:
+    def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> Simulator:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
             warnings.simplefilter("ignore", ConversionWarning)
             graph, neurons = calibrate(self.graph, data, options, self.device)
-        return SpikingNetwork(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
+        return Simulator(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
 
 
 def _pick(args: tuple[Any, ...], chosen: Tensor, device: torch.device) -> tuple[Any, ...]:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .fan_out import FanOut
 from ..graph import Node
 from ..run.timed import summed
+from .fan_out import FanOut
 
 
 class EventCounter:

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..run.walk import Walk
 from ..graph import Graph, Node, Ref, function, leaves, map_leaves
-from ..run.modes import Analog
 from ..graph.rules import LINEAR, Role, Signals
+from ..run.modes import Analog
+from ..run.walk import Walk
 from .path_counts import SUMS, applied, compared, first_of, kept_analog, short, spread, ways
 from .work import Work
 

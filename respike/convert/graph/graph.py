@@ -7,84 +7,18 @@ arguments are ``Ref``s and plain scalars, strings, dtypes and lists, so a graph 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from .node import BATCH, FILL_OPS, Node, Ref
 from .rules import Role
-
-BATCH: Final = None
-"""The batch axis in a node's ``shape``."""
-DERIVED: Final = -1
-"""An axis in a node's ``shape`` whose length depends on the batch size."""
-
-RELU: Final = "respike.relu"
-"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``, maybe in steps: what becomes a spiking neuron."""
-
-# These read a value's shape, not the value.
-SHAPE_OPS: Final = frozenset({"aten.sym_size.int", "aten.sym_numel.default", "aten.sym_stride.int"})
-FILL_OPS: Final = frozenset(
-    f"aten.{name}"
-    for name in (
-        "zeros_like.default ones_like.default full_like.default empty_like.default fill.Scalar "
-        "fill.Tensor new_zeros.default new_ones.default new_full.default new_empty.default"
-    ).split()
-)
-
-
-@dataclass(frozen=True)
-class Ref:
-    """The value of that name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operation.
-
-    Attributes:
-        name: Unique in the graph; also the name of its value.
-        op: Name of the operation.
-        args: Positional arguments; ``Ref``s may stand in lists.
-        kwargs: Keyword arguments.
-        path: Module path in the user's model, ``""`` for its own forward.
-        kind: Type of the user's module, or the function's name.
-        shape: Of the value: ``BATCH``, ``DERIVED`` or a number per axis; None if it is no tensor.
-        role: What it is in time, one of ``rules.Role``; set by the last pass.
-    """
-
-    name: str
-    op: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    path: str = ""
-    kind: str = ""
-    shape: tuple[int | None, ...] | None = None
-    role: str = ""
-
-    @property
-    def is_shape(self) -> bool:
-        """Whether the value is a number computed from shapes."""
-        number = self.op.startswith("operator.") and self.op != "operator.getitem"
-        return number or self.op in SHAPE_OPS
-
-    @cached_property
-    def refs(self) -> list[str]:
-        """Names of the values this node reads, in order."""
-        return [a.name for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
-
-    @property
-    def where(self) -> str:
-        """The node as the user knows it: ``features.3 (ReLU)``, or ``forward: relu_1``."""
-        return f"{self.path} ({self.kind})" if self.path else f"forward: {self.name}"
 
 
 @dataclass(frozen=True)
@@ -221,147 +155,8 @@ class Graph:
     def output_names(self) -> list[str]:
         return [o.name for o in self.outputs if isinstance(o, Ref)]
 
-    def rewrite(self, step: Callable[[Node, Rewriter], Any]) -> Graph:
-        """A new graph in which each node is what ``step(node, rewriter)`` returns in its place."""
-        return Rewriter(self).run(step)
-
 
 def _check_shape(name: str, shape: tuple[int | None, ...], value: Tensor) -> None:
     if value.dim() != len(shape) or any(n is not BATCH and n != m for n, m in zip(shape, value.shape, strict=True)):
         text = ", ".join("N" if n is BATCH else str(n) for n in shape)
         raise ValueError(f"input {name!r} must have shape ({text}), got {tuple(value.shape)}")
-
-
-class Rewriter:
-    """Builds a graph from another one, node by node; what a pass works with."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.old = graph
-        self.tensors = dict(graph.tensors)
-        self.nodes: list[Node] = []
-        self._index: dict[str, int] = {}
-        self._names = {*graph.inputs, *graph.tensors, *(n.name for n in graph.nodes)}
-
-    def run(self, step: Callable[[Node, Rewriter], Any]) -> Graph:
-        renamed: dict[str, Any] = {}
-
-        def resolve(arg: Any) -> Any:
-            return renamed.get(arg.name, arg) if isinstance(arg, Ref) else arg
-
-        for node in self.old.nodes:
-            node = replace(node, args=map_leaves(resolve, node.args), kwargs=map_leaves(resolve, node.kwargs))
-            renamed[node.name] = step(node, self)
-        outputs = [resolve(o) for o in self.old.outputs]
-        return replace(self.old, tensors=self.tensors, nodes=self.nodes, outputs=outputs)
-
-    def keep(self, node: Node) -> Ref:
-        """The node as it is."""
-        self._index[node.name] = len(self.nodes)
-        self.nodes.append(node)
-        return Ref(node.name)
-
-    def find(self, arg: Any) -> Node | None:
-        """The node, already rewritten, that an argument refers to; None for inputs, weights and numbers."""
-        index = self._index.get(arg.name) if isinstance(arg, Ref) else None
-        return None if index is None else self.nodes[index]
-
-    def swap(self, node: Node) -> Ref:
-        """Put the node in the place of the earlier one of the same name."""
-        self.nodes[self._index[node.name]] = node
-        return Ref(node.name)
-
-    def shape(self, name: str) -> tuple[int | None, ...]:
-        """Shape of a value that is there already; that of a number, say a batch size, is ``()``."""
-        node = self.find(Ref(name))
-        if node is not None and node.is_shape:
-            return ()
-        shape = node.shape if node is not None else self.old.inputs.get(name)
-        return tuple(self.tensors[name].shape) if shape is None else shape
-
-    def add(self, like: Node, op: str, *args: Any, shape: Any = ..., name: str = "", **kwargs: Any) -> Ref:
-        """A new node in the place of ``like``, whose path, kind and (unless given) shape it takes."""
-        name = name or self.fresh(f"{like.name}_{op.split('.')[1]}")
-        self._names.add(name)
-        shape = like.shape if shape is ... else shape
-        return self.keep(Node(name, op, args, kwargs, like.path, like.kind, shape, like.role))
-
-    def tensor(self, hint: str, value: Tensor) -> Ref:
-        """A new constant."""
-        name = self.fresh(hint)
-        self._names.add(name)
-        self.tensors[name] = value
-        return Ref(name)
-
-    def fresh(self, hint: str) -> str:
-        name, n = hint, 1
-        while name in self._names:
-            n += 1
-            name = f"{hint}_{n}"
-        return name
-
-
-def leaves(tree: Any) -> Iterator[Any]:
-    """All leaves of nested lists, tuples and dicts."""
-    if isinstance(tree, (list, tuple)):
-        for item in tree:
-            yield from leaves(item)
-    elif isinstance(tree, dict):
-        yield from leaves(list(tree.values()))
-    else:
-        yield tree
-
-
-def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
-    """The same tree with ``fn`` applied to each leaf."""
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(map_leaves(fn, item) for item in tree)
-    if isinstance(tree, dict):
-        return {key: map_leaves(fn, item) for key, item in tree.items()}
-    return fn(tree)
-
-
-def relu(
-    x: Tensor,
-    cap: float | None = None,
-    levels: int | None = None,
-    step: float | None = None,
-    shift: float = 0.5,
-) -> Tensor:
-    """What the operation ``RELU`` computes in the ANN.
-
-    Args:
-        x: The current.
-        cap: Upper bound.
-        levels: Steps between 0 and ``cap``, of an activation that was quantised in training.
-        step: Size of a step, if there is no bound.
-        shift: Share of a step that is added before rounding down.
-    """
-    if levels is not None and cap is not None:  # in the order of ``equations.iaf_count``, to the last bit
-        return torch.floor((x * levels + cap * shift) / cap).clamp(min=0, max=levels) * cap / levels
-    if step is not None:
-        return torch.floor((x + step * shift) / step).clamp(min=0) * step
-    return torch.clamp(x, min=0, max=cap)
-
-
-@cache
-def function(op: str) -> Callable[..., Any]:
-    """The function that an operation's name stands for: ``operator.*``, or one of PyTorch, mostly ``aten.*``."""
-    if op == RELU:
-        return relu
-    space, name = op.split(".", 1)
-    if space == "operator":
-        found: Callable[..., Any] = getattr(operator, name)
-        return found
-    packet, overload = name.split(".")
-    found = getattr(getattr(getattr(torch.ops, space), packet), overload)
-    return _of_contiguous(found) if packet.startswith("max_pool3d") else found
-
-
-def _of_contiguous(operation: Any) -> Callable[..., Any]:
-    """An operation that PyTorch refuses for ``(C, D, H, W)`` laid out as images ``(N, C, H, W)`` are."""
-
-    def applied(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return operation(x.contiguous() if x.dim() == 4 else x, *args, **kwargs)
-
-    applied._schema = operation._schema  # type: ignore[attr-defined]
-    return applied

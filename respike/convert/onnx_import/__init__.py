@@ -15,7 +15,6 @@ from .. import checks
 from ..surroundings import undisturbed
 
 if TYPE_CHECKING:
-    from ..inspect_onnx import Inspection
     from .module import OnnxModule
 
 
@@ -41,27 +40,6 @@ def load_onnx(path: str | os.PathLike[str], *, outputs: Sequence[str] | None = N
 
     checks.path("path", path)
     return load(path, None if outputs is None else checks.names("outputs", outputs))
-
-
-def inspect_onnx(
-    path: str | os.PathLike[str], *, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None
-) -> Inspection:
-    """What an ONNX file holds, and what each node would become, before any calibration.
-
-    Args:
-        path: The file.
-        outputs: As for ``load_onnx``.
-        shape: Of one sample of the first input, where the file leaves it open.
-
-    Raises:
-        ConversionError: the file cannot be read at all. A network that can be read and not converted is
-            described, with the reasons.
-    """
-    from ..inspect_onnx import inspect
-
-    checks.path("path", path)
-    outputs = None if outputs is None else checks.names("outputs", outputs)
-    return inspect(path, outputs, shape)
 
 
 @undisturbed()

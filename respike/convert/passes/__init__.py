@@ -10,10 +10,10 @@ from .identities import drop_identities as drop_identities
 from .prune import prune as prune
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
+from .roles import set_roles as set_roles
 from .scales import fold_scales as fold_scales
 from .squeezes import name_squeezed as name_squeezed
 from .stairs import spell_stairs as spell_stairs
-from .roles import set_roles as judge
 
 
 def normalise(graph: Graph) -> Graph:

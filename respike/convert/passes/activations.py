@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..graph import RELU, Graph, Node, Ref, Rewriter
+from ..graph import RELU, Graph, Node, Ref, Rewriter, rewrite
 from .constants import constant
 
 Number = Tensor | float
@@ -36,7 +36,7 @@ def spell_activations(graph: Graph) -> Graph:
         readers[result.name] = readers.get(node.name, 0)
         return result
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)
 
 
 class _Writer:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..graph import Graph, Node, Rewriter
+from ..graph import Graph, Node, Rewriter, rewrite
 
 _EVAL = "aten._native_batch_norm_legit_no_training.default"
 _GENERAL = "aten.batch_norm.default"
@@ -47,4 +47,4 @@ def spell_batch_norm(graph: Graph) -> Graph:
         spelled.add(result.name)
         return result
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..graph import BATCH, DERIVED, Graph, Node, Ref, Rewriter, function, leaves, map_leaves
+from ..graph import BATCH, DERIVED, Graph, Node, Ref, Rewriter, function, leaves, map_leaves, rewrite
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -27,7 +27,7 @@ def fold_constants(graph: Graph) -> Graph:
             return rewriter.keep(node)
         return rewriter.tensor(f"{node.name}_folded", value.float() if value.is_floating_point() else value)
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)
 
 
 def constant(rewriter: Rewriter, arg: Any) -> Tensor | float | None:

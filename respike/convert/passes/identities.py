@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..graph import RELU, Graph, Node, Ref, Rewriter
+from ..graph import RELU, Graph, Node, Ref, Rewriter, rewrite
 
 _SUMS = {"aten.add.Tensor": 1, "aten.sub.Tensor": -1}
 _DEEPEST = 4
@@ -19,7 +19,7 @@ def drop_identities(graph: Graph) -> Graph:
         same = found is not None and rewriter.shape(found.name) == node.shape
         return found if same else rewriter.keep(node)
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)
 
 
 def _argument(node: Node, rewriter: Rewriter) -> Ref | None:

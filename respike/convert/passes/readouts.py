@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..graph import BATCH, Graph, Node, Ref, Rewriter, map_leaves
+from ..graph import BATCH, Graph, Node, Ref, Rewriter, map_leaves, rewrite
 from ..graph.rules import Role
 from .prune import prune
 from .scales import fold_scales
@@ -46,5 +46,5 @@ def correct_readouts(graph: Graph, missing: dict[str, Tensor]) -> Graph:
     def swap(arg: Any) -> Any:
         return corrected.get(arg.name, arg) if isinstance(arg, Ref) else arg
 
-    result = graph.rewrite(step)
+    result = rewrite(graph, step)
     return prune(fold_scales(replace(result, outputs=[swap(o) for o in result.outputs])))

@@ -12,7 +12,7 @@ from ..graph import RELU, Graph, Node, Ref, leaves
 from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, Role, Signals, refusal, short
 
 
-def judge(graph: Graph, analog: Sequence[str] = ()) -> Graph:
+def set_roles(graph: Graph, analog: Sequence[str] = ()) -> Graph:
     """Set ``role`` on every node.
 
     Args:

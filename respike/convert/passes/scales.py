@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..graph import Graph, Node, Ref, Rewriter
+from ..graph import Graph, Node, Ref, Rewriter, rewrite
 from .constants import constant
 
 _FACTORS = {"aten.mul.Tensor", "aten.mul.Scalar", "aten.div.Tensor", "aten.div.Scalar"}
@@ -48,7 +48,7 @@ def fold_scales(graph: Graph) -> Graph:
             alone.discard(synapses.name)
         return Ref(synapses.name)
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)
 
 
 def _channels(node: Node, rewriter: Rewriter) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph, Node, Rewriter
+from ..graph import Graph, Node, Rewriter, rewrite
 
 
 def name_squeezed(graph: Graph) -> Graph:
@@ -20,4 +20,4 @@ def name_squeezed(graph: Graph) -> Graph:
             node = replace(node, op="aten.squeeze.dims", args=(node.args[0], axes))
         return rewriter.keep(node)
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)

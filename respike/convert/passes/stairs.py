@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..graph import RELU, Graph, Node, Ref, Rewriter
+from ..graph import RELU, Graph, Node, Ref, Rewriter, rewrite
 from .constants import constant
 
 Number = Tensor | float
@@ -65,7 +65,7 @@ def spell_stairs(graph: Graph) -> Graph:
             return rewriter.keep(node)
         return _written(chain, node, rewriter) or rewriter.keep(node)
 
-    return graph.rewrite(step)
+    return rewrite(graph, step)
 
 
 def _chain(node: Node, graph: Graph, chains: dict[str, Chain]) -> Chain | None:

@@ -19,10 +19,10 @@ from torch import Tensor
 from ...layers.kernels import Send
 from ..errors import ConversionError
 from ..graph import Node, Ref, function
-from .whole_synapses import WholeSynapses
-from .neurons import NeuronOptions, SpikingReLU
 from ..graph.layers import layer_groups
+from .neurons import NeuronOptions, SpikingReLU
 from .timed import Timed
+from .whole_synapses import WholeSynapses
 
 Precision = Literal["float32", "bfloat16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -11,13 +11,13 @@ from torch.utils import _pytree as pytree
 
 from ...layers import kernels
 from ...layers.kernels import Drive, Send
-from .walk import Value, Walk
 from ..graph import Graph, Node, function, leaves, map_leaves
-from .neurons import SpikingReLU
-from .arithmetic import Arithmetic
 from ..graph.rules import POOLS, Role
+from .arithmetic import Arithmetic
+from .neurons import SpikingReLU
 from .timed import Charge, Pair, Timed, channels_last, offsets, real
 from .units import pools_in, unit_behind
+from .walk import Value, Walk
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
 """Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from ...layers.kernels import Drive
-from .walk import Value
 from ..graph import Node
+from .arithmetic import Arithmetic
 from .modes import Recorder, Synchronous
 from .neurons import SpikingReLU
-from .arithmetic import Arithmetic
 from .timed import Timed
+from .walk import Value
 
 
 def move_ahead(currents: Tensor, delay: int) -> Tensor:

@@ -7,8 +7,8 @@ from functools import cached_property
 
 from ..batch import SAME, Along, Count, apart, places
 from ..graph import Graph, Node
-from ..passes import readouts
 from ..graph.rules import POOLS, Role
+from ..passes import readouts
 
 
 class Plan:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+from .arithmetic import Arithmetic
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
-from .schedules import Schedule
 from .pipelined import Pipelined
 from .plan import Plan
-from .arithmetic import Arithmetic
+
+Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
 
 def mode_of(

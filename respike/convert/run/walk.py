@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..batch import Along, begins, places
 from ..graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
-from .arithmetic import Arithmetic
 from ..graph.rules import LINEAR, MOVES, RESHAPES, Role
+from .arithmetic import Arithmetic
 from .timed import Charge, Pair, Timed, real
 
 Value = Any

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...text import shown
 from ..errors import ConversionError, FormatError
-from ..run.walk import Walk
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
-from ..run.modes import Analog
-from ..passes.roles import verdicts
 from ..graph.rules import LINEAR, Role
+from ..passes.roles import verdicts
+from ..run.modes import Analog
+from ..run.walk import Walk
 from . import limits
 from .arguments import check_arguments, check_weights, label
 

@@ -12,10 +12,9 @@ from ...text import shown
 from ..choose.allocation import Allocation
 from ..choose.choice import Choice
 from ..errors import FormatError
+from ..run.arithmetic import Precision
 from ..run.neurons import NeuronName
 from ..run.schedules import Schedule
-from ..run.arithmetic import Precision
-from ..choose.precision_choice import PrecisionChoice
 from .plain import plain
 
 WholeType = Literal["int64", "int32", "int16", "int8", "uint8", "bool"]
@@ -88,7 +87,6 @@ class Document:
     precision: Precision
     choice: Choice | None
     allocation: Allocation | None
-    precision_choice: PrecisionChoice | None
     inputs: tuple[InputText, ...]
     tensors: tuple[str, ...]
     nodes: tuple[NodeText, ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,56 +15,46 @@ from ...text import shown
 from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
-from ..network import SpikingNetwork
-from ..run.neurons import NeuronOptions, SpikingReLU
 from ..passes.stairs import MOST
-from ..surroundings import in_own_types
+from ..run.neurons import NeuronOptions, SpikingReLU
+from ..run.simulator import Simulator
 from . import limits
 from .arguments import label
 from .check import check, kind_of
 from .document import Document, parse
+from .format import DTYPES, NEURONS, VERSION, WEIGHTS
 from .values import structure, understood
-from .write import DTYPES, NEURONS, VERSION, WEIGHTS
+
+Network = TypeVar("Network", bound=Simulator)
 
 
-@in_own_types()
-def load(path: str | os.PathLike[str]) -> SpikingNetwork:
-    """A network from the file that ``SpikingNetwork.save`` wrote.
-
-    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, the structure of inputs
-    and outputs and what ``choice``, ``allocation`` and ``precision_choice`` say are those of the network that was
-    saved. ``memory_budget`` is not kept, as it is about a machine. Nothing in a file is run: it holds numbers and the
-    names of operations, which must be those of the library's own table.
+def read(path: Path, kind: type[Network]) -> tuple[Document, Network]:
+    """What a file holds, and the network of it.
 
     Args:
         path: The file.
-
-    Returns:
-        The network, on the CPU; ``.to(device)`` moves it.
+        kind: What to make of it.
 
     Raises:
-        FormatError: a ``ConversionError``: there is no such file, or it is no saved network, damaged, of a newer
-            version, or asks for what no network needs.
+        FormatError: as ``respike.load``.
     """
-    checks.path("path", path)
-    path = Path(path)
     try:
-        return network_of(*_read(path))
+        return network_of(*_read(path), kind)
     except FormatError as error:
         raise FormatError(f"cannot load {shown(str(path), 400)}: {error}") from error
 
 
-def network_of(text: str, tensors: dict[str, Tensor]) -> SpikingNetwork:
-    """The network of a file's JSON and tensors.
+def network_of(text: str, tensors: dict[str, Tensor], kind: type[Network]) -> tuple[Document, Network]:
+    """A file's JSON, and the network of that and its tensors.
 
     Raises:
         FormatError: there is something wrong with them.
     """
     document = parse(text)
     graph = _graph(document, tensors)
-    kind = kind_of([*graph.tensors.values(), *(t for name, t in tensors.items() if name.startswith(NEURONS))])
-    check(graph, kind)
-    return _network(document, graph, tensors, kind)
+    dtype = kind_of([*graph.tensors.values(), *(t for name, t in tensors.items() if name.startswith(NEURONS))])
+    check(graph, dtype)
+    return document, _network(document, graph, tensors, dtype, kind)
 
 
 def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
@@ -146,7 +136,9 @@ def _leaf(value: object) -> object:
     return leaf
 
 
-def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind: torch.dtype) -> SpikingNetwork:
+def _network(
+    document: Document, graph: Graph, tensors: dict[str, Tensor], dtype: torch.dtype, kind: type[Network]
+) -> Network:
     spiking = {node.name: node for node in graph.nodes if node.role == "spike"}
     if document.neurons.keys() != spiking.keys():
         odd = document.neurons.keys() ^ spiking.keys()
@@ -156,8 +148,8 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
         steps = (about.timesteps, about.delay, calibrated or 0, *(n.max_spikes for n in about.neurons.values()))
         if max(steps) > checks.STEPS:
             raise FormatError(f"its timesteps, delay or max_spikes are beyond {checks.STEPS:,}")
-        neurons = {name: _neuron(node, document, tensors, kind) for name, node in spiking.items()}
-        snn = SpikingNetwork(graph, neurons, about.timesteps, about.schedule, about.delay, calibrated).eval()
+        neurons = {name: _neuron(node, document, tensors, dtype) for name, node in spiking.items()}
+        snn = kind(graph, neurons, about.timesteps, about.schedule, about.delay, calibrated).eval()
         snn.precision = about.precision
     except FormatError:
         raise
@@ -167,8 +159,6 @@ def _network(document: Document, graph: Graph, tensors: dict[str, Tensor], kind:
     if unknown:
         raise FormatError(f"the tensor {shown(min(unknown))!r} belongs to nothing in it")
     snn.fitted = document.fitted
-    snn.choice, snn.allocation = document.choice, document.allocation
-    snn.precision_choice = document.precision_choice
     ones = all(bool((neuron.threshold == 1).all()) for neuron in neurons.values())
     snn.unit_thresholds = ones if document.unit_thresholds is None else document.unit_thresholds
     return snn

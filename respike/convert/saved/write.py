@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors.torch import save
 
 from ...files import written_whole
+from ..choose.allocation import Allocation
+from ..choose.choice import Choice
 from ..errors import FormatError
 from ..graph import Node
 from ..run.neurons import SpikingReLU
+from ..run.simulator import Simulator
 from .document import Document, InputText, NeuronText, NodeText, WholeType
+from .format import VERSION
+from .read import network_of
 from .values import drawn, spelled
 
-if TYPE_CHECKING:
-    from ..network import SpikingNetwork
 
-VERSION: Final = 2
-"""Of the format: raised by whatever makes an older reader read something else than what was written, or nothing.
-
-All versions up to it are read. 2: the T that thresholds were chosen for, which 1 takes to be the T of ``snn(x)``.
-"""
-WEIGHTS, NEURONS = "weights.", "neurons."
-"""What the names of tensors begin with, as in the ``state_dict``."""
-DTYPES = frozenset({"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"})
-"""What tensors may hold, in the words of safetensors."""
-
-
-def write(snn: SpikingNetwork, path: str | os.PathLike[str]) -> None:
+def write(snn: Simulator, choice: Choice | None, allocation: Allocation | None, path: str | os.PathLike[str]) -> None:
     """Write the file whole or not at all, once it is clear that ``load`` will take it.
 
     Raises:
         FormatError: something in the network has no place in a file, or is not finite.
         FileNotFoundError: the folder does not exist.
     """
-    from .read import network_of
-
     try:
-        text = document_of(snn).text
-        copy = network_of(text, {name: value.detach().cpu().contiguous() for name, value in snn.state_dict().items()})
+        text = document_of(snn, choice, allocation).text
+        _, copy = network_of(
+            text, {name: value.detach().cpu().contiguous() for name, value in snn.state_dict().items()}, Simulator
+        )
     except FormatError as error:
         raise FormatError(f"this network cannot be saved: {error}") from error
     metadata = {"format": f"respike network {VERSION}", "network": text}
@@ -48,7 +40,7 @@ def write(snn: SpikingNetwork, path: str | os.PathLike[str]) -> None:
         whole.write_bytes(save(copy.state_dict(), metadata))  # save_file has a temporary file of its own
 
 
-def document_of(snn: SpikingNetwork) -> Document:
+def document_of(snn: Simulator, choice: Choice | None, allocation: Allocation | None) -> Document:
     """All of the network but its tensors.
 
     Raises:
@@ -60,9 +52,8 @@ def document_of(snn: SpikingNetwork) -> Document:
         schedule=snn.schedule,
         delay=snn.delay,
         precision=snn.precision,
-        choice=snn.choice,
-        allocation=snn.allocation,
-        precision_choice=snn.precision_choice,
+        choice=choice,
+        allocation=allocation,
         inputs=tuple(_input(name, shape, graph.integers.get(name)) for name, shape in graph.inputs.items()),
         tensors=tuple(graph.tensors),
         nodes=tuple(_node(node) for node in graph.nodes),

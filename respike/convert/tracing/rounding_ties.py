@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..run.walk import Walk
 from ..graph import RELU, Graph, Node
 from ..run.modes import Analog
+from ..run.walk import Walk
 
 NEAR = 1e-3
 """How far from a tie, in steps, rounding may decide."""

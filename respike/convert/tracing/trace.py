@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from .assertions import Assertions
-from .by_size import ByNoRuleError, follow_batch
 from ..errors import ConversionError
 from ..graph import BATCH, Graph
+from .assertions import Assertions
+from .by_size import ByNoRuleError, follow_batch
 from .lowering import Lowering, labels
 from .user_lines import Line, of_error
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node, Ref
-from ..run.neurons import channel_axis
 from ..graph.layers import layer_groups
 from ..graph.rules import LINEAR, Role
+from ..run.neurons import channel_axis
 
 _CONVOLUTIONS = frozenset(f"aten.conv{n}d.{kind}" for n in (1, 2, 3) for kind in ("default", "padding"))
 _TRANSPOSED = frozenset({"aten.conv_transpose1d.default", "aten.conv_transpose2d.input", "aten.conv_transpose3d.input"})

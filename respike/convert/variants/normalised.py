@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..graph import BATCH, Graph, Node, Ref, Rewriter, function
-from ..run.neurons import SpikingReLU
+from ..graph import BATCH, Graph, Node, Ref, Rewriter, function, rewrite
+from ..graph.rules import MOVES, POOLS, RESHAPES, Role
 from ..passes import fold_scales, prune
 from ..run.arithmetic import carried
-from ..graph.rules import MOVES, POOLS, RESHAPES, Role
+from ..run.neurons import SpikingReLU
 from ..run.units import pools_in
-
-if TYPE_CHECKING:
-    from ..network import SpikingNetwork
 
 _SYNAPSES = frozenset({"aten.linear.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))})
 _MEANS = frozenset(f"aten.{kind}avg_pool{n}d.default" for kind in ("", "adaptive_") for n in (1, 2, 3))
 
 
-def normalise_thresholds(snn: SpikingNetwork) -> SpikingNetwork:
+def normalise_thresholds(graph: Graph, neurons: Mapping[str, SpikingReLU]) -> tuple[Graph, dict[str, SpikingReLU]]:
     """An equivalent network in which every threshold is 1 and a spike carries 1.
 
     A layer's current is divided by θ: its weights and its bias, each branch of a sum by itself. What reads its spikes
@@ -31,15 +29,12 @@ def normalise_thresholds(snn: SpikingNetwork) -> SpikingNetwork:
     an operation of its own, one synapse for each neuron.
 
     Args:
-        snn: Not changed.
+        graph: With roles and weights; not changed.
+        neurons: Its layers of neurons, by node name; not changed.
     """
-    graph = replace(snn.graph, tensors=dict(snn.weights.named_buffers()))
-    old: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
-    graph = prune(fold_scales(prune(graph.rewrite(_Unit(graph, old)))))
-    neurons = {node.name: _unit_neuron(node, old[node.name]) for node in graph.nodes if node.role == Role.SPIKE}
-    made = snn.like(graph, neurons)
-    made.unit_thresholds = True
-    return made
+    old = dict(neurons)
+    graph = prune(fold_scales(prune(rewrite(graph, _Unit(graph, old)))))
+    return graph, {node.name: _unit_neuron(node, old[node.name]) for node in graph.nodes if node.role == Role.SPIKE}
 
 
 def _unit_neuron(node: Node, old: SpikingReLU) -> SpikingReLU:

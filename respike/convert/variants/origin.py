@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
@@ -10,12 +10,11 @@ from ..data import example
 from ..errors import ConversionError
 from ..graph import Graph
 from ..graph.rules import Role
+from ..run.simulator import Simulator
+from ..tracing.normal_form import normal_form
 
-if TYPE_CHECKING:
-    from ..network import SpikingNetwork
 
-
-def origin_of(snn: SpikingNetwork, ann: nn.Module | None, args: tuple[Any, ...]) -> Graph:
+def origin_of(snn: Simulator, ann: nn.Module | None, args: tuple[Any, ...]) -> Graph:
     """The ANN's graph: the network's own, or that of a model which is given.
 
     Args:
@@ -27,8 +26,6 @@ def origin_of(snn: SpikingNetwork, ann: nn.Module | None, args: tuple[Any, ...])
         ConversionError: the network kept nothing and no model is given, the model does not fit, or the network has
             unit thresholds, so that its units are not the model's.
     """
-    from ..pipeline import normal_form
-
     if snn.unit_thresholds:
         raise ConversionError(
             "a network with unit thresholds (normalised or quantised) computes in units of its thresholds, not in the "
@@ -47,7 +44,7 @@ def origin_of(snn: SpikingNetwork, ann: nn.Module | None, args: tuple[Any, ...])
     return graph
 
 
-def _require_fit(graph: Graph, snn: SpikingNetwork, model: str) -> None:
+def _require_fit(graph: Graph, snn: Simulator, model: str) -> None:
     """Whether every layer of neurons and every weight has its counterpart."""
     own, given = ({n.name: n for n in g.nodes if n.role == Role.SPIKE} for g in (snn.graph, graph))
     for name in dict.fromkeys([*own, *given]):

@@ -8,36 +8,33 @@ float32 adds them up without rounding, and the network gives to the bit the spik
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..checks import whole
-from ..graph import Graph, Node, Ref, Rewriter
-from .grids import grid_of, weight_at
-from ..run.neurons import SpikingReLU
-from .normalised import normalise_thresholds
+from ..graph import Graph, Node, Ref, Rewriter, rewrite
 from ..passes import prune
+from ..run.neurons import SpikingReLU
+from .grids import grid_of, weight_at
+from .normalised import normalise_thresholds
 
-if TYPE_CHECKING:
-    from ..network import SpikingNetwork
 
-
-def quantise(snn: SpikingNetwork, bits: int) -> SpikingNetwork:
+def quantise(graph: Graph, neurons: Mapping[str, SpikingReLU], bits: int) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The normalised network with whole-number weights of so many bits, sign included, and thresholds to match.
 
     Args:
-        snn: Not changed.
+        graph: With roles and weights; not changed.
+        neurons: Its layers of neurons, by node name; not changed.
         bits: From 2 to 16.
 
     Raises:
         ConversionError: another number of bits.
     """
     bits = whole("bits", bits, 2, 16)
-    made = normalise_thresholds(snn)
-    graph = replace(made.graph, tensors=dict(made.weights.named_buffers()))
+    graph, units = normalise_thresholds(graph, neurons)
     largest = 2 ** (bits - 1) - 1
     grids = {node.name: grid for node in graph.nodes if (grid := grid_of(node, graph, largest)) is not None}
 
@@ -54,15 +51,12 @@ def quantise(snn: SpikingNetwork, bits: int) -> SpikingNetwork:
             args[place] = rewriter.tensor(f"{node.name}_whole", _rounded(value, e))
         return rewriter.keep(replace(node, args=tuple(args)))
 
-    neurons: dict[str, SpikingReLU] = dict(made.neurons.items())  # type: ignore[arg-type]
-    for name, neuron in neurons.items():
+    for name, neuron in units.items():
         found = [grids[source.name].output for source in _sources(name, graph)]
         if found:
             e = _for_each_channel(torch.stack(torch.broadcast_tensors(*found)).amax(0), neuron)
             neuron.bias, neuron.start = _rounded(neuron.bias, e), _rounded(neuron.start, e)
-    result = made.like(prune(graph.rewrite(step)), neurons)
-    result.precision, result.precision_choice = "float32", None  # in which these whole numbers are exact
-    return result
+    return prune(rewrite(graph, step)), units
 
 
 def _for_each_channel(e: Tensor, neuron: SpikingReLU) -> Tensor:

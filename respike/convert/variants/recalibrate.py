@@ -7,29 +7,27 @@ import difflib
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from .. import checks, data
+from ..calibrate.options import Options
+from ..calibrate.second_pass import Sequential
 from ..errors import ConversionError
 from ..graph import Graph, Node
-from ..run.neurons import SpikingReLU
-from ..calibrate.options import Options
-from .origin import origin_of
-from ..passes import correct_readouts
-from ..run.plan import Plan
 from ..graph.rules import Role
-from ..calibrate.second_pass import Sequential
+from ..passes import correct_readouts
+from ..run.neurons import SpikingReLU
+from ..run.plan import Plan
+from ..run.simulator import Simulator
 from ..surroundings import undisturbed
-
-if TYPE_CHECKING:
-    from ..network import SpikingNetwork
+from .origin import origin_of
 
 
 @undisturbed()
 def recalibrate(
-    snn: SpikingNetwork,
+    snn: Simulator,
     calibration: Any,
     layers: str | Sequence[str],
     ann: nn.Module | None = None,
@@ -37,8 +35,8 @@ def recalibrate(
     samples: int = 512,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
-) -> SpikingNetwork:
-    """A network in which these layers are calibrated anew, as ``from_torch`` does by default, all others are kept.
+) -> tuple[Graph, dict[str, SpikingReLU]]:
+    """The parts of a network in which these layers are calibrated anew, as ``from_torch`` does, and all others kept.
 
     The synapses before these layers begin with the ANN's weights again, which ridge repair then mends; threshold,
     bias and V_0 are chosen for what the layers before send as they are. What the readouts lack is measured again.
@@ -84,13 +82,10 @@ def recalibrate(
     for args in itertools.chain([first], stream):
         if not second.take(args):
             break
-    graph = correct_readouts(graph, second.run())
-    made = snn.like(graph, neurons)  # type: ignore[arg-type]
-    made.origin, made.fitted = snn.origin, True
-    return made
+    return correct_readouts(graph, second.run()), neurons  # type: ignore[return-value]
 
 
-def named(snn: SpikingNetwork, layers: Iterable[str]) -> frozenset[str]:
+def named(snn: Simulator, layers: Iterable[str]) -> frozenset[str]:
     """Node names of the layers that a user names.
 
     Raises:
@@ -111,7 +106,7 @@ def named(snn: SpikingNetwork, layers: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _mixed(snn: SpikingNetwork, origin: Graph, chosen: frozenset[str]) -> Graph:
+def _mixed(snn: Simulator, origin: Graph, chosen: frozenset[str]) -> Graph:
     """The ANN's graph with the network's weights, except before the layers that are chosen."""
     plan = Plan(origin)
     anew = {ref for name in chosen for node in plan.before(name) for ref in node.refs}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..result import Curve
 from ..formatting import columns, plain, steps_worth_a_line
+from ..layer_activity import Curve
 from .energy import EnergyModel
 
 QUANTISED = "quantised ANN"

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from ...convert.count.work import Work
-from ..result import Curve, Evaluation, LayerActivity
+from ..layer_activity import Curve, LayerActivity
 from .cost import QUANTISED, Baseline, Cost, LayerCost, Traffic
 from .energy import WEIGHT_BITS, EnergyModel
 
 
-def cost_of(result: Evaluation, model: EnergyModel) -> Cost:
+class Counted(Protocol):
+    """What an evaluation has counted, see ``Evaluation``."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def timesteps(self) -> int: ...
+    @property
+    def synops(self) -> Curve: ...
+    @property
+    def layers(self) -> tuple[LayerActivity, ...]: ...
+    @property
+    def ann_macs(self) -> int: ...
+    @property
+    def ann_needed_macs(self) -> float | None: ...
+    @property
+    def input_macs(self) -> float: ...
+    @property
+    def input_work(self) -> Work: ...
+    @property
+    def step_work(self) -> Work: ...
+    @property
+    def ann_work(self) -> Work: ...
+
+
+def cost_of(result: Counted, model: EnergyModel) -> Cost:
     """What the evaluated network takes, beside its ANN.
 
     Traffic is what it would be if nothing were kept at hand, for the spiking network and for the ANN alike: a synaptic
@@ -71,13 +100,13 @@ def _beside(work: Work, model: EnergyModel) -> float:
     return work.additions * model.addition + work.multiplications * model.scaling
 
 
-def _analog(result: Evaluation, clock: Curve, model: EnergyModel) -> Curve:
+def _analog(result: Counted, clock: Curve, model: EnergyModel) -> Curve:
     once = result.input_macs * model.mac + _beside(result.input_work, model)
     step = result.step_work.macs * model.mac + _beside(result.step_work, model)
     return once + step * clock
 
 
-def _traffic(result: Evaluation, clock: Curve, updates: Curve) -> Traffic:
+def _traffic(result: Counted, clock: Curve, updates: Curve) -> Traffic:
     macs = result.input_macs + result.step_work.macs * clock
     membranes = result.synops + updates + np.sum([layer.direct for layer in result.layers], axis=0)
     written = result.input_work.values + result.step_work.values * clock
@@ -92,7 +121,7 @@ def _memory(traffic: Traffic, model: EnergyModel, weight_bits: int, read_bits: i
     return found
 
 
-def _baselines(result: Evaluation, model: EnergyModel, clock: Curve) -> list[Baseline]:
+def _baselines(result: Counted, model: EnergyModel, clock: Curve) -> list[Baseline]:
     work, every = result.ann_work, np.ones_like(clock)
     beside = _beside(work, model)
     if model.bits < 32:  # each sum becomes a value of so many bits again
@@ -118,7 +147,7 @@ def _of_macs(macs: float, work: Work, every: Curve) -> Traffic:
     return Traffic(weights=macs * every, reads=macs * every, writes=work.values * every)
 
 
-def _quantised(result: Evaluation, model: EnergyModel, clock: Curve) -> Baseline:
+def _quantised(result: Counted, model: EnergyModel, clock: Curve) -> Baseline:
     """Weights and input of 8 bits; activations of as many as the spikes of t steps can tell; sums of 32."""
     assert model.int32_addition is not None
     assert model.int32_multiplication is not None

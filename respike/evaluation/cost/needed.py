@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...convert.count.event_counter import over_batch
-from ...convert.run.walk import Walk
 from ...convert.count.fan_out import FanOut
 from ...convert.graph import Node
-from ...convert.run.modes import Analog
 from ...convert.network import SpikingNetwork
+from ...convert.run.modes import Analog
+from ...convert.run.walk import Walk
 
 aten = torch.ops.aten
 

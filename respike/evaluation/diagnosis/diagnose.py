@@ -18,10 +18,10 @@ from ...convert.data import first_rows
 from ...convert.graph import BATCH, Graph, Ref
 from ...convert.judging import border, decision, is_single_score, probability
 from ...convert.network import SpikingNetwork
-from ...convert.run.neurons import SpikingReLU
-from ...convert.variants.origin import origin_of
 from ...convert.parallel import cut
+from ...convert.run.neurons import SpikingReLU
 from ...convert.surroundings import undisturbed
+from ...convert.variants.origin import origin_of
 from ..progress import bar
 from .findings import findings
 from .parts import Sums

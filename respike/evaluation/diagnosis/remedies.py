@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 from ...convert.calibrate.calibrate import calibrate
+from ...convert.calibrate.options import Options
 from ...convert.data import first_rows, rows
 from ...convert.errors import ConversionError, ConversionWarning
 from ...convert.graph import Graph
-from ...convert.run.modes import evaluate_graph
 from ...convert.network import SpikingNetwork
-from ...convert.run.neurons import NeuronOptions, SpikingReLU
-from ...convert.calibrate.options import Options
 from ...convert.parallel import cut
-from ...convert.variants.recalibrate import recalibrate
+from ...convert.run.modes import evaluate_graph
+from ...convert.run.neurons import NeuronOptions, SpikingReLU
 
 SAMPLES = 64
 """Most samples that remedies are tried on, both halves together."""
@@ -80,7 +79,7 @@ class Remedies:
     def recalibrating(self, layers: Sequence[str]) -> bool:
         """Whether calibrating these layers anew lessens the output's error."""
         try:
-            made = self._quiet(lambda: recalibrate(self.snn, self._halves()[0], layers, samples=SAMPLES))
+            made = self._quiet(lambda: self.snn.recalibrated(self._halves()[0], layers, samples=SAMPLES))
         except ConversionError:
             return False
         return self._error(made, self.timesteps) < HELPS * self._error(self.snn, self.timesteps)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...figures.errors_by_layer import diagnosis_figure
+from ...figures.style import save
 from ..formatting import as_json
-from .table import table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+WIDTH = 110
+HEAD = ("error", "propagated", "correction", "clipping", "quantisation", "unevenness")
+BEHIND = ("Pearson", "saturated", "silent", "dead", "alone", "best")
 
 Cause = Literal[
     "threshold too high",
@@ -170,7 +176,7 @@ class Diagnosis:
         return tuple(finding for finding in self.findings if finding.fault)
 
     def __str__(self) -> str:
-        return table(self)
+        return _table(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""
@@ -182,9 +188,44 @@ class Diagnosis:
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Each layer's error by cause, as a figure, also written to ``path`` (png, svg, pdf) if given."""
-        from ...report import diagnosis_figure, save  # a shortcut for users; nothing here depends on it
-
         figure = diagnosis_figure(self)
         if path is not None:
             save(figure, path)
         return figure
+
+
+def _table(diagnosis: Diagnosis) -> str:
+    """A line for each layer, what the numbers are, and the findings."""
+    rows = [["layer", *HEAD, *BEHIND], *(_row(layer) for layer in diagnosis.layers)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True))])
+        for first, *cells in rows
+    ]
+    agreement = "" if diagnosis.agreement is None else f", {100 * diagnosis.agreement:.2f} % decided as the ANN"
+    lines += [
+        f"{diagnosis.samples:,} samples, T = {diagnosis.timesteps}, {diagnosis.schedule}{agreement}; "
+        f"the output is off by {_percent(diagnosis.output_error)}",
+        *textwrap.wrap(
+            "error: of the decoded output, in % of the ANN's root mean square; then each cause's share of its square; "
+            "alone: the error with exact, even input; best: the same with thresholds and correction at their best"
+            + ("" if diagnosis.timesteps == diagnosis.calibrated else f", both at T = {diagnosis.calibrated}"),
+            WIDTH,
+        ),
+    ]
+    for finding in diagnosis.findings:
+        lines += ["", *textwrap.wrap(finding.text, WIDTH)]
+        lines += [f"  -> {finding.suggestion}"] if finding.suggestion else []
+    return "\n".join(lines)
+
+
+def _row(layer: LayerDiagnosis) -> list[str]:
+    parts = [f"{100 * layer.parts[name].share:.0f} %" for name in HEAD[1:]]
+    pearson = "-" if layer.pearson is None else f"{layer.pearson:.3f}"
+    shares = [_percent(x) for x in (layer.saturated, layer.silent, layer.dead)]
+    trial = ["-", "-"] if layer.trial is None else [_percent(layer.trial.now), _percent(layer.trial.best)]
+    return [layer.where, _percent(layer.relative), *parts, pearson, *shares, *trial]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...convert.run.neurons import SpikingReLU
 from ...convert.calibrate.options import Options
 from ...convert.calibrate.statistics import per_channel
 from ...convert.calibrate.thresholds import best_threshold, decoded
+from ...convert.run.neurons import SpikingReLU
 from .parts import constant
 from .result import Trial
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...convert.run.walk import Value, Walk
 from ...convert.graph import Graph, Node
-from ...convert.run.modes import Analog
 from ...convert.network import SpikingNetwork
+from ...convert.run.modes import Analog
 from ...convert.run.plan import Plan
 from ...convert.run.timed import Pair, Timed
+from ...convert.run.walk import Value, Walk
 
 
 @dataclass(frozen=True)

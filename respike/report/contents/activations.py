@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ...convert import data as reading
 from ...convert.data import first_rows
 from ...convert.network import SpikingNetwork
+from ...convert.parallel import cut
 from ...convert.run.neurons import SpikingReLU
 from ...convert.variants.origin import origin_of
-from ...convert.parallel import cut
 from ...evaluation.diagnosis.parts import highest
 from ...evaluation.diagnosis.walks import walk
 from .decisions import on_device

@@ -12,6 +12,7 @@ from typing import Any
 from ...evaluation import Evaluation
 from ...evaluation.formatting import as_json
 from ...text import printable
+from .spreadsheets import tables, write
 
 FORMAT = "respike report 1"
 Section = Mapping[str, Any]
@@ -115,8 +116,6 @@ class Report:
         Returns:
             The files written.
         """
-        from .spreadsheets import tables, write
-
         return write(tables(self), folder)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...convert.tracing.copying import prepare
-from ...convert.run.walk import Value
 from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
 from ...convert.run.neurons import SpikingReLU
+from ...convert.run.walk import Value
+from ...convert.tracing.copying import prepare
 from .decisions import on_device
 from .pictures import picture
 

@@ -6,17 +6,32 @@ import csv
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...files import written_whole
 
-if TYPE_CHECKING:
-    from .report import Report
-
 Row = Mapping[str, Any]
+Section = Mapping[str, Any]
 
 
-def tables(report: Report) -> dict[str, list[Row]]:
+class Sections(Protocol):
+    """The parts of a report that go into tables, see ``Report``."""
+
+    @property
+    def evaluation(self) -> Section: ...
+    @property
+    def cost(self) -> Section | None: ...
+    @property
+    def network(self) -> Section | None: ...
+    @property
+    def diagnosis(self) -> Section | None: ...
+    @property
+    def decisions(self) -> Section | None: ...
+    @property
+    def early_exit(self) -> Section | None: ...
+
+
+def tables(report: Sections) -> dict[str, list[Row]]:
     """Rows by the name of the table; tables of what is not known are left out."""
     found: dict[str, list[Row]] = {"timesteps": timesteps(report), "layers": layers(report)}
     if report.decisions is not None:
@@ -36,7 +51,7 @@ def tables(report: Report) -> dict[str, list[Row]]:
     return found
 
 
-def timesteps(report: Report) -> list[Row]:
+def timesteps(report: Sections) -> list[Row]:
     """A row for each timestep."""
     result = report.evaluation
     curves = {key: result[key] for key in ("accuracy", "agreement", "latency", "spikes", "synops", "macs")}
@@ -50,7 +65,7 @@ def timesteps(report: Report) -> list[Row]:
     ]
 
 
-def layers(report: Report) -> list[Row]:
+def layers(report: Sections) -> list[Row]:
     """A row for each layer: what it is, what it did after all steps, and how well."""
     network = {layer["name"]: layer for layer in (report.network or {"layers": ()})["layers"]}
     found = {layer["name"]: layer for layer in (report.diagnosis or {"layers": ()})["layers"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from .errors import ConversionWarning
+from ..errors import ConversionWarning
 
 
 def warn_of_longer_run(fitted: bool, calibrated: int, timesteps: int) -> bool:

@@ -1,0 +1,91 @@
+"""One operation of a graph, and references to values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+BATCH: Final = None
+"""The batch axis in a node's ``shape``."""
+DERIVED: Final = -1
+"""An axis in a node's ``shape`` whose length depends on the batch size."""
+
+# These read a value's shape, not the value.
+SHAPE_OPS: Final = frozenset({"aten.sym_size.int", "aten.sym_numel.default", "aten.sym_stride.int"})
+FILL_OPS: Final = frozenset(
+    f"aten.{name}"
+    for name in (
+        "zeros_like.default ones_like.default full_like.default empty_like.default fill.Scalar "
+        "fill.Tensor new_zeros.default new_ones.default new_full.default new_empty.default"
+    ).split()
+)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The value of that name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Unique in the graph; also the name of its value.
+        op: Name of the operation.
+        args: Positional arguments; ``Ref``s may stand in lists.
+        kwargs: Keyword arguments.
+        path: Module path in the user's model, ``""`` for its own forward.
+        kind: Type of the user's module, or the function's name.
+        shape: Of the value: ``BATCH``, ``DERIVED`` or a number per axis; None if it is no tensor.
+        role: What it is in time, one of ``rules.Role``; set by the last pass.
+    """
+
+    name: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    kind: str = ""
+    shape: tuple[int | None, ...] | None = None
+    role: str = ""
+
+    @property
+    def is_shape(self) -> bool:
+        """Whether the value is a number computed from shapes."""
+        number = self.op.startswith("operator.") and self.op != "operator.getitem"
+        return number or self.op in SHAPE_OPS
+
+    @cached_property
+    def refs(self) -> list[str]:
+        """Names of the values this node reads, in order."""
+        return [a.name for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+
+    @property
+    def where(self) -> str:
+        """The node as the user knows it: ``features.3 (ReLU)``, or ``forward: relu_1``."""
+        return f"{self.path} ({self.kind})" if self.path else f"forward: {self.name}"
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """All leaves of nested lists, tuples and dicts."""
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from leaves(item)
+    elif isinstance(tree, dict):
+        yield from leaves(list(tree.values()))
+    else:
+        yield tree
+
+
+def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """The same tree with ``fn`` applied to each leaf."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map_leaves(fn, item) for item in tree)
+    if isinstance(tree, dict):
+        return {key: map_leaves(fn, item) for key, item in tree.items()}
+    return fn(tree)

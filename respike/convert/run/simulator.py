@@ -1,0 +1,324 @@
+"""Runs a graph with its neurons over time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from .. import checks
+from ..batch import SAME, Along, places
+from ..checks import bytes_or_none, one_of, whole
+from ..graph import BATCH, Graph, Ref
+from ..memory import budget, room
+from ..parallel import beside, cut, each
+from ..settings import Setting
+from ..surroundings import Inference
+from .arithmetic import PRECISIONS, Arithmetic, Precision, check_holds
+from .finite import check_finite
+from .longer_runs import warn_of_longer_run
+from .modes import Layerwise, Recorder, Synchronous, Watch
+from .neurons import SpikingReLU
+from .plan import Plan
+from .schedules import Schedule, latency, mode_of
+from .timed import Pair, Timed, channels_last
+from .walk import Walk
+from .weights import Weights, versions
+
+STEPS = 16
+"""Timesteps for which a piece of a batch is sized."""
+
+
+class Simulator(nn.Module):
+    """A graph, its weights and its neurons, run over time; ``SpikingNetwork`` adds what users do with a network.
+
+    Args:
+        graph: With roles set.
+        neurons: One layer for each node of role ``spike``, by node name.
+        timesteps: T that a call runs.
+        schedule: ``"synchronous"``, ``"layerwise"`` or ``"pipelined"``.
+        delay: Steps of head start for each layer of a pipelined network.
+        calibrated_timesteps: T that its thresholds were chosen for; None for ``timesteps``.
+
+    Attributes:
+        fitted: Whether thresholds and biases were fitted to that T, so that longer runs can be worse: the first one
+            brings a ``ConversionWarning``.
+        origin: The ANN's graph in normal form, with its weights, if it is known.
+        unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's.
+    """
+
+    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1))
+    calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
+    schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
+    delay = Setting[int](lambda _, value: whole("delay", value, 0))
+    precision = Setting[Precision](lambda snn, value: snn._held(value))
+    memory_budget = Setting["int | None"](lambda _, value: bytes_or_none("memory_budget", value))
+
+    def __init__(
+        self,
+        graph: Graph,
+        neurons: Mapping[str, SpikingReLU],
+        timesteps: int,
+        schedule: Schedule = "synchronous",
+        delay: int = 1,
+        calibrated_timesteps: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.weights = Weights(graph.tensors)
+        # From here on the graph knows the weights by name and shape only.
+        self.graph = replace(graph, tensors={k: v.to("meta") for k, v in graph.tensors.items()})
+        self.neurons = nn.ModuleDict(dict(neurons))
+        self.timesteps = timesteps
+        self.calibrated_timesteps = timesteps if calibrated_timesteps is None else calibrated_timesteps
+        self.schedule = schedule
+        self.delay = delay
+        self.fitted = False
+        self.origin: Graph | None = None
+        self.unit_thresholds = False
+        self._told = False
+        self.memory_budget = None
+        self.precision = "float32"
+        self.plan = Plan(self.graph)
+        self._arithmetic: tuple[Any, Arithmetic] | None = None
+        self._stream: Synchronous | None = None
+        self._stream_of: tuple[str, str] = "", ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: all but a stream under way and what is made when needed."""
+        return {**self.__dict__, "_stream": None, "_arithmetic": None}
+
+    def layers(self) -> dict[str, SpikingReLU]:
+        """The layers of neurons by node name."""
+        return dict(self.neurons.items())  # type: ignore[arg-type]
+
+    def held_graph(self) -> Graph:
+        """The graph with its weights."""
+        return replace(self.graph, tensors=dict(self.weights.named_buffers()))
+
+    def _held(self, precision: Any) -> Any:
+        one_of("precision", precision, PRECISIONS)
+        for neuron in self.neurons.values():
+            assert isinstance(neuron, SpikingReLU)
+            check_holds(precision, neuron.options, neuron.where)
+        return precision
+
+    @property
+    def depth(self) -> int:
+        """Most spiking layers on a way from an input to an output."""
+        return self.plan.depth
+
+    @property
+    def latency(self) -> int:
+        """Timesteps until ``snn(x)`` has its answer.
+
+        T; with ``layerwise`` T for each layer and the readout; with ``pipelined`` T and ``delay`` for each spiking
+        layer on the longest way, except those whose current is constant.
+        """
+        return self.latency_at(self.timesteps)
+
+    def latency_at(self, timesteps: int) -> int:
+        """The latency of the estimate after so many steps, or so many steps per layer."""
+        return latency(self.schedule, self.delay, self.plan, timesteps)
+
+    def forward(self, *args: Any) -> Any:
+        """The ANN's output, estimated from ``timesteps`` steps; same structure, shapes and units.
+
+        Raises:
+            ValueError: inputs of another number, structure or shape than the ANN's, or with NaN or infinity in them.
+        """
+        return self.output_at(self._joined(args, self.timesteps, only_last=True), -1)
+
+    def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
+        """The decoded estimate after each step.
+
+        Args:
+            *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time.
+            timesteps: How many steps; ``self.timesteps`` by default.
+            stream: Go on from the state that the last streaming call left, as one long simulation; the
+                estimate is then the mean over all steps since ``reset``.
+
+        Returns:
+            For each of the ANN's outputs ``(N, T, ...)``, or ``(T, ...)`` where it does not begin with the
+            batch; entry t − 1 is the estimate after t steps. With the schedules ``layerwise`` and ``pipelined``
+            that is the result of a run of its own with t steps *per layer*, of the latency ``latency_at(t)``;
+            pipelined all of them cost T · (T + 1) / 2 steps of work, ``snn(x)`` T.
+
+        Raises:
+            ValueError: inputs of another shape than the ANN's or with NaN or infinity in them, ``timesteps`` below 1,
+                or a stream whose batch size changes or whose schedule is not ``synchronous``.
+        """
+        checks.flag("stream", stream)
+        if stream:
+            joined = _in_time(list(self.blocks(*args, timesteps=timesteps, stream=True)))
+        else:
+            joined = self._joined(args, self.timesteps if timesteps is None else timesteps)
+        for i, output in enumerate(self.graph.outputs):
+            shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
+            if shape and shape[0] is BATCH:
+                joined[i] = joined[i].transpose(0, 1)
+        return pytree.tree_unflatten(joined, self.graph.out_spec)
+
+    def reset(self) -> None:
+        """Forget the state of ``simulate(..., stream=True)``."""
+        self._stream = None
+
+    @Inference()
+    def _joined(self, args: tuple[Any, ...], timesteps: int, only_last: bool = False) -> list[Any]:
+        """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
+
+        def run(piece: slice) -> list[Any]:
+            return _in_time(list(self.blocks(*cut(args, piece), timesteps=timesteps, only_last=only_last)))
+
+        pieces, workers = self.pieces(args, timesteps)
+        found = list(each(run, pieces, workers))
+        return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
+
+    def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
+        output = self.graph.outputs[i]
+        place = places(self.graph)[output.name] if isinstance(output, Ref) else SAME
+        if not isinstance(place, Along):
+            return parts[0][i]
+        return torch.cat([part[i] for part in parts], 1 + place.axis)  # behind time
+
+    def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
+        """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
+
+        One piece where samples may meet (``batch.apart``), and on a GPU.
+
+        Raises:
+            ValueError: as for ``simulate``.
+        """
+        timesteps = whole("timesteps", timesteps, 1)
+        self._tell_of(timesteps)
+        inputs = self._inputs(args)
+        lengths = {len(x) for x in inputs if x.dim()}
+        batch = max(lengths, default=1)
+        apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
+        if not apart or batch < 2:
+            return [slice(None)], 1
+        workers = torch.get_num_threads()
+        size = self.plan.piece(batch, min(timesteps, STEPS), self._room(inputs[0].device, workers), workers)
+        pieces = [slice(start, start + size) for start in range(0, batch, size)]
+        return pieces, min(workers, len(pieces))
+
+    def _tell_of(self, timesteps: int) -> None:
+        """Warn once of a run that is longer than those that the network was made for."""
+        if not self._told:
+            self._told = warn_of_longer_run(self.fitted, self.calibrated_timesteps, timesteps)
+
+    def _room(self, device: torch.device, workers: int) -> int:
+        return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
+
+    @Inference()
+    def blocks(
+        self,
+        *args: Any,
+        timesteps: int | None = None,
+        stream: bool = False,
+        only_last: bool = False,
+        recorder: Recorder | None = None,
+        watch: Watch | None = None,
+        length: int | None = None,
+    ) -> Generator[list[Any], Tensor | None, None]:
+        """Run block after block of timesteps, sized to ``memory_budget``; pipelined, run after run.
+
+        Who sends a mask ``(N,)`` back for a block goes on with those samples alone; the others cost nothing from then
+        on. That is for ``synchronous`` networks whose samples can be told apart at any time (``plan.separable``).
+
+        Args:
+            *args: Inputs as for the ANN.
+            timesteps: How many steps.
+            stream: As in ``simulate``.
+            only_last: The caller needs the estimate after the last step alone.
+            recorder: Told of every layer's events, see ``modes.Recorder``.
+            watch: Told of every layer's currents, see ``modes.Watch``.
+            length: Steps of a block, instead of what ``memory_budget`` holds.
+
+        Yields:
+            For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
+            last.
+        """
+        total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
+        inputs, plan = self._inputs(args), self.plan
+        arithmetic = self._ready()
+        batch = next((len(x) for x in inputs if x.dim()), 1)
+        mode = self._mode(stream, batch, recorder, arithmetic)
+        mode.watch = watch
+        if stream:
+            assert isinstance(mode, Synchronous)
+            self._tell_of(mode.elapsed + mode.steps + total)
+        # Who records or watches wants every spike.
+        alone = recorder is None and watch is None
+        pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
+        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
+        walk.run(plan.static, mode)
+        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
+        for estimates in mode.runs(total, length, only_last):
+            walk.run(plan.body, mode, plan.last_use)
+            if not estimates:  # what the last block decodes is the sum of all
+                for name in plan.estimated:
+                    mode.decode(name, walk.env[name])
+                continue
+            walk.run(plan.late, mode, plan.last_use)
+            rows = yield [_repeated(value, estimates) for value in walk.outputs(mode)]
+            if rows is not None:
+                assert isinstance(mode, Synchronous)
+                walk.keep(rows)
+                mode.keep(rows)
+
+    def _ready(self) -> Arithmetic:
+        """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""
+        tensors = dict(self.weights.named_buffers())
+        now = versions(chain(tensors.values(), self.neurons.buffers()))
+        if self._arithmetic is None or self._arithmetic[0] != (self.precision, now):
+            laid_out = {name: channels_last(t) for name, t in tensors.items()}
+            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out)
+        return self._arithmetic[1]
+
+    def _mode(
+        self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
+    ) -> Synchronous | Layerwise:
+        neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
+        if not stream:
+            return mode_of(self.schedule, self.delay, neurons, recorder, arithmetic)
+        if self.schedule != "synchronous":
+            raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
+        if self._stream is None:
+            self._stream, self._stream_of = Synchronous(neurons), (f"{batch} samples", self.precision)
+        for held, given in zip(self._stream_of, (f"{batch} samples", self.precision), strict=True):
+            if held != given:
+                raise ValueError(f"the stream holds {held} and got {given}; call reset() between streams")
+        self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
+        return self._stream
+
+    def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
+        kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
+        tensors = [x.to(kind) if x.is_floating_point() else x for x in self.graph.flatten(args)]
+        check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
+        return [channels_last(x) if x.is_floating_point() else x for x in tensors]
+
+    def output_at(self, block: list[Any], index: int) -> Any:
+        """The network's output, in its own structure, at one step of what ``blocks`` yields."""
+        values = [o[index] if isinstance(o, Tensor) else o for o in block]
+        return pytree.tree_unflatten(values, self.graph.out_spec)
+
+    def extra_repr(self) -> str:
+        delay = f", delay={self.delay}" if self.schedule == "pipelined" else ""
+        return f"schedule={self.schedule}{delay}, timesteps={self.timesteps}, latency={self.latency}"
+
+
+def _repeated(value: Any, steps: int) -> Any:
+    if isinstance(value, (Timed, Pair)):
+        return value.real
+    return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
+
+
+def _in_time(blocks: list[list[Any]]) -> list[Any]:
+    """The blocks of each output as one, laid out as the user knows it."""
+    parts = zip(*blocks, strict=True)
+    return [torch.cat(part).contiguous() if isinstance(part[0], Tensor) else part[0] for part in parts]

@@ -1,0 +1,109 @@
+"""From a module to the normal form of its graph, checked to compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..errors import ConversionError
+from ..graph import Graph
+from ..passes import normalise, set_roles
+from ..run.modes import evaluate_graph
+from ..surroundings import undisturbed
+from .copying import prepare
+from .rounding_ties import evaluate_step_by_step, has_steps
+from .trace import trace, without_hooks
+
+TOLERANCE = 1e-4
+"""Largest difference, relative to the largest output, that the passes may make."""
+
+
+@undisturbed()
+def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
+    """The model's graph with a role for every node, before any calibration: does it convert?
+
+    Args:
+        model: Any module; not changed.
+        args: Positional arguments of its forward, batch first.
+        analog: As for ``from_torch``.
+
+    Raises:
+        ConversionError: as ``from_torch``.
+    """
+    return set_roles(to_graph(prepare(model), args), analog)
+
+
+@undisturbed()
+def relative_error(graph: Graph, model: nn.Module, args: tuple[Any, ...]) -> float:
+    """How far the graph, run as an ANN, is from the model: the largest difference over the largest output."""
+    with torch.no_grad():
+        expected = pytree.tree_leaves(_run(prepare(model), args))
+        return _difference(evaluate_graph(graph, _tensors(args)), [x for x in expected if isinstance(x, Tensor)])
+
+
+def to_graph(twin: nn.Module, args: tuple[Any, ...]) -> Graph:
+    """The normal form of a prepared model, checked to compute the same output.
+
+    Raises:
+        ConversionError: it cannot be traced, or the passes changed what it computes.
+    """
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        expected = _run(twin, args)
+        with without_hooks(twin):
+            same = _difference(_run(twin, args), expected) == 0
+            traced = trace(twin, args) if same else None
+        if traced is None:  # the hooks take part in the computation
+            traced = trace(twin, args)
+        graph = normalise(traced)
+        if any(has_steps(node) for node in graph.nodes):
+            found = evaluate_step_by_step(graph, traced, _tensors(args))
+        else:
+            found = evaluate_graph(graph, _tensors(args))
+    torch.random.set_rng_state(state)
+    if not all(bool(torch.isfinite(x).all()) for x in found if x.is_floating_point()):
+        raise ConversionError("the model's outputs are not finite; look for NaN or infinity in its weights and inputs")
+    difference = _difference(found, [x for x in pytree.tree_leaves(expected) if isinstance(x, Tensor)])
+    if not difference <= TOLERANCE:
+        raise ConversionError(
+            f"the traced network differs from the model by {difference:.2g} of its largest output. Either its "
+            "forward is random or keeps a memory, or this is a bug in respike: please report it with the model"
+        )
+    return graph
+
+
+def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
+    # In-place operations on the input must not reach the caller's data.
+    copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
+    try:
+        return model(*copies)
+    except Exception as error:  # user code
+        shapes = ", ".join(str(tuple(x.shape)) for x in _tensors(args))
+        raise ConversionError(
+            f"{type(model).__name__} fails on calibration samples of shape {shapes}, whose first axis counts the "
+            f"samples: {error}"
+        ) from error
+
+
+def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
+    return [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+
+
+def _difference(found: Any, expected: Any) -> float:
+    """Largest difference between two trees of tensors, relative to the largest value of each tensor."""
+    worst = 0.0
+    pairs = zip(pytree.tree_leaves(found), pytree.tree_leaves(expected), strict=True)
+    for a, b in pairs:
+        if not isinstance(a, Tensor) or not a.numel():
+            continue
+        if a.shape != b.shape:
+            return float("inf")
+        a, b = a.double(), b.double()
+        worst = max(worst, float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)))
+        if not torch.isfinite(a).all():
+            return float("nan")
+    return worst
