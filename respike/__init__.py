@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .convert import from_onnx as from_onnx
     from .convert import from_torch as from_torch
     from .convert import load as load
-    from .evaluation.diagnosis import diagnose as diagnose
+    from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
 
 __all__ = [
