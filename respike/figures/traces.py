@@ -47,7 +47,7 @@ def trace(neuron: SpikingLayer, current: Tensor) -> Trace:
 
     Args:
         neuron: Any neuron.
-        current: ``(T,)``, or ``(1, T, 1)`` as from ``respike.layers.stimuli``.
+        current: ``(T,)``, or ``(1, T, 1)`` as from ``respike.layers.curves.stimuli``.
 
     Raises:
         ValueError: a current for more than one neuron.

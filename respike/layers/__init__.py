@@ -5,17 +5,17 @@ Sinabs' neurons, with Sinabs' names, stand in this folder; snnTorch's and the te
 
 from . import encoders as encoders
 from . import equations as equations
-from . import stimuli as stimuli
 from .alif import ALIF as ALIF
-from .closed_forms import closed_form as closed_form
 from .constant_leak import ConstantLeakIAF as ConstantLeakIAF
-from .curves import decay_curve as decay_curve
-from .curves import transfer_curve as transfer_curve
+from .curves import stimuli as stimuli
+from .curves.closed_forms import closed_form as closed_form
+from .curves.measured import decay_curve as decay_curve
+from .curves.measured import transfer_curve as transfer_curve
+from .curves.passive import closed_decay as closed_decay
+from .curves.passive import rheobase as rheobase
 from .exp_leak import ExpLeak as ExpLeak
 from .iaf import IAF as IAF
 from .lif import LIF as LIF
-from .passive import closed_decay as closed_decay
-from .passive import rheobase as rheobase
 from .recurrent import ALIFRecurrent as ALIFRecurrent
 from .recurrent import IAFRecurrent as IAFRecurrent
 from .recurrent import LIFRecurrent as LIFRecurrent

@@ -5,7 +5,8 @@ import re
 import pytest
 import torch
 
-from respike.layers import encoders, stimuli
+from respike.layers import encoders
+from respike.layers.curves import stimuli
 
 
 def test_step():

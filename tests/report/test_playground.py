@@ -11,7 +11,8 @@ import torch
 from driving import ask
 
 from respike import layers
-from respike.layers import MembraneReset, MembraneSubtract, MultiSpike, NoReset, SingleSpike, stimuli, transfer_curve
+from respike.layers import MembraneReset, MembraneSubtract, MultiSpike, NoReset, SingleSpike, transfer_curve
+from respike.layers.curves import stimuli
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from respike import layers
-from respike.layers import ALIF, IAF, ExpLeak, Leaky, TextbookLIF, stimuli
+from respike.layers import ALIF, IAF, ExpLeak, Leaky, TextbookLIF
+from respike.layers.curves import stimuli
 from respike.report import NEURONS, line_figure, raster_figure, save, trace, trace_figure
 
 

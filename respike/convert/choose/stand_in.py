@@ -14,7 +14,7 @@ import torch
 
 from ... import layers
 from ...layers import MaxSpike, MembraneSubtract, SingleSpike, SpikingLayer
-from ...layers.passive import share_left
+from ...layers.curves.passive import share_left
 from ..errors import ConversionError
 from ..run.neurons import NeuronOptions
 

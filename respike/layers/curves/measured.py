@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .spiking import SpikingLayer
+from ..spiking import SpikingLayer
 
 
 @torch.no_grad()

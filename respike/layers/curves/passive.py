@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import equations
-from .alif import ALIF
-from .constant_leak import ConstantLeakIAF
-from .lif import LIF
-from .spiking import SpikingLayer
-from .textbook import Alpha, BetaNeuron, Lapicque, Leaky, RLeaky, RSynaptic, Synaptic, TextbookLIF
+from .. import equations
+from ..alif import ALIF
+from ..constant_leak import ConstantLeakIAF
+from ..lif import LIF
+from ..spiking import SpikingLayer
+from ..textbook import Alpha, BetaNeuron, Lapicque, Leaky, RLeaky, RSynaptic, Synaptic, TextbookLIF
 
 
 def rheobase(neuron: SpikingLayer) -> Tensor | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import equations
-from .constant_leak import ConstantLeakIAF
-from .iaf import IAF
-from .lif import LIF
+from .. import equations
+from ..constant_leak import ConstantLeakIAF
+from ..iaf import IAF
+from ..lif import LIF
+from ..reset_fn import MembraneReset, MembraneSubtract
+from ..spike_fn import MaxSpike, MultiSpike, SingleSpike
+from ..spiking import SpikingLayer
+from ..textbook import Alpha, BetaNeuron, Leaky, RLeaky, RSynaptic, Synaptic, TextbookLIF
 from .passive import share_left, step_response
-from .reset_fn import MembraneReset, MembraneSubtract
-from .spike_fn import MaxSpike, MultiSpike, SingleSpike
-from .spiking import SpikingLayer
-from .textbook import Alpha, BetaNeuron, Leaky, RLeaky, RSynaptic, Synaptic, TextbookLIF
 
 
 def closed_form(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Tensor | None:

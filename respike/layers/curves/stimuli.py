@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .constants import as_tensor, whole
+from ..constants import as_tensor, whole
 
 
 def step(num_steps: int, amplitude: float | Tensor = 1.0, start: int = 0, stop: int | None = None) -> Tensor:
