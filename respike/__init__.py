@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers as layers
     from . import models as models
+    from .convert import LIF as LIF
+    from .convert import MSE as MSE
+    from .convert import Auto as Auto
     from .convert import ConversionError as ConversionError
     from .convert import EarlyExit as EarlyExit
+    from .convert import Max as Max
+    from .convert import MultiThreshold as MultiThreshold
+    from .convert import Percentile as Percentile
+    from .convert import Pipelined as Pipelined
     from .convert import SpikingNetwork as SpikingNetwork
     from .convert import from_onnx as from_onnx
     from .convert import from_torch as from_torch
@@ -16,8 +23,15 @@ if TYPE_CHECKING:
     from .evaluation.evaluate import evaluate as evaluate
 
 __all__ = [
+    "LIF",
+    "MSE",
+    "Auto",
     "ConversionError",
     "EarlyExit",
+    "Max",
+    "MultiThreshold",
+    "Percentile",
+    "Pipelined",
     "SpikingNetwork",
     "diagnose",
     "evaluate",

@@ -28,16 +28,15 @@ from typing import Any, NamedTuple
 import peers
 import speed
 import torch
+from judge import Judge, data_of
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 import respike
 from respike.files import written_whole
-from respike.models import REGISTRY, datasets
+from respike.models import REGISTRY
 
-CALIBRATION = 512
 CODES: dict[str, dict[str, Any]] = {
     "binary": {},
     "signed": {"neuron": "signed"},
@@ -47,17 +46,6 @@ CODES: dict[str, dict[str, Any]] = {
     "(T+1)-value ANN": {"schedule": "layerwise"},
 }
 CORRECTIONS = ("none", "bias", "ridge")
-
-
-def data_of(name: str, data_dir: Path | None) -> tuple[Tensor, Dataset[Any]]:
-    """Calibration images, those that ship or drawn from the training images with seed 0, and the test images."""
-    source = REGISTRY[name].dataset
-    test = datasets.load(source, data_dir=None if source == "mnist" else data_dir)
-    if source == "mnist":
-        return datasets.calibration(), test
-    train = datasets.load(source, train=True, data_dir=data_dir)
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:CALIBRATION]
-    return torch.stack([train[int(i)][0] for i in chosen]), test
 
 
 class Row(NamedTuple):
@@ -82,27 +70,6 @@ class Row(NamedTuple):
         costs = ["-" if x is None else f"{x:,.0f}" for x in (self.spikes, self.synops)]
         steps = ["-" if x is None else str(x) for x in (self.T, self.latency)]
         return [self.code, self.correction, steps[0], lost, agreement, *costs, steps[1]]
-
-
-class Judge:
-    """The test images, and what the ANN says of them."""
-
-    def __init__(self, ann: nn.Module, test: Dataset[Any], samples: int) -> None:
-        pairs = [test[i] for i in range(samples)]
-        self.images = torch.stack([image for image, _ in pairs])
-        self.labels = torch.tensor([int(label) for _, label in pairs])
-        self.decided = self.decisions(ann)
-        self.accuracy = self.share(self.decided, self.labels)
-
-    @torch.no_grad()
-    def decisions(self, network: peers.Decode) -> Tensor:
-        """The class with the highest score for each image."""
-        return torch.cat([network(batch).argmax(1) for batch in self.images.split(100)])
-
-    @staticmethod
-    def share(found: Tensor, wanted: Tensor) -> float:
-        """Percentage that is equal."""
-        return 100 * float((found == wanted).double().mean())
 
 
 def main() -> None:

@@ -35,8 +35,7 @@ def main() -> None:
             t,
             threshold=args.threshold,
             correction=args.correction,
-            schedule=args.schedule,
-            delay=args.delay,
+            schedule=respike.Pipelined(args.delay) if args.schedule == "pipelined" else args.schedule,
         )
         results.append(respike.evaluate(snn, test, ann=ann))
     print(comparison(results))

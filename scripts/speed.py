@@ -40,10 +40,10 @@ from speed_parts import LONG, growth, memory, profile, scan
 from speed_whole import WITHIN, accuracy, whole
 from torch import Tensor
 
-from respike.convert.run.arithmetic import PRECISIONS
+from respike.convert.options import PRECISIONS
 
 if TYPE_CHECKING:
-    from benchmark import Judge
+    from judge import Judge
 
 __all__ = ["Row", "add_to", "run", "seconds"]
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert.graph.rules import Role
-from respike.convert.run.arithmetic import PRECISIONS, Precision
+from respike.convert.options import PRECISIONS, Precision
 from respike.models import REGISTRY, datasets
 
 if TYPE_CHECKING:
-    from benchmark import Judge
+    from judge import Judge
 
 NETWORKS = {  # input, batch
     "mnist_cnn": ((1, 28, 28), 100),

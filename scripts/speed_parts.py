@@ -19,7 +19,7 @@ from speed_cases import NETWORKS, USUAL, Case, Row, ann_of, in_turns, seconds
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import respike
-from respike.convert.run.arithmetic import PRECISIONS, Precision
+from respike.convert.options import PRECISIONS, Precision
 from respike.layers import kernels
 from respike.layers.kernels import Drive, Rule, Send
 from respike.models import REGISTRY

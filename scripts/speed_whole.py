@@ -13,11 +13,11 @@ from speed_cases import USUAL, Case, Row, in_each_precision, in_parts, in_turns,
 from torch import Tensor, nn
 
 import respike
-from respike.convert.run.arithmetic import PRECISIONS
+from respike.convert.options import PRECISIONS
 from respike.models import REGISTRY
 
 if TYPE_CHECKING:
-    from benchmark import Judge
+    from judge import Judge
 
 WITHIN = 0.1
 LONGEST = 64

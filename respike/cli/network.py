@@ -12,6 +12,7 @@ from torch import nn
 from .. import convert as conversion
 from .. import sources
 from ..convert.data import arity, batches, example
+from ..convert.options import gathered
 from ..models import datasets
 from .equivalent import call, literal
 from .options import CONVERSION_NAMES
@@ -38,7 +39,9 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     data = calibration(options)
     try:
         with stages() as say:
-            made = conversion.from_torch(ann, data, progress=say, **{name: options[name] for name in CONVERSION_NAMES})
+            made = conversion.from_torch(
+                ann, data, progress=say, **gathered({name: options[name] for name in CONVERSION_NAMES})
+            )
     except conversion.ConversionError as error:
         _check_model(ann, model, data, data_name(options, "calibration"), error)
         raise

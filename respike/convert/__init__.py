@@ -11,6 +11,13 @@ from .network import SpikingNetwork as SpikingNetwork
 from .network import load as load
 from .onnx_import import load_onnx as load_onnx
 from .onnx_import import verify_onnx as verify_onnx
+from .options import LIF as LIF
+from .options import MSE as MSE
+from .options import Auto as Auto
+from .options import Max as Max
+from .options import MultiThreshold as MultiThreshold
+from .options import Percentile as Percentile
+from .options import Pipelined as Pipelined
 from .pipeline import from_onnx as from_onnx
 from .pipeline import from_torch as from_torch
 from .tracing.normal_form import normal_form as normal_form

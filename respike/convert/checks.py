@@ -68,7 +68,7 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> Any:
         ConversionError: another.
     """
     if not isinstance(value, str) or value not in allowed:
-        raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {_shown(value)}")
+        raise ConversionError(f"{name} must be one of {', '.join(allowed)}; got {shown(value)}")
     return value
 
 
@@ -145,11 +145,11 @@ def seed(value: Any) -> int:
 
 
 def _wrong(name: str, expected: str, value: Any) -> ConversionError:
-    return ConversionError(f"{name} must be {expected}; got {_shown(value)}")
+    return ConversionError(f"{name} must be {expected}; got {shown(value)}")
 
 
-def _shown(value: Any) -> str:
-    """Short values as they are, others by their type."""
+def shown(value: Any) -> str:
+    """A value for a message: short ones as they are, others by their type."""
     if value is None or isinstance(value, (str, bool, int, float, numbers.Number)):
         text = repr(value)
         return text if len(text) <= 60 else f"{text[:57]}..."

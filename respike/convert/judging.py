@@ -23,8 +23,7 @@ from torch.utils import _pytree as pytree
 from .errors import ConversionError
 from .graph import BATCH, Graph, Ref
 from .graph.rules import MOVES
-
-Judge = Literal["auto", "decision", "error"]
+from .options import Judge
 
 WITHIN: dict[str, float] = {"decision": 0.5, "error": 5.0}
 """What may be missing if ``within`` is not given: points of agreement, or percent of relative error."""

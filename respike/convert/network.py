@@ -10,12 +10,11 @@ from typing import Any
 from torch import nn
 
 from . import checks
-from .choose.allocation import Allocation
 from .choose.choice import Choice
 from .count.fan_out import FanOut, fan_out
 from .graph import Graph
+from .options import Schedule
 from .run.neurons import SpikingReLU
-from .run.schedules import Schedule
 from .run.simulator import Simulator
 from .saved.read import read
 from .saved.write import write
@@ -59,7 +58,6 @@ class SpikingNetwork(Simulator):
         unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's, as ``normalised`` and
             ``quantised`` make it.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
-        allocation: Which layers have more spikes a step, if there was a ``budget``, else None.
     """
 
     def __init__(
@@ -73,14 +71,13 @@ class SpikingNetwork(Simulator):
     ) -> None:
         super().__init__(graph, neurons, timesteps, schedule, delay, calibrated_timesteps)
         self.choice: Choice | None = None
-        self.allocation: Allocation | None = None
 
     def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
         """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
         made.precision, made.memory_budget = self.precision, self.memory_budget
         made.fitted, made._told = self.fitted, self._told
-        made.choice, made.allocation = self.choice, self.allocation
+        made.choice = self.choice
         made.unit_thresholds = self.unit_thresholds
         return made
 
@@ -103,7 +100,7 @@ class SpikingNetwork(Simulator):
             FileNotFoundError: the folder does not exist.
         """
         checks.path("path", path)
-        write(self, self.choice, self.allocation, path)
+        write(self, self.choice, path)
 
     def normalised(self) -> SpikingNetwork:
         """An equivalent network in which every threshold is 1 and a spike carries 1; weights and biases make up for it.
@@ -152,7 +149,7 @@ class SpikingNetwork(Simulator):
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""
-        return describe(self, self.fan_out, self.choice, self.allocation)
+        return describe(self, self.fan_out, self.choice)
 
     def summary(self) -> str:
         """A table: each spiking layer, its neuron, its size, its threshold range and its fan-out."""
@@ -164,7 +161,7 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """A network from the file that ``SpikingNetwork.save`` wrote.
 
     It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, the structure of inputs
-    and outputs and what ``choice`` and ``allocation`` say are those of the network that was
+    and outputs and what ``choice`` says are those of the network that was
     saved. ``memory_budget`` is not kept, as it is about a machine. Nothing in a file is run: it holds numbers and the
     names of operations, which must be those of the library's own table.
 
@@ -180,5 +177,5 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """
     checks.path("path", path)
     document, snn = read(Path(path), SpikingNetwork)
-    snn.choice, snn.allocation = document.choice, document.allocation
+    snn.choice = document.choice
     return snn

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from .choose.allocation import Allocation
 from .choose.choice import Choice
 from .count.fan_out import FanOut
 from .graph.rules import Role
@@ -14,7 +13,7 @@ from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
 
 
-def describe(snn: Simulator, counts: FanOut, choice: Choice | None, allocation: Allocation | None) -> dict[str, Any]:
+def describe(snn: Simulator, counts: FanOut, choice: Choice | None) -> dict[str, Any]:
     """Settings and layers, in what JSON can hold."""
     nodes = snn.graph.nodes
     return {
@@ -25,7 +24,6 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None, allocation: 
         "precision": snn.precision,
         "latency": snn.latency,
         "choice": None if choice is None else choice.as_dict(),
-        "allocation": None if allocation is None else allocation.as_dict(),
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],

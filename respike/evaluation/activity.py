@@ -11,7 +11,8 @@ from ..convert.count.event_counter import EventCounter
 from ..convert.graph import Node
 from ..convert.graph.rules import Role
 from ..convert.network import SpikingNetwork
-from ..convert.run.neurons import NeuronOptions, SpikingReLU
+from ..convert.options import NeuronOptions
+from ..convert.run.neurons import SpikingReLU
 from ..convert.run.units import unit_behind
 from .layer_activity import LayerActivity
 

@@ -15,8 +15,9 @@ from torch.utils import _pytree as pytree
 from ..convert import checks
 from ..convert.count.event_counter import EventCounter
 from ..convert.data import rows
-from ..convert.judging import Judge, border, is_single_score, single
+from ..convert.judging import border, is_single_score, single
 from ..convert.network import SpikingNetwork
+from ..convert.options import Judge
 from ..convert.parallel import cut, each
 from ..convert.surroundings import undisturbed
 from ..convert.tracing.copying import prepare

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..convert.judging import Judge, decision, is_single_score, single
+from ..convert.judging import decision, is_single_score, single
+from ..convert.options import Judge
 
 UNLABELLED = -100
 """The label of samples and positions that do not count, as in torch's losses."""

@@ -19,7 +19,8 @@ import respike
 from respike.convert import normal_form
 from respike.convert.graph import Graph
 from respike.convert.graph.rules import Role
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU, channel_axis
+from respike.convert.options import NeuronOptions
+from respike.convert.run.neurons import SpikingReLU, channel_axis
 
 STEPS = 4
 

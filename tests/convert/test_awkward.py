@@ -13,8 +13,8 @@ from zoo import CONVERTS, REFUSED, Case
 import respike
 from respike.convert import normal_form
 from respike.convert.calibrate.calibrate import calibrate
-from respike.convert.calibrate.options import Options
 from respike.convert.graph import Graph
+from respike.convert.options import Options
 
 
 def build(case: Case) -> tuple[nn.Module, tuple[Tensor, ...]]:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import respike
-from respike.convert.calibrate.options import Options
 from respike.convert.calibrate.start_and_bias import EARLY, start_early
 from respike.convert.calibrate.statistics import BINS, Maximum, Percentile
 from respike.convert.graph import Node
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU
+from respike.convert.options import NeuronOptions, Options
+from respike.convert.run.neurons import SpikingReLU
 from respike.layers.kernels import Drive
 
 
@@ -35,7 +35,7 @@ def test_max_is_the_true_maximum_over_all_batches() -> None:
     snn = respike.from_torch(model, x, threshold="max", correction="none", samples=8)
     with torch.no_grad():
         torch.testing.assert_close(theta(snn), model[:2](x).amax(0), rtol=1e-6, atol=0)
-    whole = respike.from_torch(model, x, threshold="max", correction="none", granularity="layer")
+    whole = respike.from_torch(model, x, threshold=respike.Max(granularity="layer"), correction="none")
     assert theta(whole).numel() == 1
     assert theta(whole).item() == theta(snn).max().item()
 

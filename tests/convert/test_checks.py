@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import checks
+from respike.convert.options import NAMED, NeuronOptions, Options, threshold_of
 from respike.evaluation import diagnose, evaluate_exit
 
 X = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
@@ -37,20 +39,11 @@ MODULE: list[Any] = ["model", 3, nn.Linear, Odd()]
 FROM_TORCH: dict[str, list[Any]] = {
     "model": [*MODULE, None],
     "calibration": SAMPLES,
-    "timesteps": [*WHOLE, 0, -1, "fast"],
-    "judge": WORD,
-    "within": [*(x for x in NUMBER if x is not None), -1, 100],
-    "prefer": WORD,
-    "threshold": WORD,
-    "percentile": [*NUMBER, 0, 101],
-    "granularity": WORD,
-    "neuron": WORD,
-    "max_spikes": [*WHOLE, 0],
-    "budget": [*(x for x in NUMBER if x is not None), 0.5],
-    "tau_mem": [*NUMBER, 0, -1],
-    "levels": [*WHOLE, 0, 9],
-    "schedule": WORD,
-    "delay": [*WHOLE, -1],
+    "timesteps": [*WHOLE, 0, -1, 65_537, "fast", respike.MSE()],
+    "threshold": [*WORD, respike.Pipelined(), respike.Percentile],
+    "neuron": [*WORD, respike.MSE(), nn.ReLU()],
+    "max_spikes": [*WHOLE, 0, 65_537],
+    "schedule": [*WORD, respike.MSE()],
     "correction": WORD,
     "precision": WORD,
     "analog": NAMES,
@@ -73,6 +66,17 @@ def net() -> nn.Sequential:
 def from_onnx(**options: Any) -> Any:
     fixture = Path(__file__).parent / "onnx_import" / "fixtures" / "keras_mlp.onnx"
     return respike.from_onnx(**{"path": fixture, "calibration": X, **options})
+
+
+VALUES: dict[type[Any], dict[str, list[Any]]] = {
+    respike.Auto: {"within": [*(x for x in NUMBER if x is not None), -1, 100], "prefer": WORD, "judge": WORD},
+    respike.MSE: {"granularity": WORD},
+    respike.Max: {"granularity": WORD},
+    respike.Percentile: {"granularity": WORD, "percentile": [*NUMBER, 0, 101]},
+    respike.Pipelined: {"delay": [*WHOLE, -1, 65_537]},
+    respike.LIF: {"tau_mem": [*NUMBER, 0, -1]},
+    respike.MultiThreshold: {"levels": [*WHOLE, 0, 9]},
+}
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
@@ -148,8 +152,32 @@ def test_a_wrong_value_is_named(name: str, option: str, snn: respike.SpikingNetw
         assert not message.startswith(("'", "unsupported operand", "argument of type"))
 
 
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_value_with_options_of_its_own_names_the_wrong_one(kind: type[Any]) -> None:
+    for option, wrong in VALUES[kind].items():
+        for value in wrong:
+            with pytest.raises(respike.ConversionError, match=option) as caught:
+                kind(**{option: value})
+            assert len(str(caught.value)) < 400
+
+
+def test_the_main_road_takes_the_defaults_of_the_options() -> None:
+    """One list of defaults, which signature and values share."""
+    signature = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
+    options, neuron = Options(), NeuronOptions()
+    assert len(signature) <= 13
+    for name in ("timesteps", "schedule", "correction", "samples", "seed"):
+        assert signature[name] == getattr(options, name)
+    assert signature["max_spikes"] == neuron.max_spikes
+    assert threshold_of(signature["threshold"]) == options.threshold
+    assert signature["neuron"] == "auto" and neuron.neuron == "iaf"
+
+
 def test_the_table_has_every_option() -> None:
     """So that a new option is not forgotten."""
+    for kind, options in VALUES.items():
+        assert {part.name for part in fields(kind)} == set(options)
+    assert {kind for kinds in NAMED.values() for kind in kinds.values()} == set(VALUES)
     for function, name in (
         (respike.from_torch, "from_torch"),
         (respike.load, "load"),
@@ -165,20 +193,20 @@ def test_the_table_has_every_option() -> None:
         assert set(inspect.signature(function).parameters) - {"self", "args"} == set(FUNCTIONS[name][1])
 
 
-def test_numbers_of_numpy_are_numbers(snn: respike.SpikingNetwork, tmp_path: Path) -> None:
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     made = respike.from_torch(
         net(),
         X,
         np.int64(3),
-        percentile=np.float32(99.5),
+        threshold=respike.Percentile(np.float32(99.5)),
         samples=np.int32(12),
         seed=np.uint8(0),
-        tau_mem=np.float64(20),
     )
-    assert torch.equal(made(X), snn(X))
+    same = respike.from_torch(net(), X, 3, threshold=respike.Percentile(99.5))
+    assert torch.equal(made(X), same(X))
     made.save(tmp_path / "net.respike")
     found = respike.evaluate(made, (X, Y), timesteps=np.int16(2), batch_size=np.int64(5))
-    assert found.to_json() == respike.evaluate(snn, (X, Y), timesteps=2, batch_size=5).to_json()
+    assert found.to_json() == respike.evaluate(same, (X, Y), timesteps=2, batch_size=5).to_json()
 
 
 def test_the_questions_themselves() -> None:

@@ -122,7 +122,7 @@ def test_rows_of_all_samples_are_counted_like_rows_of_one() -> None:
         torch.manual_seed(0)
         model = Net(forward, a=nn.Linear(5, 6), b=nn.Linear(6, 2))
         x = torch.rand(20, 4, 5)
-        snn = respike.from_torch(model, x, 7, granularity="layer")
+        snn = respike.from_torch(model, x, 7, threshold=respike.MSE(granularity="layer"))
         result = respike.evaluate(snn, (x, torch.zeros(20, dtype=torch.long)))
         return result.spikes[-1], result.synops[-1]
 

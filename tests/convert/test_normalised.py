@@ -73,7 +73,7 @@ def test_the_reference_networks_spike_alike_with_unit_thresholds(name: str) -> N
 
 
 def test_settings_are_kept_and_the_network_is_not_changed() -> None:
-    snn = respike.from_torch(mlp(), torch.rand(30, 12), 5, schedule="pipelined", delay=2, precision="int8", budget=2)
+    snn = respike.from_torch(mlp(), torch.rand(30, 12), 5, schedule=respike.Pipelined(2), precision="int8")
     snn.memory_budget = 2**30
     before = {name: value.clone() for name, value in snn.state_dict().items()}
     for made in (snn.normalised(), snn.quantised()):

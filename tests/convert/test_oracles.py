@@ -95,7 +95,7 @@ def test_what_a_synchronous_network_decodes_is_its_spikes_through_the_next_layer
     torch.testing.assert_close(F.linear(total / 10, final.weight, final.bias), block[0][-1])
 
 
-@pytest.mark.parametrize("options", [{}, {"neuron": "lif", "tau_mem": 1e6}, {"max_spikes": 4}])
+@pytest.mark.parametrize("options", [{}, {"neuron": respike.LIF(1e6)}, {"max_spikes": 4}])
 def test_error_falls_with_time(options: dict[str, object]) -> None:
     model, x = small_cnn(), torch.rand(64, 1, 12, 12)
     snn = respike.from_torch(model, x, 16, threshold="max", correction="none", **options)
@@ -108,7 +108,7 @@ def test_leaky_neurons_stand_in_for_the_relu_with_leak_compensation() -> None:
     model, x = small_cnn(), torch.rand(64, 1, 12, 12)
     with torch.no_grad():
         expected = model(x)
-    plain = respike.from_torch(model, x, 32, neuron="lif", tau_mem=20.0)
+    plain = respike.from_torch(model, x, 32, neuron=respike.LIF(20.0))
     spread = expected.std(0).mean()
     assert (plain(x) - expected).abs().mean() < 0.35 * spread
 
@@ -123,7 +123,7 @@ def test_capped_activations_never_exceed_the_cap() -> None:
     assert all(layer.threshold.max() <= 6 for layer in snn.neurons.values())
 
 
-@pytest.mark.parametrize("options", [{}, {"max_spikes": 3}, {"neuron": "lif", "tau_mem": 7.0}])
+@pytest.mark.parametrize("options", [{}, {"max_spikes": 3}, {"neuron": respike.LIF(7.0)}])
 def test_the_neurons_of_a_network_are_layers_of_the_library(options: dict[str, object]) -> None:
     snn = respike.from_torch(small_cnn(), torch.rand(16, 1, 12, 12), 6, **options)
     for neurons in snn.neurons.values():
@@ -177,7 +177,7 @@ def test_every_spike_of_either_sign_and_any_weight_is_an_event() -> None:
 
 
 def test_a_neuron_says_how_many_values_a_step_can_send() -> None:
-    from respike.convert.run.neurons import NeuronOptions
+    from respike.convert.options import NeuronOptions
 
     assert [NeuronOptions(max_spikes=n).values_per_step for n in (1, 4)] == [2, 5]
     assert NeuronOptions("signed").values_per_step == 3

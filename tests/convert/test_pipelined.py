@@ -60,7 +60,7 @@ def test_without_head_start_it_is_synchronous_and_with_a_whole_one_layerwise(
     build: Callable[[], tuple[nn.Module, Tensor]],
 ) -> None:
     model, x = build()
-    snn = respike.from_torch(model, x, 5, threshold="max", schedule="pipelined", delay=0)
+    snn = respike.from_torch(model, x, 5, threshold="max", schedule=respike.Pipelined(0))
     together = snn(x)
     snn.schedule = "synchronous"
     assert torch.equal(snn(x), together)
@@ -104,7 +104,7 @@ def by_hand(model: Net, theta: list[Tensor], x: Tensor, steps: int, delay: int) 
 @pytest.mark.parametrize("delay", [1, 2, 3])
 def test_it_is_a_pipeline_stepped_by_hand(delay: int) -> None:
     model, x = residual()
-    snn = respike.from_torch(model, x, 6, correction="none", schedule="pipelined", delay=delay).double()
+    snn = respike.from_torch(model, x, 6, correction="none", schedule=respike.Pipelined(delay)).double()
     assert (snn.depth, snn.latency) == (3, 6 + 2 * delay)
     model, x = model.double(), x.double()
     theta = [layer.threshold for layer in snn.neurons.values()]
@@ -126,7 +126,7 @@ def test_currents_are_moved_ahead_and_none_is_lost() -> None:
 def test_charge_is_conserved_in_every_neuron(options: dict[str, object]) -> None:
     """Sum of currents = θ·(net count) + v_T − v_0 over a run, in float64."""
     model, x = pooled()
-    snn = respike.from_torch(model, x, 6, schedule="pipelined", delay=2, **options).double()
+    snn = respike.from_torch(model, x, 6, schedule=respike.Pipelined(2), **options).double()
     walk, mode = Walk(snn.graph, dict(snn.weights.named_buffers()), [x.double()]), Pipelined(dict(snn.neurons), 2)
     mode.begin(6)
     walk.run(snn.graph.nodes, mode)
@@ -141,7 +141,7 @@ def test_charge_is_conserved_in_every_neuron(options: dict[str, object]) -> None
 
 def test_entry_t_of_simulate_is_the_run_with_t_steps_and_a_call_is_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = pooled()
-    snn = respike.from_torch(model, x, 6, schedule="pipelined", delay=2)
+    snn = respike.from_torch(model, x, 6, schedule=respike.Pipelined(2))
     steps = snn.simulate(x)
     assert steps.shape == (12, 6, 3)
     for t in (1, 2, 6):
@@ -158,7 +158,7 @@ def test_entry_t_of_simulate_is_the_run_with_t_steps_and_a_call_is_one_run(monke
 
 def test_latency_counts_the_layers_whose_current_varies() -> None:
     model, x = pooled()
-    snn = respike.from_torch(model, x, 4, schedule="pipelined", delay=3)
+    snn = respike.from_torch(model, x, 4, schedule=respike.Pipelined(3))
     assert (snn.depth, snn.latency, snn.latency_at(1)) == (3, 4 + 2 * 3, 1 + 2 * 3)
     assert snn.summary().splitlines()[-1] == "schedule pipelined, delay 3, T = 4, latency 10 steps"
     assert "schedule=pipelined, delay=3, timesteps=4, latency=10" in repr(snn)
@@ -173,9 +173,13 @@ def test_latency_counts_the_layers_whose_current_varies() -> None:
 def test_thresholds_are_tried_on_the_currents_of_this_schedule() -> None:
     model, x = pooled()
     found = {}
-    for schedule, delay in (("layerwise", 1), ("pipelined", 3), ("synchronous", 1)):
-        snn = respike.from_torch(model, x, 4, schedule=schedule, delay=delay, correction="bias")
-        found[schedule] = torch.cat([layer.threshold.flatten() for layer in snn.neurons.values()])
+    for name, schedule in (
+        ("layerwise", "layerwise"),
+        ("pipelined", respike.Pipelined(3)),
+        ("synchronous", "synchronous"),
+    ):
+        snn = respike.from_torch(model, x, 4, schedule=schedule, correction="bias")
+        found[name] = torch.cat([layer.threshold.flatten() for layer in snn.neurons.values()])
     torch.testing.assert_close(found["pipelined"], found["layerwise"])
     assert not torch.allclose(found["synchronous"], found["layerwise"])
 
@@ -197,9 +201,6 @@ def test_what_cannot_be_is_refused() -> None:
     model, x = pooled()
     for delay in (-1, 1.5):
         with pytest.raises(respike.ConversionError, match="delay must be a whole number"):
-            respike.from_torch(model, x, 4, schedule="pipelined", delay=delay)
-    for schedule in ("synchronous", "layerwise"):
-        with pytest.raises(respike.ConversionError, match="delay belongs to schedule='pipelined'"):
-            respike.from_torch(model, x, 4, schedule=schedule, delay=2)
+            respike.from_torch(model, x, 4, schedule=respike.Pipelined(delay))
     with pytest.raises(ValueError, match="every run of a pipelined network starts anew; it has no stream"):
         respike.from_torch(model, x, 4, schedule="pipelined").simulate(x, stream=True)

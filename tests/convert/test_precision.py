@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 from typing import Any
 
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert.graph import Node
+from respike.convert.options import PRECISIONS
 from respike.convert.run import whole_synapses as integers
-from respike.convert.run.arithmetic import PRECISIONS, Arithmetic, carried
+from respike.convert.run.arithmetic import Arithmetic, carried
 from respike.convert.run.timed import Timed
 
 CONVOLUTIONS: dict[str, tuple[nn.Module, list[Any]]] = {
@@ -186,39 +186,6 @@ def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
     assert snn.pieces((x,), 400)[0] == [slice(None)]
     with torch.no_grad():
         torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
-
-
-def test_the_fastest_precision_that_decides_alike_is_found() -> None:
-    model, x = small_cnn(), torch.rand(70, 1, 12, 12)
-    snn = respike.from_torch(model, x, 6, precision="auto", within=3, judge="decision")
-    choice = snn.precision_choice
-    assert choice is not None
-    assert {t.precision for t in choice.trials} == set(PRECISIONS)
-    assert snn.precision == choice.chosen.precision
-    assert choice.samples == 70
-    plain = respike.from_torch(model, x, 6)
-    for trial in choice.trials:
-        other = copy.copy(plain)
-        other.precision = trial.precision
-        same = (other(x).argmax(1) == plain(x).argmax(1)).double().mean()
-        assert trial.agreement == pytest.approx(float(same))
-        assert trial.reached == (trial.agreement >= 0.97)
-        assert not trial.reached or choice.chosen.time <= trial.time
-    assert snn.precision in str(choice)
-    json.dumps(choice.as_dict())
-
-
-def test_a_precision_that_cannot_hold_the_spikes_is_not_tried() -> None:
-    model, x = small_cnn(), torch.rand(20, 1, 12, 12)
-    snn = respike.from_torch(model, x, 2, max_spikes=200, precision="auto")
-    assert snn.precision_choice is not None
-    assert {t.precision for t in snn.precision_choice.trials} == {"float32", "bfloat16"}
-
-
-def test_an_output_without_samples_needs_a_precision_by_name() -> None:
-    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Flatten(0))
-    with pytest.raises(respike.ConversionError, match="precision='auto' needs an output that begins with the batch"):
-        respike.from_torch(model, torch.rand(20, 3), 4, precision="auto")
 
 
 def test_evaluation_counts_how_often_float32_decides_alike() -> None:

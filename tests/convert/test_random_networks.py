@@ -31,11 +31,11 @@ CODES: list[dict[str, Any]] = [
     {"max_spikes": 3},
     {"neuron": "signed"},
     {"neuron": "signed", "max_spikes": 2},
-    {"neuron": "multi_threshold", "levels": 3},
+    {"neuron": respike.MultiThreshold(3)},
 ]
 SCHEDULES: list[dict[str, Any]] = [
     {"schedule": "synchronous"},
-    {"schedule": "pipelined", "delay": 1},
+    {"schedule": respike.Pipelined(1)},
     {"schedule": "layerwise"},
 ]
 
@@ -76,9 +76,9 @@ def check(seed: int, folder: Path) -> None:
     args = inputs(net, seed)
     before = [x.clone() for x in args]
     steps = choose.choice([1, 2, 4, 8])
-    options = {**choose.choice(CODES), **choose.choice(SCHEDULES), "granularity": choose.choice(["channel", "layer"])}
-    data = TensorDataset(*args)
-    snn = respike.from_torch(net, data, steps, threshold="max", correction="none", **options)
+    options = {**choose.choice(CODES), **choose.choice(SCHEDULES)}
+    threshold = respike.Max(granularity=choose.choice(["channel", "layer"]))
+    snn = respike.from_torch(net, TensorDataset(*args), steps, threshold=threshold, correction="none", **options)
     exact(snn)
     layers = list(snn.neurons.values())
 
@@ -90,7 +90,7 @@ def check(seed: int, folder: Path) -> None:
 
         # Each schedule is what it says: layer by layer, the quantised ANN.
         schedule, snn.schedule = snn.schedule, "layerwise"
-        if options.get("neuron") != "multi_threshold":
+        if not isinstance(options.get("neuron"), respike.MultiThreshold):
             most = options.get("max_spikes", 1)
             ann = quantised(net, args, layers, steps, most)
             equal(snn(*args), ann, "layerwise and the quantised ANN")
@@ -123,7 +123,7 @@ def check(seed: int, folder: Path) -> None:
     equal(snn.normalised()(*args), whole, "normalised")
 
     # The calibration that people use takes any of them, and gives finite numbers.
-    default = respike.from_torch(net, data, steps, **options)
+    default = respike.from_torch(net, TensorDataset(*args), steps, **options)
     assert all(bool(x.isfinite().all()) for x in tensors(default(*args)))
     equal(args, before, "inputs")
 

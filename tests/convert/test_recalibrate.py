@@ -63,8 +63,8 @@ def test_only_the_layers_that_are_named_change(setup: tuple[nn.Module, torch.Ten
 @pytest.mark.parametrize(
     "options",
     [
-        {"schedule": "pipelined", "delay": 2, "neuron": "lif"},
-        {"schedule": "layerwise", "granularity": "layer"},
+        {"schedule": respike.Pipelined(2), "neuron": "lif"},
+        {"schedule": "layerwise", "threshold": respike.MSE(granularity="layer")},
         {"neuron": "multi_threshold", "precision": "bfloat16"},
         {"max_spikes": 3, "correction": "none"},
     ],

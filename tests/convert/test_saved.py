@@ -25,10 +25,10 @@ from respike.models import datasets
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"neuron": "signed", "precision": "int8"},
-    {"neuron": "lif", "schedule": "pipelined", "delay": 2},
-    {"neuron": "multi_threshold", "precision": "bfloat16", "levels": 3},
+    {"neuron": "lif", "schedule": respike.Pipelined(2)},
+    {"neuron": respike.MultiThreshold(3), "precision": "bfloat16"},
     {"max_spikes": 4, "schedule": "layerwise", "threshold": "max"},
-    {"neuron": "iaf", "correction": "bias", "granularity": "layer", "threshold": "percentile"},
+    {"neuron": "iaf", "correction": "bias", "threshold": respike.Percentile(granularity="layer")},
 ]
 
 
@@ -70,17 +70,12 @@ def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
 
 
 def test_what_chose_its_options_is_told_as_before(tmp_path: Path) -> None:
-    snn, x = small(timesteps="auto", precision="auto", within=20)
-    other, _ = small(budget=2)
-    for network in (snn, other):
-        loaded = again(network, tmp_path)
-        assert_same(network, loaded, (x,))
-        assert loaded.choice == network.choice
-        assert loaded.precision_choice == network.precision_choice
-        assert loaded.allocation == network.allocation
-        assert [m.options for m in loaded.neurons.values()] == [m.options for m in network.neurons.values()]
-        assert [m.where for m in loaded.neurons.values()] == [m.where for m in network.neurons.values()]
-    assert snn.choice is not None and snn.precision_choice is not None and other.allocation is not None
+    snn, x = small(timesteps=respike.Auto(within=20))
+    loaded = again(snn, tmp_path)
+    assert_same(snn, loaded, (x,))
+    assert loaded.choice == snn.choice is not None
+    assert [m.options for m in loaded.neurons.values()] == [m.options for m in snn.neurons.values()]
+    assert [m.where for m in loaded.neurons.values()] == [m.where for m in snn.neurons.values()]
 
 
 @pytest.mark.filterwarnings("ignore:this network runs 9 timesteps")  # on purpose

@@ -100,7 +100,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "lone surrogate": (lambda g, t, m: node(g, RELU).update(kind="\ud800"), "all of them printable"),
     "beyond 64 bits": (lambda g, t, m: node(g, "conv2d")["args"].append([10**400] * 2), "holds 1000.*must be from -2"),
-    "tau beyond 64 bits": (lambda g, t, m: neuron(g).update(neuron="lif", tau_mem=10**400), "must be from -2"),
+    "tau beyond 64 bits": (lambda g, t, m: neuron(g).update(neuron=respike.LIF(10) ** 400), "must be from -2"),
     "one more argument": (
         lambda g, t, m: node(g, "softmax")["kwargs"].update(dim=1),
         "does not take, or lacks some: dim",

@@ -17,12 +17,12 @@ import respike
 from respike.convert import ConversionWarning, normal_form
 from respike.convert.calibrate import route, thresholds
 from respike.convert.calibrate import second_pass as sequential
-from respike.convert.calibrate.options import Options
 from respike.convert.calibrate.packed_integers import Packing, packing_of
 from respike.convert.calibrate.second_pass import Sequential
 from respike.convert.calibrate.store import Store
 from respike.convert.graph.rules import Role
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU, channel_axis
+from respike.convert.options import NeuronOptions, Options
+from respike.convert.run.neurons import SpikingReLU, channel_axis
 from respike.convert.run.plan import Plan
 
 LITTLE, PLENTY = {"stream": 2**13, "mixing": 2**9}, 2**30
@@ -162,7 +162,10 @@ def test_every_sample_counts_at_any_t(timesteps: int, monkeypatch: pytest.Monkey
         assert (again(data.x) - model(data.x)).mean(0).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("options", [{}, {"schedule": "layerwise"}, {"neuron": "signed", "granularity": "layer"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"schedule": "layerwise"}, {"neuron": "signed", "threshold": respike.MSE(granularity="layer")}],
+)
 def test_results_do_not_depend_on_the_memory(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to the order of sums, which may move a threshold where two are as good."""
     model, x = small(), torch.rand(90, 1, 8, 8)
@@ -202,7 +205,7 @@ def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
     for memory in (2**30, 2**20):
         little(monkeypatch, memory)
         tried.clear()
-        snn = respike.from_torch(model, x, 32, granularity=granularity, correction=correction)
+        snn = respike.from_torch(model, x, 32, threshold=respike.MSE(granularity=granularity), correction=correction)
         assert {rows for rows, _ in tried} == {300}
         assert all(4 * 32 * rows * channels <= memory // 4 + 4 * 32 * rows for rows, channels in tried[-5:])
         found.append(snn.state_dict())

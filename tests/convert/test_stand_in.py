@@ -13,7 +13,8 @@ import respike
 from respike import layers
 from respike.convert.choose.stand_in import stand_in
 from respike.convert.graph import Node
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU
+from respike.convert.options import NeuronOptions
+from respike.convert.run.neurons import SpikingReLU
 from respike.layers import MaxSpike, MembraneReset, NoReset, SingleSpike, SpikingLayer, equations
 
 BETA = math.exp(-1 / 20)
@@ -126,7 +127,7 @@ def test_conversion_takes_a_layer_for_neuron() -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 4)), torch.rand(64, 6)
     shown = respike.from_torch(model, x, 8, neuron=layers.Leaky(BETA))
-    named = respike.from_torch(model, x, 8, neuron="lif", tau_mem=20.0)
+    named = respike.from_torch(model, x, 8, neuron=respike.LIF(20.0))
     torch.testing.assert_close(shown(x), named(x))
     with pytest.raises(respike.ConversionError, match="has its own max_spikes; set it on the layer"):
         respike.from_torch(model, x, 8, neuron=layers.Leaky(0.9), max_spikes=2)

@@ -203,7 +203,7 @@ def test_tokens(kind: torch.dtype, analog: tuple[str, ...], tmp_path: Path) -> N
     assert (found.macs == wanted.macs).all()
     snn.save(tmp_path / "net.respike")
     assert torch.equal(respike.load(tmp_path / "net.respike")(t), snn(t))
-    assert respike.from_torch(model, t, "auto", within=50, analog=analog).timesteps >= 1
+    assert respike.from_torch(model, t, respike.Auto(within=50), analog=analog).timesteps >= 1
 
 
 def refused(first: Callable[[Tensor], Tensor], **options: Any) -> str:

@@ -62,10 +62,7 @@ MORE: dict[str, Callable[[], Any]] = {
     "layerwise": lambda: respike.from_torch(model(), images(), 4, schedule="layerwise").simulate(images()),
     "pipelined": lambda: respike.from_torch(model(), images(), 4, schedule="pipelined", neuron="signed")(images()),
     "leaky": lambda: respike.from_torch(model(), images(), 4, neuron="lif")(images()),
-    "auto": lambda: respike.from_torch(model(), images(), "auto", within=20, precision="auto", judge="decision")(
-        images()
-    ),
-    "budget": lambda: respike.from_torch(model(), images(), 4, budget=2)(images()),
+    "auto": lambda: respike.from_torch(model(), images(), respike.Auto(within=20, judge="decision"))(images()),
     "stream": lambda: converted().simulate(images(), timesteps=2, stream=True) if converted().reset() is None else None,
     "normalised": lambda: converted().normalised()(images()),
     "quantised": lambda: converted().quantised(8)(images()),
@@ -166,7 +163,7 @@ NUMBERS: dict[str, Callable[[], Any]] = {
     "a loader that shuffles": lambda: respike.evaluate(
         converted(), DataLoader(labelled(), batch_size=5, shuffle=True), progress=False
     ),
-    "auto": lambda: respike.from_torch(model(), images(), "auto", within=20, precision="auto", judge="decision"),
+    "auto": lambda: respike.from_torch(model(), images(), respike.Auto(within=20, judge="decision")),
 }
 
 

@@ -89,7 +89,7 @@ def synapses(model: Maxima) -> dict[str, Tensor]:
 
 @cache
 def converted(code: str, scale: float, granularity: Any) -> respike.SpikingNetwork:
-    options: dict[str, Any] = {"threshold": "max", "correction": "none", "granularity": granularity, **CODES[code]}
+    options: dict[str, Any] = {"threshold": respike.Max(granularity=granularity), "correction": "none", **CODES[code]}
     return respike.from_torch(Maxima(scale).eval(), images(), T, **options)
 
 

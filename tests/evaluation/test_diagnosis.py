@@ -19,17 +19,18 @@ from torch.utils.data import TensorDataset
 import respike
 from respike.convert.errors import ConversionWarning
 from respike.convert.graph import Node
-from respike.convert.run.neurons import NeuronOptions, SpikingReLU
+from respike.convert.options import NeuronOptions
+from respike.convert.run.neurons import SpikingReLU
 from respike.evaluation.diagnosis.parts import PARTS, causes
 from respike.models import datasets
 
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"neuron": "signed", "precision": "int8"},
-    {"neuron": "lif", "schedule": "pipelined", "delay": 2},
-    {"neuron": "multi_threshold", "precision": "bfloat16", "levels": 3},
+    {"neuron": "lif", "schedule": respike.Pipelined(2)},
+    {"neuron": respike.MultiThreshold(3), "precision": "bfloat16"},
     {"max_spikes": 4, "schedule": "layerwise", "threshold": "max"},
-    {"correction": "bias", "granularity": "layer", "threshold": "percentile"},
+    {"correction": "bias", "threshold": respike.Percentile(granularity="layer")},
 ]
 
 

@@ -174,7 +174,7 @@ def test_a_broken_readout_is_named(cnn: Setting) -> None:
         (1, {}),
         (1, {"neuron": "lif", "correction": "bias"}),
         (2, {"threshold": "max", "correction": "none"}),
-        (8, {"threshold": "percentile", "granularity": "layer", "correction": "bias"}),
+        (8, {"threshold": respike.Percentile(granularity="layer"), "correction": "bias"}),
         (12, {}),
         (12, {"neuron": "signed", "precision": "int8", "correction": "bias"}),
         (8, {"neuron": "lif", "correction": "bias"}),
@@ -235,11 +235,11 @@ def test_what_is_suggested_keeps_the_options_of_the_network(cnn: Setting) -> Non
 
 OWN: list[dict[str, Any]] = [
     {"schedule": "layerwise"},
-    {"schedule": "pipelined", "delay": 2},
-    {"neuron": "lif", "tau_mem": 7.0},
-    {"granularity": "layer"},
+    {"schedule": respike.Pipelined(2)},
+    {"neuron": respike.LIF(7.0)},
+    {"threshold": respike.MSE(granularity="layer")},
     {"precision": "bfloat16"},
-    {"neuron": "signed", "max_spikes": 2, "schedule": "layerwise", "granularity": "layer"},
+    {"neuron": "signed", "max_spikes": 2, "schedule": "layerwise", "threshold": respike.MSE(granularity="layer")},
 ]
 
 

@@ -262,7 +262,7 @@ def physical() -> nn.Module:
 
 def test_quantities_are_judged_by_their_error_and_not_by_the_largest() -> None:
     model = physical()
-    snn = respike.from_torch(model, X, "auto", neuron="iaf", within=30)
+    snn = respike.from_torch(model, X, respike.Auto(within=30), neuron="iaf")
     choice = snn.choice
     assert choice is not None
     assert choice.agreement is None
@@ -273,18 +273,18 @@ def test_quantities_are_judged_by_their_error_and_not_by_the_largest() -> None:
     assert "relative error of 30 %" in choice.reason
     found = snn(X).double().numpy()
     assert r2(found, model(X).detach().double().numpy()) > 1 - 0.3**2  # calibrated on twice the samples
-    by_decision = respike.from_torch(model, X, "auto", neuron="iaf", judge="decision")
+    by_decision = respike.from_torch(model, X, respike.Auto(judge="decision"), neuron="iaf")
     assert (by_decision.timesteps, by_decision.choice.agreement) == (1, 1.0)  # type: ignore[union-attr]
 
 
 def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     """The same as R² of two networks by hand, each on the other's samples."""
-    from respike.convert.calibrate.options import Options
     from respike.convert.choose.two_fold import Halves
-    from respike.convert.pipeline import normal_form
+    from respike.convert.options import Auto, Options
+    from respike.convert.tracing.normal_form import normal_form
 
     model = physical()
-    halves = Halves(normal_form(model, (X[:4],)), [(X,)], Options(judge="error"), torch.device("cpu"))
+    halves = Halves(normal_form(model, (X[:4],)), [(X,)], Options(), Auto(judge="error"), torch.device("cpu"))
     trial = halves.judge(Options().neurons, 4)
     parts = [torch.cat([x for (x,) in half]) for half in halves.halves]
     found = torch.cat([respike.from_torch(model, [a], 4)(b) for a, b in (parts, parts[::-1])]).double()
@@ -292,21 +292,9 @@ def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     assert trial.error == pytest.approx((1 - r2(found.numpy(), wanted.numpy())) ** 0.5, rel=1e-4)
 
 
-def test_a_precision_is_judged_by_its_error_too() -> None:
-    snn = respike.from_torch(physical(), X, 4, precision="auto", within=90)
-    choice = snn.precision_choice
-    assert choice is not None
-    assert [t.agreement for t in choice.trials] == [None] * len(choice.trials)
-    plain = respike.from_torch(physical(), X, 4)
-    exact = plain(X).double().numpy()
-    for trial in choice.trials:
-        plain.precision = trial.precision
-        assert trial.error == pytest.approx(max(1 - r2(plain(X).double().numpy(), exact), 0) ** 0.5, abs=1e-6)
-
-
 def test_a_logit_is_a_decision_if_the_user_says_so_or_a_sigmoid_does() -> None:
-    logit = respike.from_torch(net(), X, "auto", neuron="iaf", within=10, judge="decision")
-    chance = respike.from_torch(net(nn.Sigmoid()), X, "auto", neuron="iaf", within=10)
+    logit = respike.from_torch(net(), X, respike.Auto(within=10, judge="decision"), neuron="iaf")
+    chance = respike.from_torch(net(nn.Sigmoid()), X, respike.Auto(within=10), neuron="iaf")
     for found in (logit.choice, chance.choice):
         assert found is not None
         assert found.agreement is not None
@@ -315,7 +303,7 @@ def test_a_logit_is_a_decision_if_the_user_says_so_or_a_sigmoid_does() -> None:
     with pytest.raises(
         respike.ConversionError, match=r"relative error of 0.1 %.*or the logit of one class, give judge="
     ):
-        respike.from_torch(net(), X, "auto", neuron="iaf", within=0.1)
+        respike.from_torch(net(), X, respike.Auto(within=0.1), neuron="iaf")
 
 
 @pytest.mark.parametrize("score", ["margin", "confidence", "stability"])

@@ -9,7 +9,7 @@ keeps from layer to layer goes to a temporary file where it does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +20,15 @@ from ..data import tensors_of
 from ..graph import Graph
 from ..graph.rules import Role
 from ..memory import calibration_budget
+from ..options import MSE, Options, Percentile, Threshold
 from ..passes import correct_readouts
 from ..run.modes import Analog
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.plan import Plan
 from ..run.walk import Walk
-from .options import Options
+from . import statistics
 from .second_pass import Sequential
-from .statistics import Maximum, Percentile, Statistic, per_channel
+from .statistics import Statistic, per_channel
 from .thresholds import require_finite, set_thresholds
 
 
@@ -37,7 +38,6 @@ def calibrate(
     options: Options,
     device: torch.device,
     progress: Callable[[str], None] | None = None,
-    spikes: Mapping[str, int] | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The graph with weights and readouts corrected, and one calibrated layer of neurons for each ReLU, by node name.
 
@@ -47,29 +47,22 @@ def calibrate(
         options: How to convert.
         device: The network's.
         progress: Called with a line of text at each stage.
-        spikes: Most spikes a step of single layers, by node name, instead of what ``options.neurons`` says.
 
     Raises:
         ConversionError: no data, or activations that are not finite.
     """
     graph = replace(graph, tensors=dict(graph.tensors))  # ridge repair puts other weights in their place
     relus = [n for n in graph.nodes if n.role == Role.SPIKE]
-    kinds = {name: replace(options.neurons, max_spikes=most) for name, most in (spikes or {}).items()}
-    neurons = {
-        n.name: SpikingReLU(n, kinds.get(n.name, options.neurons), channel_axis(n, graph)).to(device) for n in relus
-    }
+    neurons = {n.name: SpikingReLU(n, options.neurons, channel_axis(n, graph)).to(device) for n in relus}
     for layer in neurons.values():
         layer.fit_to(options.timesteps)
     plan = Plan(graph)
-    streamed = options.threshold != "mse"
-    statistics: dict[str, Statistic] = {}
+    streamed = not isinstance(options.threshold, MSE)
+    gathered: dict[str, Statistic] = {}
     if streamed:
-        make: Callable[[], Statistic] = (
-            Maximum if options.threshold == "max" else lambda: Percentile(options.percentile)
-        )
-        statistics = {n.name: make() for n in relus}
+        gathered = {n.name: _statistic(options.threshold) for n in relus}
     second = None
-    if options.threshold == "mse" or options.correction != "none":
+    if isinstance(options.threshold, MSE) or options.correction != "none":
         second = Sequential(graph, plan, neurons, options, device, progress)
     wanted = second is not None
     for number, args in enumerate(data, 1):
@@ -77,14 +70,14 @@ def calibrate(
             wanted = second.take(args)
         if streamed:
             for inputs in _pieces(plan, tensors_of(args, graph, device)):
-                _observe(graph, plan, inputs, neurons, statistics)
+                _observe(graph, plan, inputs, neurons, gathered)
             if progress is not None:
                 progress(f"statistics of batch {number}")
         elif not wanted:
             break
     for node in relus if streamed else ():
         neuron = neurons[node.name]
-        set_thresholds(neuron, statistics[node.name].result() / neuron.options.max_spikes, options)
+        set_thresholds(neuron, gathered[node.name].result() / neuron.options.max_spikes, options)
         neuron.fit_to(options.timesteps)
     if second is not None:
         graph = correct_readouts(graph, second.run())
@@ -104,17 +97,22 @@ def _pieces(plan: Plan, inputs: list[Tensor]) -> Iterator[list[Tensor]]:
 
 @torch.no_grad()
 def _observe(
-    graph: Graph, plan: Plan, inputs: list[Tensor], neurons: dict[str, SpikingReLU], statistics: dict[str, Statistic]
+    graph: Graph, plan: Plan, inputs: list[Tensor], neurons: dict[str, SpikingReLU], gathered: dict[str, Statistic]
 ) -> None:
     walk = Walk(graph, graph.tensors, inputs)
     for node in graph.nodes:
         if node.role == Role.HEAD:
             continue
         walk.run([node], Analog(), plan.last_use_of_all)
-        if node.name in statistics:
+        if node.name in gathered:
             values = walk.env.get(node.name)
             assert isinstance(values, Tensor)
             require_finite(values, node.where)
             found = per_channel(values, neurons[node.name].axis)
-            statistics[node.name].update(found)
+            gathered[node.name].update(found)
             neurons[node.name].saw(found)
+
+
+def _statistic(threshold: Threshold) -> Statistic:
+    """What gathers of the ANN's activations what this threshold needs."""
+    return statistics.Percentile(threshold.percentile) if isinstance(threshold, Percentile) else statistics.Maximum()

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ...layers.kernels import Drive, Send
+from ..options import Options
 from ..run.neurons import SpikingReLU
 from ..run.timed import Timed, real
 from ..run.walk import Value
-from .options import Options
 from .packed_integers import packing_of
 
 

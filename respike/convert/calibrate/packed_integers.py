@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..run.neurons import NeuronOptions
+from ..options import NeuronOptions
 
 
 class Packing(NamedTuple):

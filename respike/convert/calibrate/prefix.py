@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node
+from ..options import Options
 from ..run.modes import Analog, Layerwise, Synchronous
 from ..run.neurons import SpikingReLU
 from ..run.plan import Plan, size_of
@@ -16,7 +17,6 @@ from ..run.timed import Timed
 from ..run.walk import Value, Walk
 from .kept_signals import Kept
 from .layer_firing import Firing
-from .options import Options
 from .packed_integers import packing_of
 from .route import Stop
 from .store import Store

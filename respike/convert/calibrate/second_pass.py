@@ -13,12 +13,12 @@ from ..data import first_rows, rows, tensors_of
 from ..errors import ConversionWarning
 from ..graph import BATCH, Graph
 from ..memory import PIECE, calibration_budget
+from ..options import MSE, Options
 from ..passes import readouts
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.plan import Plan, size_of
 from ..run.timed import Timed
 from ..run.walk import Value
-from .options import Options
 from .packed_integers import packing_of
 from .prefix import Prefix
 from .ridge import HELD_BACK, POSITIONS, End, System, ends, mend
@@ -204,7 +204,7 @@ class Sequential:
             return
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
-        if self.options.threshold == "mse":
+        if isinstance(self.options.threshold, MSE):
             self._try_out(stop, neuron)
 
     def _try_out(self, stop: Stop, neuron: SpikingReLU) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..options import Options
 from ..run.neurons import SpikingReLU
-from .options import Options
 from .thresholds import decoded
 
 STARTS = (0.2, 0.35, 0.65)

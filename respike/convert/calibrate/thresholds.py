@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...layers.kernels import Drive
 from ..errors import ConversionError, ConversionWarning
+from ..options import Options
 from ..run.neurons import SpikingReLU
 from ..run.pipelined import move_ahead
-from .options import Options
 
 GRID = 24
 FINE = 6

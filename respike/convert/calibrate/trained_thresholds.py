@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ..graph import Graph
 from ..graph.rules import Role
+from ..options import Options
 from ..run.neurons import SpikingReLU
-from .options import Options
 
 
 def exact_values(graph: Graph, neurons: Mapping[str, SpikingReLU], options: Options) -> set[str]:

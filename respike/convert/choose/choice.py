@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..calibrate.options import Preference
+from ..options import Preference
 
 
 @dataclass(frozen=True)

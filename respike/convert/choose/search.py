@@ -9,13 +9,13 @@ smaller one does is likely, not proven.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, get_args
 
 from ...layers import SpikingLayer
 from .. import checks
-from ..calibrate.options import Preference
 from ..errors import ConversionError
-from ..run.neurons import NeuronName, NeuronOptions
+from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
 from .choice import Choice, Trial, goal, table
 from .stand_in import stand_in
 from .two_fold import Halves
@@ -24,19 +24,30 @@ LIMIT = 64
 """The largest T that is tried."""
 
 
-def candidates(
-    neuron: NeuronName | SpikingLayer | Literal["auto"], max_spikes: int, tau_mem: float, levels: int
-) -> list[NeuronOptions]:
-    """The codes to try, the plainest first: all, or the one that the user named or showed."""
+def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
+    """The codes to try, the plainest first: all, or the one that the user named or showed.
+
+    Raises:
+        ConversionError: none of what ``from_torch`` takes.
+    """
     max_spikes = checks.whole("max_spikes", max_spikes, 1, checks.STEPS)
     if isinstance(neuron, SpikingLayer):
         if max_spikes != 1:
             raise ConversionError("a neuron given as a layer has its own max_spikes; set it on the layer")
         return [stand_in(neuron)]
-    codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]
+    if isinstance(neuron, (LIF, MultiThreshold)):
+        name: Any = neuron.name
+        return [NeuronOptions(name, max_spikes, **asdict(neuron))]
+    if not isinstance(neuron, str):
+        raise ConversionError(
+            f"neuron must be one of {', '.join(('auto', *get_args(NeuronName)))}, respike.LIF(...), "
+            f"respike.MultiThreshold(...) or a layer of respike.layers; got {checks.shown(neuron)}"
+        )
+    checks.one_of("neuron", neuron, ("auto", *get_args(NeuronName)))
+    codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]  # type: ignore[list-item]
     if neuron == "auto" and max_spikes == 1:
         codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1)]
-    return [NeuronOptions(name, most, tau_mem, levels) for name, most in codes]
+    return [NeuronOptions(name, most) for name, most in codes]
 
 
 def choose(
@@ -54,9 +65,9 @@ def choose(
             progress(f"tried {trial}")
         return trial
 
-    options, within = halves.options, halves.yardstick.within
-    trials = Search(judge, options.prefer).run(kinds)
-    best = _cheapest(trials, options.prefer)
+    options, wanted, within = halves.options, halves.wanted, halves.yardstick.within
+    trials = Search(judge, wanted.prefer).run(kinds)
+    best = _cheapest(trials, wanted.prefer)
     if best is None:
         codes = dict.fromkeys(t.code for t in trials)
         most = [min((t for t in trials if t.code == code), key=lambda t: t.missing) for code in codes]
@@ -67,12 +78,12 @@ def choose(
             f"as a number. The best of each code:\n{table(most)}"
         )
     kind = next(k for k in kinds if (k.neuron, k.max_spikes) == (best.neuron, best.max_spikes))
-    return Choice(best, within, options.prefer, halves.samples, tuple(trials)), kind
+    return Choice(best, within, wanted.prefer, halves.samples, tuple(trials)), kind
 
 
 def _doubt(halves: Halves) -> str:
     """What to say if it was found out that errors count."""
-    if halves.options.judge != "auto" or halves.yardstick.by != "error":
+    if halves.wanted.judge != "auto" or halves.yardstick.by != "error":
         return ""
     return (
         " (the outputs were taken for numbers and not for class scores, as decisions say nothing here; if they are "

@@ -16,7 +16,7 @@ from ... import layers
 from ...layers import MaxSpike, MembraneSubtract, SingleSpike, SpikingLayer
 from ...layers.curves.passive import share_left
 from ..errors import ConversionError
-from ..run.neurons import NeuronOptions
+from ..options import NeuronOptions
 
 FEEDBACK = "its spikes feed back into its own current, so its rate does not follow the current alone"
 SYNAPSE = "its synapse hands a current on over many steps, so T steps deliver only a part of it"

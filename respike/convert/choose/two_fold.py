@@ -13,15 +13,14 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..calibrate.calibrate import calibrate
-from ..calibrate.options import Options
 from ..count.event_counter import EventCounter
 from ..count.fan_out import FanOut, fan_out
 from ..data import rows, tensors_of
 from ..errors import ConversionError, ConversionWarning
 from ..graph import Graph
 from ..judging import Tally, one_output, yardstick_for
+from ..options import Auto, NeuronOptions, Options
 from ..run.modes import evaluate_graph
-from ..run.neurons import NeuronOptions
 from ..run.simulator import Simulator
 from .choice import Trial
 
@@ -35,6 +34,7 @@ class Halves:
         graph: With roles set; not changed.
         held: Batches of arguments; the first ``options.samples`` samples are used.
         options: All that counts but T and the neuron.
+        wanted: How close is close enough, and what is made small.
         device: The network's.
 
     Attributes:
@@ -45,8 +45,10 @@ class Halves:
         ConversionError: fewer than 2 samples, or outputs that cannot be judged.
     """
 
-    def __init__(self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, device: torch.device) -> None:
-        self.graph, self.options, self.device = graph, options, device
+    def __init__(
+        self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, wanted: Auto, device: torch.device
+    ) -> None:
+        self.graph, self.options, self.wanted, self.device = graph, options, wanted, device
         self.output = one_output(graph, "timesteps='auto'")
         self.work: FanOut | None = None
         lengths = [rows(args) for args in held]
@@ -61,9 +63,9 @@ class Halves:
         )
         parts = list(zip(held, half.split(lengths), strict=True))
         self.halves = [[_pick(args, of == k, device) for args, of in parts if (of == k).any()] for k in (0, 1)]
-        self.wanted = [[self._ann(args) for args in half] for half in self.halves]
-        outputs = [x for half in self.wanted for x in half]
-        self.yardstick = yardstick_for(graph, outputs, options.judge, options.within, "timesteps='auto'")
+        self.answers = [[self._ann(args) for args in half] for half in self.halves]
+        outputs = [x for half in self.answers for x in half]
+        self.yardstick = yardstick_for(graph, outputs, wanted.judge, wanted.within, "timesteps='auto'")
 
     @torch.no_grad()
     def _ann(self, args: tuple[Any, ...]) -> Tensor:
@@ -79,7 +81,7 @@ class Halves:
             snn = self._calibrated(self.halves[own], options)
             self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
-            for args, wanted in zip(self.halves[other], self.wanted[other], strict=True):
+            for args, wanted in zip(self.halves[other], self.answers[other], strict=True):
                 counter.begin_batch()
                 last = deque(snn.blocks(*args, only_last=True, recorder=counter), maxlen=1).pop()
                 tally.add(last[self.output][-1], wanted)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,12 +19,10 @@ from ...layers.kernels import Send
 from ..errors import ConversionError
 from ..graph import Node, Ref, function
 from ..graph.layers import layer_groups
-from .neurons import NeuronOptions, SpikingReLU
+from ..options import NeuronOptions, Precision
+from .neurons import SpikingReLU
 from .timed import Timed
 from .whole_synapses import WholeSynapses
-
-Precision = Literal["float32", "bfloat16", "int8"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 HELD = {"bfloat16": 256, "int8": 127}
 """Up to which number each holds every whole number; spikes are counted in float32 up to any that neurons may send."""

@@ -3,74 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ...layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
-from ...layers.kernels import Drive, Rule, Send
-from .. import checks
+from ...layers.kernels import Drive, Send
 from ..errors import ConversionError
 from ..graph import Graph, Node, relu
+from ..options import NeuronOptions
 from .weights import versions
-
-NeuronName = Literal["iaf", "lif", "signed", "multi_threshold"]
-
-
-@dataclass(frozen=True)
-class NeuronOptions:
-    """Which neuron stands in for a ReLU.
-
-    Attributes:
-        neuron: ``"iaf"``; ``"lif"`` with leak compensation; ``"signed"``, which can take spikes back; or
-            ``"multi_threshold"``, whose spikes have one of ``levels`` weights and either sign.
-        max_spikes: Most spikes per timestep; 1 is binary.
-        tau_mem: Membrane time constant of ``"lif"``, in timesteps.
-        levels: Weights θ, θ/2, ... of a spike of ``"multi_threshold"``.
-    """
-
-    neuron: NeuronName = "iaf"
-    max_spikes: int = 1
-    tau_mem: float = 20.0
-    levels: int = 4
-
-    def __post_init__(self) -> None:
-        checks.one_of("neuron", self.neuron, get_args(NeuronName))
-        settled = {
-            "max_spikes": checks.whole("max_spikes", self.max_spikes, 1),
-            "tau_mem": checks.number("tau_mem", self.tau_mem, ", above 0", above=0),
-            "levels": checks.whole("levels", self.levels, 1, 8),
-        }
-        if self.neuron == "multi_threshold" and self.max_spikes != 1:
-            raise ConversionError("a multi_threshold neuron sends one spike a step; leave max_spikes at 1")
-        for name, value in settled.items():  # numpy's numbers become Python's
-            object.__setattr__(self, name, value)
-
-    @property
-    def takes_back(self) -> bool:
-        """Whether spikes can be negative."""
-        return self.neuron in ("signed", "multi_threshold")
-
-    @property
-    def finest(self) -> float:
-        """The smallest weight of a spike, in units of θ."""
-        return 0.5 ** (self.levels - 1) if self.neuron == "multi_threshold" else 1.0
-
-    @property
-    def rule(self) -> Rule:
-        """The neuron, for kernels."""
-        alpha = float(equations.decay(torch.tensor(self.tau_mem))) if self.neuron == "lif" else None
-        levels = self.levels if self.neuron == "multi_threshold" else 1
-        return Rule(self.max_spikes, self.takes_back, levels, alpha)
-
-    @property
-    def values_per_step(self) -> int:
-        """How many values one step can send."""
-        if self.neuron == "multi_threshold":
-            return 2 * self.levels + 1
-        return self.max_spikes * (2 if self.takes_back else 1) + 1
 
 
 class SpikingReLU(nn.Module):

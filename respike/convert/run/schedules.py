@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
+from ..options import Schedule
 from .arithmetic import Arithmetic
 from .modes import Layerwise, Recorder, Synchronous
 from .neurons import SpikingReLU
 from .pipelined import Pipelined
 from .plan import Plan
-
-Schedule = Literal["synchronous", "layerwise", "pipelined"]
 
 
 def mode_of(

@@ -16,16 +16,17 @@ from ..batch import SAME, Along, places
 from ..checks import bytes_or_none, one_of, whole
 from ..graph import BATCH, Graph, Ref
 from ..memory import budget, room
+from ..options import PRECISIONS, Precision, Schedule
 from ..parallel import beside, cut, each
 from ..settings import Setting
 from ..surroundings import Inference
-from .arithmetic import PRECISIONS, Arithmetic, Precision, check_holds
+from .arithmetic import Arithmetic, check_holds
 from .finite import check_finite
 from .longer_runs import warn_of_longer_run
 from .modes import Layerwise, Recorder, Synchronous, Watch
 from .neurons import SpikingReLU
 from .plan import Plan
-from .schedules import Schedule, latency, mode_of
+from .schedules import latency, mode_of
 from .timed import Pair, Timed, channels_last
 from .walk import Walk
 from .weights import Weights, versions

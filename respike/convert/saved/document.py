@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...text import shown
-from ..choose.allocation import Allocation
 from ..choose.choice import Choice
 from ..errors import FormatError
-from ..run.arithmetic import Precision
-from ..run.neurons import NeuronName
-from ..run.schedules import Schedule
+from ..options import NeuronName, Precision, Schedule
 from .plain import plain
+
+DROPPED = frozenset({"allocation", "precision_choice"})
+"""What files of the versions 1 and 2 tell of choices that are no more."""
 
 WholeType = Literal["int64", "int32", "int16", "int8", "uint8", "bool"]
 
@@ -86,7 +86,6 @@ class Document:
     delay: int
     precision: Precision
     choice: Choice | None
-    allocation: Allocation | None
     inputs: tuple[InputText, ...]
     tensors: tuple[str, ...]
     nodes: tuple[NodeText, ...]
@@ -118,7 +117,10 @@ def parse(text: str) -> Document:
     Raises:
         FormatError: anything else.
     """
-    document = _fit(Document, plain(text), "network")
+    found = plain(text)
+    if isinstance(found, dict):
+        found = {key: value for key, value in found.items() if key not in DROPPED}
+    document = _fit(Document, found, "network")
     assert isinstance(document, Document)
     return document
 

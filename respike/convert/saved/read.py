@@ -15,8 +15,9 @@ from ...text import shown
 from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
+from ..options import NeuronOptions
 from ..passes.stairs import MOST
-from ..run.neurons import NeuronOptions, SpikingReLU
+from ..run.neurons import SpikingReLU
 from ..run.simulator import Simulator
 from . import limits
 from .arguments import label

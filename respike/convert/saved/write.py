@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save
 
 from ...files import written_whole
-from ..choose.allocation import Allocation
 from ..choose.choice import Choice
 from ..errors import FormatError
 from ..graph import Node
@@ -21,7 +20,7 @@ from .read import network_of
 from .values import drawn, spelled
 
 
-def write(snn: Simulator, choice: Choice | None, allocation: Allocation | None, path: str | os.PathLike[str]) -> None:
+def write(snn: Simulator, choice: Choice | None, path: str | os.PathLike[str]) -> None:
     """Write the file whole or not at all, once it is clear that ``load`` will take it.
 
     Raises:
@@ -29,7 +28,7 @@ def write(snn: Simulator, choice: Choice | None, allocation: Allocation | None, 
         FileNotFoundError: the folder does not exist.
     """
     try:
-        text = document_of(snn, choice, allocation).text
+        text = document_of(snn, choice).text
         _, copy = network_of(
             text, {name: value.detach().cpu().contiguous() for name, value in snn.state_dict().items()}, Simulator
         )
@@ -40,7 +39,7 @@ def write(snn: Simulator, choice: Choice | None, allocation: Allocation | None, 
         whole.write_bytes(save(copy.state_dict(), metadata))  # save_file has a temporary file of its own
 
 
-def document_of(snn: Simulator, choice: Choice | None, allocation: Allocation | None) -> Document:
+def document_of(snn: Simulator, choice: Choice | None) -> Document:
     """All of the network but its tensors.
 
     Raises:
@@ -53,7 +52,6 @@ def document_of(snn: Simulator, choice: Choice | None, allocation: Allocation | 
         delay=snn.delay,
         precision=snn.precision,
         choice=choice,
-        allocation=allocation,
         inputs=tuple(_input(name, shape, graph.integers.get(name)) for name, shape in graph.inputs.items()),
         tensors=tuple(graph.tensors),
         nodes=tuple(_node(node) for node in graph.nodes),

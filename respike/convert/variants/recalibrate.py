@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from .. import checks, data
-from ..calibrate.options import Options
 from ..calibrate.second_pass import Sequential
 from ..errors import ConversionError
 from ..graph import Graph, Node
 from ..graph.rules import Role
+from ..options import MSE, Options
 from ..passes import correct_readouts
 from ..run.neurons import SpikingReLU
 from ..run.plan import Plan
@@ -71,7 +71,7 @@ def recalibrate(
     one = all(snn.neurons[name].threshold.numel() == 1 for name in chosen)  # type: ignore[operator]
     options = Options(
         timesteps=snn.calibrated_timesteps,
-        granularity="layer" if one else "channel",
+        threshold=MSE(granularity="layer" if one else "channel"),
         schedule=snn.schedule,
         delay=snn.delay if snn.schedule == "pipelined" else 1,
         seed=seed,

@@ -12,14 +12,26 @@ import torch
 from torch import Tensor
 
 from ...convert.calibrate.calibrate import calibrate
-from ...convert.calibrate.options import Options
+from ...convert.choose.search import candidates
 from ...convert.data import first_rows, rows
 from ...convert.errors import ConversionError, ConversionWarning
 from ...convert.graph import Graph
 from ...convert.network import SpikingNetwork
+from ...convert.options import (
+    LIF,
+    MSE,
+    MultiThreshold,
+    NeuronOptions,
+    Options,
+    Pipelined,
+    Value,
+    schedule_of,
+    threshold_of,
+)
 from ...convert.parallel import cut
+from ...convert.run.arithmetic import check_holds
 from ...convert.run.modes import evaluate_graph
-from ...convert.run.neurons import NeuronOptions, SpikingReLU
+from ...convert.run.neurons import SpikingReLU
 
 SAMPLES = 64
 """Most samples that remedies are tried on, both halves together."""
@@ -53,21 +65,24 @@ class Remedies:
         first = next(iter(self.snn.neurons.values()))
         assert isinstance(first, SpikingReLU)
         kind, usual = first.options, NeuronOptions()
-        found = {name: getattr(kind, name) for name in ("neuron", "max_spikes", "tau_mem", "levels")}
-        found = {name: value for name, value in found.items() if value != getattr(usual, name)}
-        if self.snn.schedule != "synchronous":
-            found["schedule"] = self.snn.schedule
-        if self.snn.schedule == "pipelined" and self.snn.delay != 1:
-            found["delay"] = self.snn.delay
+        found: dict[str, Any] = {}
+        if kind.neuron == "lif" and kind.tau_mem != usual.tau_mem:
+            found["neuron"] = LIF(kind.tau_mem)
+        elif kind.neuron == "multi_threshold" and kind.levels != usual.levels:
+            found["neuron"] = MultiThreshold(kind.levels)
+        elif kind.neuron != usual.neuron:
+            found["neuron"] = kind.neuron
+        if kind.max_spikes != usual.max_spikes:
+            found["max_spikes"] = kind.max_spikes
         if self._by_layer():
-            found["granularity"] = "layer"
+            found["threshold"] = MSE(granularity="layer")
+        if self.snn.schedule == "pipelined" and self.snn.delay != Pipelined().delay:
+            found["schedule"] = Pipelined(self.snn.delay)
+        elif self.snn.schedule != "synchronous":
+            found["schedule"] = self.snn.schedule
         if self.snn.precision != "float32":
             found["precision"] = self.snn.precision
-        found.update(changes)
-        for name, neuron in (("tau_mem", "lif"), ("levels", "multi_threshold")):
-            if found.get("neuron") != neuron:
-                found.pop(name, None)
-        return found
+        return {**found, **changes}
 
     def _by_layer(self) -> bool:
         """Whether each layer has one threshold, though some have several channels."""
@@ -96,23 +111,24 @@ class Remedies:
             return False
 
     def _of(self, timesteps: int, **changes: Any) -> float:
-        key = (timesteps, *sorted(changes.items()))
+        key = (timesteps, *sorted(changes.items(), key=lambda change: change[0]))
         if key not in self.known:
             options = self.options(**changes)
-            schedule, delay = options.pop("schedule", "synchronous"), options.pop("delay", 1)
-            granularity, precision = options.pop("granularity", "channel"), options.pop("precision", "float32")
+            schedule, delay = schedule_of(options.get("schedule", "synchronous"))
+            precision = options.get("precision", "float32")
+            (neurons,) = candidates(options.get("neuron", "iaf"), options.get("max_spikes", 1))
+            check_holds(precision, neurons)
             wanted = Options(
                 timesteps=timesteps,
+                threshold=threshold_of(options.get("threshold", "mse")),
                 schedule=schedule,
                 delay=delay,
-                granularity=granularity,
-                precision=precision,
-                neurons=NeuronOptions(**options),
+                neurons=neurons,
                 samples=SAMPLES,
             )
             device = next(iter(self.snn.buffers())).device
-            graph, neurons = self._quiet(lambda: calibrate(self.origin, self._halves()[0], wanted, device))
-            made = SpikingNetwork(graph, neurons, timesteps, schedule, delay).eval()
+            graph, layers = self._quiet(lambda: calibrate(self.origin, self._halves()[0], wanted, device))
+            made = SpikingNetwork(graph, layers, timesteps, schedule, delay).eval()
             made.precision = precision
             self.known[key] = self._error(made, timesteps)
         return self.known[key]
@@ -142,5 +158,12 @@ class Remedies:
 
 def spelled(timesteps: int, **options: Any) -> str:
     """The call that makes such a network."""
-    more = "".join(f', {name}="{x}"' if isinstance(x, str) else f", {name}={x}" for name, x in options.items())
+    more = "".join(
+        f', {name}="{x}"' if isinstance(x, str) else f", {name}={_spelled(x)}" for name, x in options.items()
+    )
     return f"snn = respike.from_torch(model, calibration, timesteps={timesteps}{more})"
+
+
+def _spelled(value: Any) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return f"respike.{text}" if isinstance(value, Value) else text

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...convert.calibrate.options import Options
 from ...convert.calibrate.statistics import per_channel
 from ...convert.calibrate.thresholds import best_threshold, decoded
+from ...convert.options import MSE, Options
 from ...convert.run.neurons import SpikingReLU
 from .parts import constant
 from .result import Trial
@@ -37,7 +37,7 @@ class Trials:
         self.options = Options(
             timesteps=timesteps,
             schedule="layerwise",  # an even current
-            granularity="layer" if neuron.threshold.numel() == 1 else "channel",
+            threshold=MSE(granularity="layer" if neuron.threshold.numel() == 1 else "channel"),
         )
         self.generator = torch.Generator().manual_seed(0)
         self.ann: list[Tensor] = []

@@ -11,8 +11,8 @@ from ...about import about
 from ...convert.data import rows
 from ...convert.early_exit import EarlyExit
 from ...convert.graph import Graph, Ref
-from ...convert.judging import Judge
 from ...convert.network import SpikingNetwork
+from ...convert.options import Judge
 from ...convert.parallel import cut
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches

@@ -10,7 +10,7 @@ import torch
 
 import respike
 from respike.convert import ConversionError, load_onnx, relative_error, verify_onnx
-from respike.convert.pipeline import normal_form
+from respike.convert.tracing.normal_form import normal_form
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OUTPUTS = {

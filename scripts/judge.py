@@ -1,0 +1,47 @@
+"""What the benchmarks judge networks on: the test images of a reference network, and what the ANN says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from respike.models import REGISTRY, datasets
+
+CALIBRATION = 512
+
+
+def data_of(name: str, data_dir: Path | None) -> tuple[Tensor, Dataset[Any]]:
+    """Calibration images, those that ship or drawn from the training images with seed 0, and the test images."""
+    source = REGISTRY[name].dataset
+    test = datasets.load(source, data_dir=None if source == "mnist" else data_dir)
+    if source == "mnist":
+        return datasets.calibration(), test
+    train = datasets.load(source, train=True, data_dir=data_dir)
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:CALIBRATION]
+    return torch.stack([train[int(i)][0] for i in chosen]), test
+
+
+class Judge:
+    """The test images, and what the ANN says of them."""
+
+    def __init__(self, ann: nn.Module, test: Dataset[Any], samples: int) -> None:
+        pairs = [test[i] for i in range(samples)]
+        self.images = torch.stack([image for image, _ in pairs])
+        self.labels = torch.tensor([int(label) for _, label in pairs])
+        self.decided = self.decisions(ann)
+        self.accuracy = self.share(self.decided, self.labels)
+
+    @torch.no_grad()
+    def decisions(self, network: Callable[[Tensor], Tensor]) -> Tensor:
+        """The class with the highest score for each image."""
+        return torch.cat([network(batch).argmax(1) for batch in self.images.split(100)])
+
+    @staticmethod
+    def share(found: Tensor, wanted: Tensor) -> float:
+        """Percentage that is equal."""
+        return 100 * float((found == wanted).double().mean())
