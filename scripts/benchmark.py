@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import peers
 import speed
 import torch
-from judge import Judge, data_of
+from judge import CALIBRATION, Judge, data_of
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
