@@ -106,6 +106,24 @@ def diagonal(call: Call) -> Place:
     return replace(along, axis=along.axis - sum(n < along.axis for n in axes))
 
 
+def on_diagonal(call: Call) -> Place:
+    """``diag_embed``: the last axis becomes two."""
+    x, along = call.first
+    made = {n % (call.rank(x) + 1) for n in (*call.numbers("dim1", default=-2), *call.numbers("dim2", default=-1))}
+    need(along.axis < call.rank(x) - 1)
+    return replace(along, axis=[n for n in range(call.rank(x) + 1) if n not in made][along.axis])
+
+
+def into_diagonal(call: Call) -> Place:
+    """``diagonal_scatter``: both values hold all samples."""
+    x = call.arg("self")
+    along = call.along(x)
+    axes = [call.axes(x, name, default=n)[0] for n, name in enumerate(("dim1", "dim2"))]
+    inner = replace(along, axis=along.axis - sum(n < along.axis for n in axes))
+    need(along.axis not in axes and call.place(call.arg("src")) == inner)
+    return along
+
+
 def permuted(order: Callable[[Call, Ref], list[int]]) -> Transfer:
     """The axes in another order: ``order[i]`` is the old axis that becomes the i-th."""
 
@@ -138,10 +156,14 @@ def move(call: Call, x: Ref) -> list[int]:
 def sliced(call: Call) -> Place:
     x, along = call.first
     (axis,) = call.axes(x, "dim", default=0)
-    whole = (call.arg("start"), call.arg("end"), call.arg("step", default=1))
-    everything = whole[0] in (None, 0) and (whole[1] is None or whole[1] == 2**63 - 1) and whole[2] == 1
-    need(axis != along.axis or everything)
+    need(axis != along.axis or everything(call))
     return along
+
+
+def everything(call: Call) -> bool:
+    """Whether the slice that an operation names is all of the axis."""
+    start, end, step = (call.arg("start"), call.arg("end"), call.arg("step", default=1))
+    return start in (None, 0) and (end is None or end == 2**63 - 1) and step == 1
 
 
 def picked(call: Call) -> Place:
@@ -180,3 +202,37 @@ def indexed(call: Call) -> Place:
     added = max(call.rank(i) for _, i in there)
     need(len(call.result) == call.rank(x) - len(axes) + added)  # else one of them is a mask over several axes
     return along if along.axis < axes[0] else replace(along, axis=along.axis - len(axes) + added)
+
+
+def put(*names: str) -> Transfer:
+    """Entries of each sample in other places of the same sample.
+
+    Args:
+        *names: The arguments that must hold all samples besides the two values; others are the same for all.
+    """
+
+    def rule(call: Call) -> Place:
+        x = call.arg("self")
+        along = call.along(x)
+        (axis,) = call.axes(x, "dim")
+        held = [call.arg(name) for name in (*names, "src", "source") if isinstance(call.arg(name), Ref)]
+        shared = [] if names else [call.arg("index")]
+        need(axis != along.axis and call.place(call.arg("value")) is SAME)
+        need(all(call.place(a) == along for a in held) and all(call.place(a) is SAME for a in shared))
+        return along
+
+    return rule
+
+
+def put_at(call: Call) -> Place:
+    """``index_put``, at places behind the samples that are the same for all of them."""
+    x, values = call.arg("self"), call.arg("values")
+    along = call.along(x)
+    there = [(axis, i) for axis, i in enumerate(call.arg("indices")) if i is not None]
+    axes = [axis for axis, _ in there]
+    need(all(call.place(i) is SAME and call.rank(i) == 1 for _, i in there))  # a mask of more axes is over several
+    need(axes == list(range(axes[0], axes[0] + len(axes))) and along.axis < axes[0])
+    at = along.axis - (call.rank(x) - len(axes) + 1 - call.rank(values))
+    alike = call.place(values) is SAME and (at < 0 or call.shape(values)[at] == 1)
+    need(alike or call.place(values) == replace(along, axis=at))
+    return along

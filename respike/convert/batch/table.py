@@ -16,13 +16,14 @@ _ELEMENTWISE = (
     "full_like fill complex real imag angle _conj resolve_conj _neg_view resolve_neg"
 )
 _REDUCTIONS = (
-    "mean sum amax amin max min std var std_mean var_mean prod norm linalg_vector_norm logsumexp any all argmax argmin "
-    "median count_nonzero"
+    "mean sum nansum amax amin max min std var std_mean var_mean prod norm linalg_vector_norm logsumexp any all "
+    "argmax argmin median count_nonzero"
 )
 _SPATIAL = (
     "avg_pool{n}d max_pool{n}d max_pool{n}d_with_indices adaptive_avg_pool{n}d adaptive_max_pool{n}d "
     "reflection_pad{n}d replication_pad{n}d upsample_nearest{n}d upsample_linear{n}d upsample_bilinear{n}d "
-    "upsample_trilinear{n}d upsample_bicubic{n}d"
+    "upsample_trilinear{n}d upsample_bicubic{n}d _upsample_nearest_exact{n}d _upsample_bilinear{n}d_aa "
+    "_upsample_bicubic{n}d_aa"
 )
 _ALONG_DIM = "softmax log_softmax cumsum cumprod logcumsumexp split split_with_sizes chunk narrow"
 
@@ -68,6 +69,8 @@ RULES: dict[str, Transfer] = {
     "squeeze": moves.squeezed,
     "unsqueeze": moves.unsqueezed,
     "diagonal": moves.diagonal,
+    "diag_embed": moves.on_diagonal,
+    "diagonal_scatter": moves.into_diagonal,
     **_each(moves.permuted(moves.swap), "transpose t mT"),
     "permute": moves.permuted(lambda call, x: call.axes(x, "dims")),
     "numpy_T": moves.permuted(lambda call, x: list(range(call.rank(x)))[::-1]),
@@ -76,6 +79,9 @@ RULES: dict[str, Transfer] = {
     "index_select": moves.picked,
     "gather": moves.gathered,
     "index": moves.indexed,
+    **_each(moves.put("index"), "scatter scatter_add"),
+    **_each(moves.put(), "index_add index_copy index_fill"),
+    "index_put": moves.put_at,
 }
 """By the operation's name without namespace, and without overload unless that matters."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Ref, leaves
+from .moves import everything
 from .places import SAME, Along, Call, Count, Place, Transfer, need
 
 
@@ -140,7 +141,9 @@ def scattered(call: Call) -> Place:
     along = call.along(x)
     (axis,) = call.axes(x, "dim", default=0)
     dropped = call.node.op.startswith("aten.select") and axis < along.axis
-    need(axis != along.axis and call.place(call.arg("src")) == replace(along, axis=along.axis - dropped))
+    whole = call.node.op.startswith("aten.slice") and everything(call)
+    need(axis != along.axis or whole)
+    need(call.place(call.arg("src")) == replace(along, axis=along.axis - dropped))
     return along
 
 

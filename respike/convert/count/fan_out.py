@@ -214,7 +214,7 @@ class _Count(Walk):
         """What stands for an argument: of what a node multiplies by, or chooses with, every value is a weight."""
         rule = LINEAR.get(node.op)
         weighs = rule is not None and rule.factor and node.name in self.timed
-        choice = node.args[0] if rule is not None and rule.signals is Signals.CHOSEN else None
+        choice = node.args[rule.chooser] if rule is not None and rule.signals is Signals.CHOSEN else None
 
         def argument(arg: Any) -> Any:
             found = self._fetch(arg)

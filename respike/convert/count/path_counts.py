@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..graph import Node, function, leaves
+from ..graph import Node, function, leaves, map_leaves
 from .work import Work
 
 SUMS = frozenset({"add", "sub", "rsub"})
 SCALES = frozenset({"mul", "div", "neg"})
+PUTS = frozenset({"scatter", "scatter_add", "index_add", "index_copy", "index_fill", "index_put"})
 
 
 def ways(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tensor]) -> Any:
@@ -34,6 +35,11 @@ def ways(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tens
     x = args[0]
     if name == "masked_fill":  # what it fills with is a constant
         return x.expand(torch.broadcast_shapes(x.shape, args[1].shape))
+    if name in PUTS:
+        return _put(node, args, kwargs, signals)
+    if name == "gather" and args[2].is_floating_point():  # an index from the input may be any
+        x = x[tuple(slice(None) if i == args[1] % x.dim() else slice(n) for i, n in enumerate(args[2].shape))]
+        return x.sum(args[1], keepdim=True).expand(args[2].shape)
     if name == "copy":  # has no derivative
         return args[1].expand(x.shape)
     if name == "mean":
@@ -43,6 +49,34 @@ def ways(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tens
     if name == "constant_pad_nd":  # what it pads with is a constant
         return fn(x, args[1])
     return fn(*args, **kwargs)
+
+
+def _put(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tensor]) -> Tensor:
+    """Values put into others at places that an index names: constants put there, or put upon, carry nothing."""
+
+    def carrying(a: Any) -> Any:
+        constant = isinstance(a, Tensor) and a.is_floating_point() and not any(a is s for s in signals)
+        return torch.zeros_like(a) if constant else a
+
+    name = short(node)
+    if node.op.endswith(("value", "_Scalar")):
+        args[3] = 0.0
+    into, index = carrying(args[0]), args[1] if name == "index_put" else args[2]
+    if not any(i.is_floating_point() for i in leaves(index) if i is not None):
+        rest = {key: value for key, value in kwargs.items() if key != "alpha"}
+        result: Tensor = function(node.op)(into, *map_leaves(carrying, args[1:]), **rest)
+        return result
+    # An index from the input may be any.
+    found: Tensor = into.clone()
+    if name == "index_put":
+        found += carrying(args[2]).sum()
+        return found
+    source, axis = carrying(args[3]) if isinstance(args[3], Tensor) else torch.zeros_like(into), args[1] % into.dim()
+    if index.dim() == source.dim():
+        source = source[tuple(slice(n) for n in index.shape)]
+    there = tuple(slice(None) if i == axis else slice(n) for i, n in enumerate(source.shape))
+    found[there] += source.sum(axis, keepdim=True)
+    return found
 
 
 def compared(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tensor]) -> Tensor:
@@ -125,7 +159,7 @@ def _averages(name: str) -> bool:
 
 
 def _interpolates(name: str) -> bool:
-    return name.startswith("upsample_") and "nearest" not in name
+    return name.lstrip("_").startswith("upsample_") and "nearest" not in name
 
 
 def _rank(name: str) -> int:

@@ -31,7 +31,7 @@ class Signals(StrEnum):
     FIRST = "first"
     ONE = "one"
     ALL = "all"
-    CHOSEN = "chosen"  # all but the first, which chooses between them
+    CHOSEN = "chosen"  # all but one, which chooses between them or says where they go
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Rule:
         weighted: Whether it has synapses: its operations are counted.
         factor: Whether the others may be static, that is vary with the input but not in time. False where they are
             weights or indices, which are the same for all samples.
+        chooser: Place of the argument that chooses, where ``signals`` is ``CHOSEN``.
     """
 
     signals: Signals = Signals.FIRST
     weighted: bool = False
     factor: bool = False
+    chooser: int = 0
 
 
 def _table(rule: Rule, names: str) -> dict[str, Rule]:
@@ -65,15 +67,24 @@ LINEAR: dict[str, Rule] = {
     # arithmetic
     **_table(Rule(Signals.ALL), "add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Tensor rsub.Scalar neg"),
     **_table(Rule(Signals.ONE, factor=True), "mul.Tensor mul.Scalar"),
-    **_table(Rule(Signals.FIRST, factor=True), "div.Tensor div.Scalar masked_fill.Scalar"),
+    **_table(Rule(Signals.FIRST, factor=True), "div.Tensor div.Scalar masked_fill.Scalar gather"),
     **_table(Rule(Signals.CHOSEN, factor=True), "where.self where.ScalarOther where.ScalarSelf"),
+    **_table(Rule(Signals.CHOSEN, factor=True, chooser=1), "index_put"),
+    **_table(Rule(Signals.CHOSEN, factor=True, chooser=2), "scatter.src scatter_add index_add index_copy"),
+    **_table(Rule(Signals.FIRST, factor=True), "scatter.value index_fill.int_Scalar"),
+    **_table(Rule(), "nan_to_num"),
     # sums over space, resampling, padding
-    **_table(Rule(), "avg_pool1d avg_pool2d avg_pool3d mean mean.dim sum sum.dim_IntList"),
+    **_table(Rule(), "avg_pool1d avg_pool2d avg_pool3d mean mean.dim sum sum.dim_IntList nansum"),
     **_table(Rule(), "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
     **_table(Rule(), "upsample_nearest1d upsample_nearest1d.vec upsample_nearest2d upsample_nearest2d.vec"),
     **_table(Rule(), "upsample_nearest3d upsample_nearest3d.vec upsample_linear1d upsample_linear1d.vec"),
     **_table(Rule(), "upsample_bilinear2d upsample_bilinear2d.vec upsample_trilinear3d.vec"),
-    **_table(Rule(), "upsample_bicubic2d upsample_bicubic2d.vec"),
+    **_table(
+        Rule(), "upsample_bicubic2d upsample_bicubic2d.vec _upsample_nearest_exact1d _upsample_nearest_exact1d.vec"
+    ),
+    **_table(Rule(), "_upsample_nearest_exact2d _upsample_nearest_exact2d.vec _upsample_nearest_exact3d"),
+    **_table(Rule(), "_upsample_nearest_exact3d.vec _upsample_bilinear2d_aa _upsample_bilinear2d_aa.vec"),
+    **_table(Rule(), "_upsample_bicubic2d_aa _upsample_bicubic2d_aa.vec"),
     **_table(Rule(), "constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d"),
     **_table(Rule(), "replication_pad1d replication_pad2d replication_pad3d im2col col2im unfold"),
     # the same values in other places
@@ -81,9 +92,9 @@ LINEAR: dict[str, Rule] = {
     **_table(Rule(), "unsqueeze flatten.using_ints unflatten.int select.int slice.Tensor split.Tensor"),
     **_table(Rule(), "split_with_sizes split.sizes chunk unbind.int narrow movedim.int movedim.intlist"),
     **_table(Rule(), "pixel_shuffle pixel_unshuffle channel_shuffle diagonal numpy_T mT"),
-    **_table(Rule(), "repeat tile flip roll cumsum index_select index.Tensor gather tril triu"),
+    **_table(Rule(), "repeat tile flip roll cumsum index_select index.Tensor tril triu diag_embed"),
     **_table(Rule(), "repeat_interleave.self_int rot90"),
-    **_table(Rule(Signals.ALL), "cat stack slice_scatter select_scatter copy"),
+    **_table(Rule(Signals.ALL), "cat stack slice_scatter select_scatter diagonal_scatter copy"),
     "operator.getitem": Rule(),
 }
 
@@ -108,7 +119,7 @@ MAXIMA = frozenset(
         Rule(),
         "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices "
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax amin max min maximum minimum max.other "
-        "min.other max.dim min.dim",
+        "min.other fmax fmin max.dim min.dim",
     )
 )
 """Operations with f(c·x) = c·f(x) for c >= 0, so that f of the sums is the sum of f's increments."""
@@ -149,7 +160,8 @@ _MIXES = (
 
 CURVES = frozenset(
     (
-        "hardswish silu gelu elu selu celu mish softplus tanh sigmoid log_sigmoid exp expm1 log log1p log2 log10 sqrt"
+        "hardswish silu gelu elu selu celu mish softplus softsign tanh sigmoid log_sigmoid exp exp2 expm1 log log1p "
+        "log2 log10 sqrt rsqrt reciprocal sin cos erf"
     ).split()
 )
 """Functions of each value by itself that are not piecewise linear, by the operation's name."""
@@ -159,6 +171,7 @@ BATCH_STATISTICS = frozenset({"_native_batch_norm_legit", "batch_norm", "native_
 
 REFUSALS: dict[str, tuple[str, str]] = {
     **dict.fromkeys("mul matmul bmm mm einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT),
+    **dict.fromkeys("glu prod cumprod".split(), _PRODUCT),
     **dict.fromkeys(["div"], _DIVIDES),
     **dict.fromkeys("floor ceil round trunc".split(), _ROUNDS),
     **dict.fromkeys("lstm gru rnn_tanh".split(), _RECURRENT),
@@ -167,7 +180,8 @@ REFUSALS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES
     ),
-    **dict.fromkeys("instance_norm rms_norm linalg_vector_norm local_response_norm".split(), _NORMALISES),
+    **dict.fromkeys("instance_norm rms_norm local_response_norm".split(), _NORMALISES),
+    **dict.fromkeys("linalg_vector_norm cdist std var logsumexp logcumsumexp hypot".split(), _CURVED),
     **dict.fromkeys(BATCH_STATISTICS, _MIXES),
 }
 """By the operation's name without namespace and overload: why it is refused, and what to do."""

@@ -87,6 +87,12 @@ class _Writer:
             return self.above(x, 0.0, high)
         return self.add(self.mul(self.relu(self.add(self.mul(x, -1.0), high)), -1.0), high)
 
+    def maximum(self, x: Ref, y: Any) -> Ref:
+        return self.rewriter.add(self.node, "aten.maximum.default", x, y)
+
+    def minimum(self, x: Ref, y: Any) -> Ref:
+        return self.rewriter.add(self.node, "aten.minimum.default", x, y)
+
     def leaky(self, x: Ref, slope: Number) -> Ref:
         """ReLU(x) − slope·ReLU(−x)."""
         return self.sum(self.relu(x), self.mul(self.relu(self.mul(x, -1.0)), -slope))
@@ -100,7 +106,9 @@ def _clamp(w: _Writer, low: Any, high: Any) -> Ref | None:
     x = w.node.args[0]
     a, b = w.constant(low), w.constant(high)
     if (low is not None and a is None) or (high is not None and b is None):
-        return None
+        if low is not None:
+            x = w.maximum(x, low) if a is None else w.above(x, a)
+        return x if high is None else w.minimum(x, high) if b is None else w.below(x, b)
     if a is not None and b is not None:
         if isinstance(a, float) and isinstance(b, float):
             return w.above(x, a, b - a) if b > a else None

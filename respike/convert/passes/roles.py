@@ -254,9 +254,9 @@ def _linear_in_time(node: Node, timed: set[str]) -> bool:
     rule = LINEAR.get(node.op)
     if rule is None or not rule.factor:
         return False
-    found = [isinstance(a, Ref) and a.name in timed for a in leaves((node.args, node.kwargs))]
     if rule.signals is Signals.CHOSEN:
-        return not found[0]
+        return not any(isinstance(a, Ref) and a.name in timed for a in leaves([node.args[rule.chooser]]))
+    found = [isinstance(a, Ref) and a.name in timed for a in leaves((node.args, node.kwargs))]
     return sum(found) == 1 and (rule.signals is Signals.ONE or found[0])
 
 

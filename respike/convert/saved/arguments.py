@@ -16,7 +16,7 @@ from ..graph import BATCH, RELU, Graph, Node, Ref, function, leaves
 from . import limits
 from .table import operations
 
-_WINDOWED = re.compile(r"aten\.(conv|.*pool|upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
+_WINDOWED = re.compile(r"aten\.(conv|.*pool|_?upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
 _SIDES = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
 _WEIGHTED = re.compile(r"aten\.(conv|linear|embedding)")
 _AXES = frozenset({"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "source", "destination"})
@@ -91,7 +91,9 @@ def _check_numbers(node: Node) -> None:
     if any(math.isfinite(n) and not -largest <= n < largest for n in numbers):
         raise FormatError(f"{label(node)} has an argument beyond {largest:,}")
     # Kernels of this one trust a scale that is given beside the size.
-    if node.op.startswith("aten.upsample") and not all(1 / limits.WINDOW <= n <= limits.WINDOW for n in numbers):
+    if node.op.startswith(("aten.upsample", "aten._upsample")) and not all(
+        1 / limits.WINDOW <= n <= limits.WINDOW for n in numbers
+    ):
         raise FormatError(f"{label(node)} has a scale or a size that no picture has")
 
 
