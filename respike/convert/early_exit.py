@@ -19,7 +19,7 @@ from .data import first_batches
 from .errors import ConversionError, ConversionWarning
 from .judging import border, commonest, is_single_score, probability, single
 from .network import SpikingNetwork
-from .run.modes import Recorder
+from .run.recording import Recorder
 from .surroundings import Inference, undisturbed
 
 Score = Literal["margin", "confidence", "stability"]

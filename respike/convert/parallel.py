@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 _OF_THIS_THREAD = local()
 
 
-def beside() -> int:
+def worker_count() -> int:
     """How many threads share the work that this one does a part of, itself counted."""
     workers: int = getattr(_OF_THIS_THREAD, "workers", 1)
     return workers
@@ -69,6 +69,6 @@ def cut(tree: Any, piece: slice) -> Any:
     return pytree.tree_map(lambda x: x[piece] if isinstance(x, Tensor) and x.dim() else x, tree)
 
 
-def each(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def map_pieces(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """``work`` of each item, in their order."""
     return map(work, items) if workers < 2 else _pool(workers).map(torch.no_grad()(work), items)

@@ -18,7 +18,7 @@ from ..convert.data import rows
 from ..convert.judging import border, is_single_score, single
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
-from ..convert.parallel import cut, each
+from ..convert.parallel import cut, map_pieces
 from ..convert.surroundings import undisturbed
 from ..convert.tracing.copying import prepare
 from .activity import ActivityCounter
@@ -108,7 +108,7 @@ def evaluate(
             pieces, workers = snn.pieces(args, total)
             answers = [x for x in pytree.tree_leaves((target, expected)) if isinstance(x, Tensor) and x.dim()]
             apart = all(len(x) == n for x in answers)
-            for found, counted in each(judged, pieces if apart else [slice(None)], workers):
+            for found, counted in map_pieces(judged, pieces if apart else [slice(None)], workers):
                 curves.add(found)
                 counter.add(counted)
             seen += n

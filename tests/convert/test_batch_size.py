@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import normal_form
-from respike.convert.run.modes import evaluate_graph
+from respike.convert.run.analog import evaluate_graph
 
 Forward = Callable[[Any, Tensor, Tensor], Tensor]
 

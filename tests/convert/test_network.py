@@ -72,9 +72,9 @@ def test_memory_is_a_share_of_what_is_free_and_shared_by_the_threads(monkeypatch
     assert snn._room(x.device, 2) == 50
     snn.memory_budget = 2**40
     assert snn._room(x.device, 2) == memory.PIECE
-    seen = list(parallel.each(lambda _: parallel.beside(), range(4), 2))
+    seen = list(parallel.map_pieces(lambda _: parallel.worker_count(), range(4), 2))
     assert seen == [2] * 4
-    assert parallel.beside() == 1
+    assert parallel.worker_count() == 1
 
 
 def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:

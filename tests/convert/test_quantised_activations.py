@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import respike
 from respike.convert import normal_form, relative_error
 from respike.convert.graph import RELU
-from respike.convert.run.modes import evaluate_graph
+from respike.convert.run.analog import evaluate_graph
 
 LEVELS = 4
 X = torch.rand(32, 2, 8, 8, generator=torch.Generator().manual_seed(5))

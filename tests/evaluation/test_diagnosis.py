@@ -95,7 +95,7 @@ def assert_adds_up(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> Non
 
 def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The ANN's activations, by layer, from its graph run as plain torch."""
-    from respike.convert.run.modes import Analog
+    from respike.convert.run.analog import Analog
     from respike.convert.run.walk import Walk
 
     assert snn.origin is not None

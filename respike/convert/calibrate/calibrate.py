@@ -22,7 +22,7 @@ from ..graph.rules import Role
 from ..memory import calibration_budget
 from ..options import MSE, Options, Percentile, Threshold
 from ..passes import correct_readouts
-from ..run.modes import Analog
+from ..run.analog import Analog
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.plan import Plan
 from ..run.walk import Walk

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ..graph import Graph, Node
 from ..options import Options
-from ..run.modes import Analog, Layerwise, Synchronous
+from ..run.analog import Analog
+from ..run.layerwise import Layerwise
 from ..run.neurons import SpikingReLU
 from ..run.plan import Plan, size_of
+from ..run.synchronous import Synchronous
 from ..run.timed import Timed
 from ..run.walk import Value, Walk
 from .kept_signals import Kept

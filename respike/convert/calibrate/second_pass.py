@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from typing import Any
 
 import torch
@@ -11,28 +11,24 @@ from torch import Tensor
 
 from ..data import first_rows, rows, tensors_of
 from ..errors import ConversionWarning
-from ..graph import BATCH, Graph
+from ..graph import Graph
 from ..memory import PIECE, calibration_budget
 from ..options import MSE, Options
 from ..passes import readouts
 from ..run.neurons import SpikingReLU, channel_axis
-from ..run.plan import Plan, size_of
+from ..run.plan import Plan
 from ..run.timed import Timed
 from ..run.walk import Value
 from .packed_integers import packing_of
 from .prefix import Prefix
-from .ridge import HELD_BACK, POSITIONS, End, System, ends, mend
+from .ridge import POSITIONS, End, System, ends, mend
 from .route import Route, Stop
-from .start_and_bias import choose_start, start_early, sweep_bias
 from .statistics import per_channel
 from .store import Store, free_on_disk
-from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
+from .thresholds import require_finite
 from .trained_thresholds import exact_values
+from .trials import Trials
 
-SAMPLED = 4096
-"""Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
-FEWEST = 256
-"""So many they are in any case, or one for each sample if those are more."""
 SPARE = 0.9
 """Of what is free on the disk: the share that calibration may take."""
 
@@ -81,11 +77,11 @@ class Sequential:
         mended = {name for name, end in self.ends.items() if not end.rectified}
         self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
         memory = calibration_budget(device) if memory is None else memory
-        self.trials = memory // 4
         work = min(PIECE, memory // 8) if device.type == "cpu" else memory // 8
         self.store = Store(memory // 2, device)
         sizes = self.route.batch_sizes
         self.prefix = Prefix(graph, plan, (ann or graph).tensors, neurons, options, sizes, self.store, work)
+        self.trials = Trials(graph, self.prefix, options, device, self.generator, memory // 4)
 
     def take(self, args: tuple[Any, ...]) -> bool:
         """Add a batch, of which as many samples count as are still missing; whether more are wanted."""
@@ -155,7 +151,7 @@ class Sequential:
         end = self.graph.node(stop.current)
         assert end is not None
         axis = channel_axis(end, self.graph)
-        counts = self._positions(stop, axis)
+        counts = self.trials.positions(stop, axis)
         for layer in self.ends[stop.current].layers:
             fed = layer.refs[0]
             if fed not in self.graph.timed:
@@ -205,38 +201,7 @@ class Sequential:
         if self.options.correction != "none":
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if isinstance(self.options.threshold, MSE):
-            self._try_out(stop, neuron)
-
-    def _try_out(self, stop: Stop, neuron: SpikingReLU) -> None:
-        """Set the threshold, and what corrects it, by trying them out: on all channels at once if memory allows."""
-        chosen, groups = self._chosen(stop, neuron)
-        once = [self._sample(stop, neuron, chosen)] if len(groups) == 1 else None
-
-        def parts() -> Iterator[tuple[Tensor, Tensor, Tensor, SpikingReLU]]:
-            if once is not None:
-                yield *once[0], neuron
-                return
-            for group in groups:
-                yield *self._sample(stop, neuron, chosen, group), neuron.part(group)
-
-        if not neuron.is_trained:
-            if self.options.granularity == "layer":
-                theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
-            else:
-                found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
-                theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
-            set_thresholds(neuron, theta, self.options)
-            neuron.fit_to(self.options.timesteps)
-        if self.options.correction == "none":
-            return
-        corrected = []
-        for currents, target, held, part in parts():
-            if not neuron.is_trained:
-                (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
-            sweep_bias(currents, target, held, part, self.options)
-            corrected.append(part)
-        if once is None:
-            neuron.take(groups, corrected)
+            self.trials.run(stop, neuron)
 
     def _offset(self, stop: Stop, neuron: SpikingReLU) -> Tensor:
         """The current that is missing on average, per channel, over the positions where it matters.
@@ -252,86 +217,3 @@ class Sequential:
             total = total + ((wanted - given) * matters).sum(0, dtype=torch.float64)
             count = count + matters.sum(0, dtype=torch.float64)
         return (total / count.clamp(min=1)).float()
-
-    def _chosen(self, stop: Stop, neuron: SpikingReLU) -> tuple[list[Tensor], list[Tensor]]:
-        """Up to ``SAMPLED`` random positions of each batch, and the channels in groups that memory holds them of.
-
-        Where T of them take too much memory there are fewer, but about as many as there are samples in any case.
-        """
-        counts = self._positions(stop, neuron.axis)
-        available = sum(counts)
-        channels = self._channels(stop, neuron)
-        room = self.trials // (4 * channels * self.prefix.steps)
-        varies = stop.current in self.prefix.timed
-        most = min(SAMPLED, max(FEWEST, self.prefix.samples, room)) if varies else SAMPLED
-        chosen = []
-        for count in counts:
-            keep = torch.rand(count, generator=self.generator) < most / max(available, 1)
-            chosen.append(keep.nonzero().flatten() if available > most else torch.arange(count))
-        taken = 4 * channels * sum(map(len, chosen)) * (self.prefix.steps if varies else 1)
-        groups = min(channels, -(-taken // max(1, self.trials))) if neuron.axis else 1
-        return chosen, [torch.arange(k, channels, groups) for k in range(groups)]
-
-    def _channels(self, stop: Stop, neuron: SpikingReLU) -> int:
-        shape = self.graph.shape(stop.current) or ()
-        return max(1, shape[neuron.axis] or 1) if neuron.axis else 1
-
-    def _sample(
-        self, stop: Stop, neuron: SpikingReLU, chosen: list[Tensor], group: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Currents ``(T, S, C)`` and targets ``(S, C)`` at the chosen positions, of a group of the channels or of all.
-
-        And ``(S,)``, which of them belong to samples held back.
-        """
-        prefix = self.prefix
-        channels = self._channels(stop, neuron) if group is None else len(group)
-        group = group if group is None else group.to(self.device)
-        total = sum(map(len, chosen))
-        targets = torch.zeros(total, channels, device=self.device)
-        held = torch.zeros(total, dtype=torch.bool, device=self.device)
-        currents = torch.zeros(0)
-        filled = sample = first = 0
-        for piece in prefix.pieces(prefix.numbers(stop) * prefix.steps):
-            z = prefix.as_ann(piece, stop)
-            require_finite(z, neuron.where)
-            target = per_channel(neuron.ann(z), neuron.axis)
-            neuron.saw(target)
-            first = 0 if piece.first else first
-            index = chosen[piece.batch]
-            index = index[(index >= first) & (index < first + len(target))] - first
-            number = sample + index * piece.samples // len(target)
-            place = slice(filled, filled + len(index))
-            first, filled, sample = first + len(target), place.stop, sample + piece.samples
-            if not len(index):
-                continue
-            held[place] = (number % HELD_BACK == 0).to(self.device)
-            index = index.to(self.device)
-            targets[place] = _of(group, target[index])
-            for start, current in prefix.currents(stop, piece):
-                steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
-                if not len(currents):
-                    length = prefix.steps if isinstance(current, Timed) else 1
-                    currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
-                for t, step in enumerate(steps.unbind(0), start):
-                    currents[t, place] = _of(group, per_channel(step, neuron.axis)[index])
-                if not isinstance(current, Timed):
-                    break
-        return currents, targets, held
-
-    def _positions(self, stop: Stop, axis: int) -> list[int]:
-        """How many positions of a current each batch has."""
-        shape = self.graph.shape(stop.current)
-        fixed = shape is not None and shape[0] is BATCH and all(n is not None and n > 0 for n in shape[1:])
-        if fixed:
-            each = size_of(shape) // (size_of(shape[axis : axis + 1]) if axis and shape else 1)
-            return [count * each for count in self.prefix.batches]
-        found = [0] * len(self.prefix.batches)
-        for piece in self.prefix.pieces(self.prefix.numbers(stop)):
-            z = self.prefix.as_ann(piece, stop)
-            found[piece.batch] += z.numel() // (z.shape[axis] if axis else 1)
-        return found
-
-
-def _of(group: Tensor | None, rows: Tensor) -> Tensor:
-    """The channels of a group, of rows ``(S, C)``."""
-    return rows if group is None else rows[:, group]

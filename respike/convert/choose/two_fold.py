@@ -20,7 +20,7 @@ from ..errors import ConversionError, ConversionWarning
 from ..graph import Graph
 from ..judging import Tally, one_output, yardstick_for
 from ..options import Auto, NeuronOptions, Options
-from ..run.modes import evaluate_graph
+from ..run.analog import evaluate_graph
 from ..run.simulator import Simulator
 from .choice import Trial
 

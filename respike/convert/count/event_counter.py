@@ -14,7 +14,7 @@ from .fan_out import FanOut
 
 
 class EventCounter:
-    """A recorder (``modes.Recorder``) that sums events over samples, for each layer and step.
+    """A recorder (``recording.Recorder``) that sums events over samples, for each layer and step.
 
     Args:
         work: The network's fan-out.

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from ..graph import Graph, Node, Ref, function, leaves, map_leaves
 from ..graph.rules import LINEAR, Role, Signals
-from ..run.modes import Analog
+from ..run.analog import Analog
 from ..run.walk import Walk
-from .path_counts import SUMS, applied, compared, first_of, kept_analog, short, spread, ways
+from .path_counts import SUMS, applied, compared, first_of, kept_analog, path_counts, short, spread
+from .signal_counts import Counts, all_ones, constant_counts, one_like, part_of, picked, unit_weight
 from .work import Work
 
 
@@ -90,33 +91,13 @@ def _counted(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
     return walk.result
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """A value as counts, each ``(1, ...)`` or a list of such: what of it is an event, a current, constant.
-
-    Attributes:
-        events: How many events arrive, with the gradient of their sources.
-        current: 1 where an analog value that varies in time arrives, else 0.
-        constant: 1 where the value is there, but constant.
-    """
-
-    events: Any
-    current: Any
-    constant: Any
-
-    @property
-    def ones(self) -> Any:
-        """The value where nothing is told apart."""
-        return map_leaves(torch.ones_like, self.constant)
-
-
 class _Count(Walk):
     """The graph with unit weights; what is no signal is a constant of the network."""
 
     def __init__(self, graph: Graph, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
         super().__init__(graph, weights, inputs)
         for name, x in zip(graph.inputs, inputs, strict=True):
-            self.env[name] = _still(x)
+            self.env[name] = constant_counts(x)
         self.result = FanOut()
         self.synapses = torch.zeros((), dtype=torch.float64)
         self.direct = torch.zeros((), dtype=torch.float64)
@@ -130,9 +111,9 @@ class _Count(Walk):
         argument = self._argument(node)
         args, kwargs = map_leaves(argument, list(node.args)), map_leaves(argument, node.kwargs)
         if node.role in (Role.SHAPE, Role.CONSTANT):
-            return function(node.op)(*map_leaves(_ones, args), **map_leaves(_ones, kwargs))
+            return function(node.op)(*map_leaves(all_ones, args), **map_leaves(all_ones, kwargs))
         if node.op == "operator.getitem":
-            return _picked(args[0], args[1])
+            return picked(args[0], args[1])
         if node.role in (Role.ANALOG, Role.STATIC):
             return self._opaque(node, args, kwargs)
         if node.role in (Role.SPIKE, Role.MAX):
@@ -146,19 +127,19 @@ class _Count(Walk):
         heads = [name for n in self.graph.nodes if n.role == Role.HEAD for name in n.refs]
         for name in dict.fromkeys([*self.graph.output_names(), *heads]):
             read = self.env[name]
-            if name in self.timed and isinstance(read, _Signal):
+            if name in self.timed and isinstance(read, Counts):
                 self._arrive(read)
                 size = sum(t.numel() for t in leaves(read.constant))
                 self.result.once += Work(additions=size, multiplications=size)
 
-    def _arrive(self, signal: _Signal) -> None:
+    def _arrive(self, signal: Counts) -> None:
         self.direct = self.direct + sum(t.sum() for t in leaves(signal.events))
 
-    def _source(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+    def _source(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
         """A fresh event at every output of a node that holds time; where nothing varies, a constant."""
-        signals = [a for a in leaves((args, kwargs)) if isinstance(a, _Signal)]
+        signals = [a for a in leaves((args, kwargs)) if isinstance(a, Counts)]
         timed = node.name in self.timed
-        dense = map_leaves(_ones, args), map_leaves(_ones, kwargs)
+        dense = map_leaves(all_ones, args), map_leaves(all_ones, kwargs)
         if node.role == Role.SPIKE:
             shaped, step = dense[0][0], Work()
             work = Work(additions=shaped.numel() * (1 if node.kwargs.get("cap") is None else 2))
@@ -171,30 +152,30 @@ class _Count(Walk):
         self.result.ann += work
         if not timed:
             self.result.once += work
-            return _still(shaped)
+            return constant_counts(shaped)
         for signal in signals:
             self._arrive(signal)
         self.result.every_step += step
         events = torch.ones(shaped.shape, dtype=torch.float64)
         zeros = torch.zeros_like(events)
         self.sources[node.name] = events.requires_grad_()
-        return _Signal(events, zeros, zeros)
+        return Counts(events, zeros, zeros)
 
-    def _opaque(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+    def _opaque(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
         """A value of which only the shape is known: computed once from the input, or kept analog."""
         given = map_leaves(self._example, list(node.args)), map_leaves(self._example, node.kwargs)
         work, step = kept_analog(node, *given)
-        ones = map_leaves(_one, self._examples[node.name])
+        ones = map_leaves(one_like, self._examples[node.name])
         self.result.ann += work
         if node.name not in self.timed:
             self.result.once += work
-            return _still(ones)
+            return constant_counts(ones)
         for signal in leaves((args, kwargs)):
-            if isinstance(signal, _Signal):
+            if isinstance(signal, Counts):
                 self._arrive(signal)
         self.result.every_step += step
         ones = first_of(ones)
-        return _Signal(torch.zeros_like(ones), ones, torch.zeros_like(ones))
+        return Counts(torch.zeros_like(ones), ones, torch.zeros_like(ones))
 
     def _example(self, arg: Any) -> Any:
         return self._examples[arg.name] if isinstance(arg, Ref) else arg
@@ -219,28 +200,28 @@ class _Count(Walk):
         def argument(arg: Any) -> Any:
             found = self._fetch(arg)
             static = isinstance(arg, Ref) and arg.name not in self.timed and (choice is None or arg == choice)
-            return _ones(found) if weighs and static else found
+            return all_ones(found) if weighs and static else found
 
         return argument
 
     def _compared(self, node: Node, args: list[Any], kwargs: dict[str, Any], part: str) -> Tensor:
-        own = [getattr(a, part) for a in leaves(args) if isinstance(a, _Signal)]
-        return compared(node, map_leaves(_part(part), args), kwargs, own)
+        own = [getattr(a, part) for a in leaves(args) if isinstance(a, Counts)]
+        return compared(node, map_leaves(part_of(part), args), kwargs, own)
 
-    def _synapses(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+    def _synapses(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
         """Every synapse passes 1 for each event; what arrives is a current, no event."""
         if short(node) in ("linear", "convolution") or short(node).startswith("conv"):
             args = [args[0], args[1], None, *args[3:]]
         elif short(node) in ("addmm", "baddbmm"):
             args[0] = torch.zeros((), dtype=torch.float64)
-        fn, weights = function(node.op), map_leaves(_unit, args)
+        fn, weights = function(node.op), map_leaves(unit_weight, args)
 
         def sent(part: str) -> Tensor:
-            out: Tensor = fn(*map_leaves(_part(part), weights), **kwargs)
+            out: Tensor = fn(*map_leaves(part_of(part), weights), **kwargs)
             return out
 
         def sent_if_any(part: str) -> Tensor:
-            return sent(part) if any(getattr(a, part).any() for a in leaves(args) if isinstance(a, _Signal)) else zeros
+            return sent(part) if any(getattr(a, part).any() for a in leaves(args) if isinstance(a, Counts)) else zeros
 
         dense = sent("ones")
         work = Work(macs=int(dense.sum()), values=dense.numel())
@@ -248,24 +229,24 @@ class _Count(Walk):
         zeros = torch.zeros_like(dense)
         if node.name not in self.timed:
             self.result.once += work
-            (read,) = (name for name in node.refs if isinstance(self.env[name], _Signal))
+            (read,) = (name for name in node.refs if isinstance(self.env[name], Counts))
             x = self.env[read].ones.requires_grad_()
-            total = fn(*map_leaves(lambda a: x if isinstance(a, _Signal) else a, weights), **kwargs).sum()
+            total = fn(*map_leaves(lambda a: x if isinstance(a, Counts) else a, weights), **kwargs).sum()
             self.result.inputs[node.name] = read, torch.autograd.grad(total, x)[0].round()
-            return _still(dense)
+            return constant_counts(dense)
         events, current, constant = (sent_if_any(part) for part in ("events", "current", "constant"))
         self.synapses = self.synapses + events.sum()
         self.result.every_step += Work(macs=int(current.sum()), values=int((current > 0).sum()))
         self.result.once += Work(macs=int(constant.sum()), values=int((constant > 0).sum()))
         varies = (events.detach() + current > 0).double()
-        return _Signal(zeros, varies, 1 - varies)
+        return Counts(zeros, varies, 1 - varies)
 
-    def _passed(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> _Signal:
+    def _passed(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
         """What an operation without synapses passes on; events that meet a current become part of it."""
-        own = [a for a in leaves(args) if isinstance(a, _Signal)]
+        own = [a for a in leaves(args) if isinstance(a, Counts)]
 
         def passed(part: str) -> Any:
-            return ways(node, map_leaves(_part(part), args), kwargs, [getattr(a, part) for a in own])
+            return path_counts(node, map_leaves(part_of(part), args), kwargs, [getattr(a, part) for a in own])
 
         dense, current, constant, events = (passed(part) for part in ("ones", "current", "constant", "events"))
         work = applied(node, dense)
@@ -283,42 +264,12 @@ class _Count(Walk):
         """Currents that a sum adds and that others read as well, so that they are no part of its membrane."""
         read = [name for name in node.refs if len(self.graph.users[name]) > 1]
         found = [self.env[name] for name in read]
-        return sum(int(t.sum()) for x in found if isinstance(x, _Signal) for t in leaves(x.current))
+        return sum(int(t.sum()) for x in found if isinstance(x, Counts) for t in leaves(x.current))
 
-    def _merged(self, events: Any, current: Any, constant: Any) -> _Signal:
+    def _merged(self, events: Any, current: Any, constant: Any) -> Counts:
         if isinstance(current, (list, tuple)):
             parts = [self._merged(*three) for three in zip(events, current, constant, strict=True)]
-            return _Signal([p.events for p in parts], [p.current for p in parts], [p.constant for p in parts])
+            return Counts([p.events for p in parts], [p.current for p in parts], [p.constant for p in parts])
         current = (current > 0).double()
         self.direct = self.direct + (events * current).sum()
-        return _Signal(events * (1 - current), current, (constant > 0).double() * (1 - current))
-
-
-def _still(shaped: Any) -> _Signal:
-    ones = map_leaves(_one, shaped)
-    zeros = map_leaves(torch.zeros_like, ones)
-    return _Signal(zeros, zeros, ones)
-
-
-def _one(value: Any) -> Any:
-    return torch.ones(value.shape, dtype=torch.float64) if isinstance(value, Tensor) else value
-
-
-def _ones(value: Any) -> Any:
-    return value.ones if isinstance(value, _Signal) else value
-
-
-def _part(name: str) -> Any:
-    return lambda value: getattr(value, name) if isinstance(value, _Signal) else value
-
-
-def _unit(value: Any) -> Any:
-    return torch.ones_like(value) if isinstance(value, Tensor) and value.dim() else value
-
-
-def _picked(x: Any, index: Any) -> Any:
-    if not isinstance(x, _Signal):
-        return x[index] if isinstance(x, (list, tuple)) else x
-    if not isinstance(x.constant, (list, tuple)):  # the first of several results, already taken
-        return x
-    return _Signal(x.events[index], x.current[index], x.constant[index])
+        return Counts(events * (1 - current), current, (constant > 0).double() * (1 - current))

@@ -16,7 +16,7 @@ SCALES = frozenset({"mul", "div", "neg"})
 PUTS = frozenset({"scatter", "scatter_add", "index_add", "index_copy", "index_fill", "index_put"})
 
 
-def ways(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tensor]) -> Any:
+def path_counts(node: Node, args: list[Any], kwargs: dict[str, Any], signals: list[Tensor]) -> Any:
     """The node with every nonzero factor set to 1: an event at its input is one at every output it touches.
 
     Args:

@@ -10,8 +10,9 @@ from torch import Tensor
 from ...layers.kernels import Drive
 from ..graph import Node
 from .arithmetic import Arithmetic
-from .modes import Recorder, Synchronous
 from .neurons import SpikingReLU
+from .recording import Recorder
+from .synchronous import Synchronous
 from .timed import Timed
 from .walk import Value
 

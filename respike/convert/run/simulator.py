@@ -17,17 +17,19 @@ from ..checks import bytes_or_none, one_of, whole
 from ..graph import BATCH, Graph, Ref
 from ..memory import budget, room
 from ..options import PRECISIONS, Precision, Schedule
-from ..parallel import beside, cut, each
+from ..parallel import cut, map_pieces, worker_count
 from ..settings import Setting
 from ..surroundings import Inference
 from .arithmetic import Arithmetic, check_holds
 from .finite import check_finite
+from .layerwise import Layerwise
 from .longer_runs import warn_of_longer_run
-from .modes import Layerwise, Recorder, Synchronous, Watch
 from .neurons import SpikingReLU
 from .plan import Plan
+from .recording import Recorder, Watch
 from .schedules import latency, mode_of
-from .timed import Pair, Timed, channels_last
+from .synchronous import Synchronous
+from .timed import DeferredSum, Timed, channels_last
 from .walk import Walk
 from .weights import Weights, versions
 
@@ -176,7 +178,7 @@ class Simulator(nn.Module):
             return _in_time(list(self.blocks(*cut(args, piece), timesteps=timesteps, only_last=only_last)))
 
         pieces, workers = self.pieces(args, timesteps)
-        found = list(each(run, pieces, workers))
+        found = list(map_pieces(run, pieces, workers))
         return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
 
     def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
@@ -236,8 +238,8 @@ class Simulator(nn.Module):
             timesteps: How many steps.
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
-            recorder: Told of every layer's events, see ``modes.Recorder``.
-            watch: Told of every layer's currents, see ``modes.Watch``.
+            recorder: Told of every layer's events, see ``recording.Recorder``.
+            watch: Told of every layer's currents, see ``recording.Watch``.
             length: Steps of a block, instead of what ``memory_budget`` holds.
 
         Yields:
@@ -258,7 +260,7 @@ class Simulator(nn.Module):
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
-        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, beside()))
+        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
@@ -314,7 +316,7 @@ class Simulator(nn.Module):
 
 
 def _repeated(value: Any, steps: int) -> Any:
-    if isinstance(value, (Timed, Pair)):
+    if isinstance(value, (Timed, DeferredSum)):
         return value.real
     return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Pair:
+class DeferredSum:
     """The sum of two values of one shape, which only neurons read: they add it up on their way."""
 
     first: Timed
@@ -55,7 +56,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Charge:
+class DeferredFiring:
     """The current of neurons whose spikes only a max-pool reads: it fires them on its way.
 
     Attributes:
@@ -64,15 +65,15 @@ class Charge:
     """
 
     node: Node
-    current: Tensor | Timed | Pair
+    current: Tensor | Timed | DeferredSum
 
 
-def real(value: Timed | Pair) -> Timed:
+def real(value: Timed | DeferredSum) -> Timed:
     """The same with nothing left to do."""
     return value if isinstance(value, Timed) and value.plain else Timed(value.real)
 
 
-def offsets(value: Timed | Pair) -> Tensor | None:
+def offsets(value: Timed | DeferredSum) -> Tensor | None:
     """The constant part."""
     if isinstance(value, Timed):
         return value.offset
@@ -91,3 +92,13 @@ def summed(x: Tensor, axis: int) -> Tensor:
     order = sorted(range(x.dim()), key=lambda k: -strides[k])
     left = [k - (k > axis) for k in order if k != axis]
     return x.permute(order).sum(order.index(axis)).permute([left.index(k) for k in range(len(left))])
+
+
+def column(clock: Tensor, like: Tensor) -> Tensor:
+    """``(T,)`` laid out to broadcast over ``(T, N, ...)``."""
+    return clock.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def first_result(result: Any) -> Any:
+    """The values of an operation that gives values and indices."""
+    return result[0] if isinstance(result, (list, tuple)) else result

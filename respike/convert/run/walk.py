@@ -18,7 +18,7 @@ from ..batch import Along, begins, places
 from ..graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
 from ..graph.rules import LINEAR, MOVES, RESHAPES, Role
 from .arithmetic import Arithmetic
-from .timed import Charge, Pair, Timed, real
+from .timed import DeferredFiring, DeferredSum, Timed, real
 
 Value = Any
 """A tensor, a ``Timed``, a number from shapes, or a list of them (what ``split`` gives)."""
@@ -108,9 +108,9 @@ class Walk:
         if "device" in kwargs:
             kwargs["device"] = self.device
         if node.role == Role.SPIKE:
-            return Charge(node, args[0]) if node.name in self.pooled else mode.spike(node, args[0])
+            return DeferredFiring(node, args[0]) if node.name in self.pooled else mode.spike(node, args[0])
         if node.name in self.paired and isinstance(args[0], Timed) and isinstance(args[1], Timed):
-            return Pair(args[0], args[1])
+            return DeferredSum(args[0], args[1])
         fn = function(node.op)
         if node.role in (Role.MAX, Role.ANALOG) and node.name in self.graph.timed:
             return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k), args, kwargs)
@@ -214,7 +214,7 @@ class Walk:
 
 
 def _real(value: Any) -> Any:
-    return real(value) if isinstance(value, (Timed, Pair)) else value
+    return real(value) if isinstance(value, (Timed, DeferredSum)) else value
 
 
 def _folding(node: Node, graph: Graph) -> tuple[bool, list[bool]]:

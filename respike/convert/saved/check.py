@@ -17,7 +17,7 @@ from ..errors import ConversionError, FormatError
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
 from ..graph.rules import LINEAR, Role
 from ..passes.roles import verdicts
-from ..run.modes import Analog
+from ..run.analog import Analog
 from ..run.walk import Walk
 from . import limits
 from .arguments import check_arguments, check_weights, label

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from ..errors import ConversionError
 from ..graph import Graph
 from ..passes import normalise, set_roles
-from ..run.modes import evaluate_graph
+from ..run.analog import evaluate_graph
 from ..surroundings import undisturbed
 from .copying import prepare
 from .rounding_ties import evaluate_step_by_step, has_steps

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..graph import RELU, Graph, Node
-from ..run.modes import Analog
+from ..run.analog import Analog
 from ..run.walk import Walk
 
 NEAR = 1e-3

@@ -13,7 +13,7 @@ from ...convert.count.event_counter import over_batch
 from ...convert.count.fan_out import FanOut
 from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
-from ...convert.run.modes import Analog
+from ...convert.run.analog import Analog
 from ...convert.run.walk import Walk
 
 aten = torch.ops.aten

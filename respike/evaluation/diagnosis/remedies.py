@@ -29,8 +29,8 @@ from ...convert.options import (
     threshold_of,
 )
 from ...convert.parallel import cut
+from ...convert.run.analog import evaluate_graph
 from ...convert.run.arithmetic import check_holds
-from ...convert.run.modes import evaluate_graph
 from ...convert.run.neurons import SpikingReLU
 
 SAMPLES = 64

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...convert.graph import Graph, Node
 from ...convert.network import SpikingNetwork
-from ...convert.run.modes import Analog
+from ...convert.run.analog import Analog
 from ...convert.run.plan import Plan
-from ...convert.run.timed import Pair, Timed
+from ...convert.run.timed import DeferredSum, Timed
 from ...convert.run.walk import Value, Walk
 
 
@@ -79,8 +79,8 @@ class Means:
         return {name: total / steps for name, (total, steps) in self.sums.items()}
 
 
-def _steps(value: Timed | Pair) -> int:
-    return len((value.first if isinstance(value, Pair) else value).values)
+def _steps(value: Timed | DeferredSum) -> int:
+    return len((value.first if isinstance(value, DeferredSum) else value).values)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What the nodes that hold time do: as the ANN, synchronously, or layer by layer; ``pipelined.py`` lies between."""
+"""Every layer sees step t's spikes at step t."""
 
 from __future__ import annotations
 
@@ -11,53 +11,14 @@ from torch.utils import _pytree as pytree
 
 from ...layers import kernels
 from ...layers.kernels import Drive, Send
-from ..graph import Graph, Node, function, leaves, map_leaves
+from ..graph import Node, function, leaves, map_leaves
 from ..graph.rules import POOLS, Role
 from .arithmetic import Arithmetic
 from .neurons import SpikingReLU
-from .timed import Charge, Pair, Timed, channels_last, offsets, real
+from .recording import Recorder, Watch, events_of
+from .timed import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
 from .units import pools_in, unit_behind
-from .walk import Value, Walk
-
-Recorder = Callable[[Node, Tensor, Tensor], None]
-"""Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.
-
-Where every T is a run of its own, an entry holds the events of the whole run and what they carry on average.
-"""
-
-Watch = Callable[[Node, Value], None]
-"""Called as ``watch(node, current)`` before a layer fires: a tensor ``(N, ...)`` if constant, else timed."""
-
-
-ROUNDING = 2e-6
-"""Share of a sum in float32 up to which a change of it is rounding."""
-
-
-def _first(result: Value) -> Value:
-    """The values of an operation that gives values and indices."""
-    return result[0] if isinstance(result, (list, tuple)) else result
-
-
-class Analog:
-    """The ANN itself: nothing varies in time."""
-
-    steps = 1
-
-    def spike(self, node: Node, x: Value) -> Value:
-        return function(node.op)(x, **node.kwargs)
-
-    def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
-        return apply(*args, **kwargs)
-
-    def decode(self, name: str, x: Value) -> Value:
-        return x
-
-
-def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
-    """What the graph computes as an ANN: the tensors among its outputs."""
-    walk = Walk(graph, graph.tensors, inputs)
-    walk.run(graph.nodes, Analog())
-    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
+from .walk import Value
 
 
 class Synchronous:
@@ -125,18 +86,18 @@ class Synchronous:
         A maximum has f(c·x) = c·f(x), so there F_t = f(sums), where a constant c has the sum t·c: exact in whole
         spikes, and nothing is sent by rounding where no sum changes.
         """
-        if isinstance(args[0], Charge):
+        if isinstance(args[0], DeferredFiring):
             if self._fires_with(node, args[0]):
                 return self._fired(node, args, kwargs)
             args = [self.spike(args[0].node, args[0].current), *args[1:]]
         timed = [a for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         if not timed:
-            return _first(apply(*args, **kwargs))
+            return first_result(apply(*args, **kwargs))
         found = self._pooled(node, args, kwargs) if node.op in POOLS else self._differenced(node, apply, args, kwargs)
         if self.recorder is not None and node.role == Role.MAX:
             sent, unit = found.real, self._unit(node, timed[0])
             total = sent if unit is not None else self._sum(f"{node.name}:told", sent)
-            self._tell(node, _events(sent, unit, total), found)
+            self._tell(node, events_of(sent, unit, total), found)
         return found
 
     def _unit(self, node: Node, x: Timed) -> Tensor | None:
@@ -144,7 +105,7 @@ class Synchronous:
             self._units[node.name] = unit_behind(node, self.neurons.get(node.refs[0]), x.values.shape[2:])
         return self._units[node.name]
 
-    def _fires_with(self, node: Node, charge: Charge) -> bool:
+    def _fires_with(self, node: Node, charge: DeferredFiring) -> bool:
         """Whether a max-pool takes these neurons' spikes as they are sent, whole numbers or not."""
         carried = self._send(self.neurons[charge.node.name])[1]
         return carried is None or pools_in(carried, node)
@@ -187,13 +148,13 @@ class Synchronous:
         def taken(a: Any) -> Any:
             if isinstance(a, Timed):
                 total = next(sums)
-                return Timed(total if maximum else total / _column(clock, total))
+                return Timed(total if maximum else total / column(clock, total))
             if maximum and isinstance(a, Tensor):
-                return Timed(a.unsqueeze(0) * _column(clock, a.unsqueeze(0)))
+                return Timed(a.unsqueeze(0) * column(clock, a.unsqueeze(0)))
             return a
 
-        result = _first(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
-        total = result if maximum else result * _column(clock, result)
+        result = first_result(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
+        total = result if maximum else result * column(clock, result)
         values = torch.empty_like(total)
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
@@ -208,7 +169,7 @@ class Synchronous:
             total, clock = self._total(key, x.values).unsqueeze(0), clock[-1:]
         else:
             total = self._sum(key, x.values)
-        return Timed(x.like(total / _column(clock, total)).real)
+        return Timed(x.like(total / column(clock, total)).real)
 
     def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
         """The form of spikes, and what one of them then carries."""
@@ -219,7 +180,7 @@ class Synchronous:
         if isinstance(x, Tensor):
             return Drive(channels_last(x).unsqueeze(0), self.steps, bias=neuron.bias)
         bias = neuron.bias if self.arithmetic is None else self.arithmetic.bias(neuron, offsets(x))
-        if isinstance(x, Pair):
+        if isinstance(x, DeferredSum):
             first, second = x.first, x.second
             return Drive(first.values, self.steps, first.scale, second.values, second.scale, bias)
         return Drive(x.values, self.steps, x.scale, bias=bias)
@@ -255,57 +216,6 @@ class Synchronous:
         return torch.arange(self.elapsed + 1, self.elapsed + self.steps + 1, device=like.device)
 
 
-class Layerwise:
-    """Each layer fires only when its input is complete: entry t of the time axis is the run with t steps a layer.
-
-    A layer's output is then the (t+1)-value quantisation of its ReLU, whatever came before.
-    """
-
-    def __init__(self, neurons: Mapping[str, SpikingReLU], recorder: Recorder | None = None) -> None:
-        self.neurons = neurons
-        self.recorder = recorder
-        self.watch: Watch | None = None
-        self.clock = torch.zeros(0)
-
-    @property
-    def steps(self) -> int:
-        return len(self.clock)
-
-    def begin(self, clock: Tensor) -> None:
-        """The runs with ``clock`` = t_1, t_2, ... steps per layer."""
-        self.clock = clock
-
-    def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
-        """As ``Synchronous.runs``; with ``only_last`` the one run with ``total`` steps per layer."""
-        for start in [total - 1] if only_last else range(0, total, length):
-            self.begin(torch.arange(start + 1, min(start + length, total) + 1))
-            yield self.steps
-
-    def spike(self, node: Node, x: Value) -> Value:
-        if self.watch is not None:
-            self.watch(node, x)
-        current = x.unsqueeze(0) if isinstance(x, Tensor) else x.real
-        neuron = self.neurons[node.name]
-        clock = _column(self.clock.to(current.device), current)
-        count, sent = neuron.counts(current + neuron.bias, clock)
-        values = count * neuron.threshold / clock
-        if self.recorder is not None:
-            self.recorder(node, sent, values)
-        return Timed(values)
-
-    def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
-        result = _first(apply(*args, **kwargs))
-        if self.recorder is not None and node.role == Role.MAX and isinstance(result, Timed):
-            total = result.values * _column(self.clock.to(result.values.device), result.values)
-            source = self.neurons.get(node.refs[0])
-            shape = next(a.values.shape[2:] for a in leaves((args, kwargs)) if isinstance(a, Timed))
-            self.recorder(node, _events(total, unit_behind(node, source, shape), total), result.values)
-        return result
-
-    def decode(self, name: str, x: Value) -> Value:
-        return x
-
-
 def _geometry(node: Node) -> Any:
     """Kernel, stride, padding and dilation of a plain max-pool of images ``(N, C, H, W)``, else None."""
     if node.op != "aten.max_pool2d.default" or len(node.shape or ()) != 4:
@@ -319,25 +229,3 @@ def _geometry(node: Node) -> Any:
 def _two(value: Any) -> tuple[int, int]:
     numbers = [value] if isinstance(value, int) else list(value)
     return (numbers[0], numbers[-1])
-
-
-def _events(values: Tensor, unit: Tensor | None, total: Tensor) -> Tensor:
-    """How many spikes these values are if spikes have a unit, else one where there is more than rounding.
-
-    Args:
-        values: What is sent, ``(T, N, ...)``.
-        unit: What one spike carries.
-        total: The sums of what was sent, whose largest of a sample tells how large rounding is: sums that are equal,
-            reached in another order, differ by that.
-    """
-    if unit is not None:
-        return (values / unit).round_().abs_()
-    largest = total.abs()
-    if total.dim() > 2 and total.numel():
-        largest = largest.amax(tuple(range(2, total.dim())), keepdim=True)
-    return (values.abs() > ROUNDING * largest).to(values.dtype)
-
-
-def _column(clock: Tensor, like: Tensor) -> Tensor:
-    """``(T,)`` laid out to broadcast over ``(T, N, ...)``."""
-    return clock.reshape(-1, *[1] * (like.dim() - 1))

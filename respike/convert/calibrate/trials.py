@@ -1,0 +1,164 @@
+"""Thresholds, and what corrects them, tried out on a sample of the currents that really arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..graph import BATCH, Graph
+from ..options import Options
+from ..run.neurons import SpikingReLU
+from ..run.plan import size_of
+from ..run.timed import Timed
+from .prefix import Prefix
+from .ridge import HELD_BACK
+from .route import Stop
+from .start_and_bias import choose_start, start_early, sweep_bias
+from .statistics import per_channel
+from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
+
+SAMPLED = 4096
+"""Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
+FEWEST = 256
+"""So many they are in any case, or one for each sample if those are more."""
+
+
+class Trials:
+    """Tries thresholds out, one layer after the other.
+
+    Args:
+        graph: With roles.
+        prefix: ANN and SNN up to the layer.
+        options: How to convert.
+        device: The network's.
+        generator: Chooses the positions that are tried.
+        memory: Bytes that the currents tried may take.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        prefix: Prefix,
+        options: Options,
+        device: torch.device,
+        generator: torch.Generator,
+        memory: int,
+    ) -> None:
+        self.graph, self.prefix, self.options, self.device = graph, prefix, options, device
+        self.generator, self.memory = generator, memory
+
+    def run(self, stop: Stop, neuron: SpikingReLU) -> None:
+        """Set the threshold, and what corrects it, by trying them out: on all channels at once if memory allows."""
+        chosen, groups = self._chosen(stop, neuron)
+        once = [self._sample(stop, neuron, chosen)] if len(groups) == 1 else None
+
+        def parts() -> Iterator[tuple[Tensor, Tensor, Tensor, SpikingReLU]]:
+            if once is not None:
+                yield *once[0], neuron
+                return
+            for group in groups:
+                yield *self._sample(stop, neuron, chosen, group), neuron.part(group)
+
+        if not neuron.is_trained:
+            if self.options.granularity == "layer":
+                theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
+            else:
+                found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
+                theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
+            set_thresholds(neuron, theta, self.options)
+            neuron.fit_to(self.options.timesteps)
+        if self.options.correction == "none":
+            return
+        corrected = []
+        for currents, target, held, part in parts():
+            if not neuron.is_trained:
+                (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
+            sweep_bias(currents, target, held, part, self.options)
+            corrected.append(part)
+        if once is None:
+            neuron.take(groups, corrected)
+
+    def _chosen(self, stop: Stop, neuron: SpikingReLU) -> tuple[list[Tensor], list[Tensor]]:
+        """Up to ``SAMPLED`` random positions of each batch, and the channels in groups that memory holds them of.
+
+        Where T of them take too much memory there are fewer, but about as many as there are samples in any case.
+        """
+        counts = self.positions(stop, neuron.axis)
+        available = sum(counts)
+        channels = self._channels(stop, neuron)
+        room = self.memory // (4 * channels * self.prefix.steps)
+        varies = stop.current in self.prefix.timed
+        most = min(SAMPLED, max(FEWEST, self.prefix.samples, room)) if varies else SAMPLED
+        chosen = []
+        for count in counts:
+            keep = torch.rand(count, generator=self.generator) < most / max(available, 1)
+            chosen.append(keep.nonzero().flatten() if available > most else torch.arange(count))
+        taken = 4 * channels * sum(map(len, chosen)) * (self.prefix.steps if varies else 1)
+        groups = min(channels, -(-taken // max(1, self.memory))) if neuron.axis else 1
+        return chosen, [torch.arange(k, channels, groups) for k in range(groups)]
+
+    def _channels(self, stop: Stop, neuron: SpikingReLU) -> int:
+        shape = self.graph.shape(stop.current) or ()
+        return max(1, shape[neuron.axis] or 1) if neuron.axis else 1
+
+    def _sample(
+        self, stop: Stop, neuron: SpikingReLU, chosen: list[Tensor], group: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Currents ``(T, S, C)`` and targets ``(S, C)`` at the chosen positions, of a group of the channels or of all.
+
+        And ``(S,)``, which of them belong to samples held back.
+        """
+        prefix = self.prefix
+        channels = self._channels(stop, neuron) if group is None else len(group)
+        group = group if group is None else group.to(self.device)
+        total = sum(map(len, chosen))
+        targets = torch.zeros(total, channels, device=self.device)
+        held = torch.zeros(total, dtype=torch.bool, device=self.device)
+        currents = torch.zeros(0)
+        filled = sample = first = 0
+        for piece in prefix.pieces(prefix.numbers(stop) * prefix.steps):
+            z = prefix.as_ann(piece, stop)
+            require_finite(z, neuron.where)
+            target = per_channel(neuron.ann(z), neuron.axis)
+            neuron.saw(target)
+            first = 0 if piece.first else first
+            index = chosen[piece.batch]
+            index = index[(index >= first) & (index < first + len(target))] - first
+            number = sample + index * piece.samples // len(target)
+            place = slice(filled, filled + len(index))
+            first, filled, sample = first + len(target), place.stop, sample + piece.samples
+            if not len(index):
+                continue
+            held[place] = (number % HELD_BACK == 0).to(self.device)
+            index = index.to(self.device)
+            targets[place] = _of(group, target[index])
+            for start, current in prefix.currents(stop, piece):
+                steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
+                if not len(currents):
+                    length = prefix.steps if isinstance(current, Timed) else 1
+                    currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
+                for t, step in enumerate(steps.unbind(0), start):
+                    currents[t, place] = _of(group, per_channel(step, neuron.axis)[index])
+                if not isinstance(current, Timed):
+                    break
+        return currents, targets, held
+
+    def positions(self, stop: Stop, axis: int) -> list[int]:
+        """How many positions of a current each batch has."""
+        shape = self.graph.shape(stop.current)
+        fixed = shape is not None and shape[0] is BATCH and all(n is not None and n > 0 for n in shape[1:])
+        if fixed:
+            each = size_of(shape) // (size_of(shape[axis : axis + 1]) if axis and shape else 1)
+            return [count * each for count in self.prefix.batches]
+        found = [0] * len(self.prefix.batches)
+        for piece in self.prefix.pieces(self.prefix.numbers(stop)):
+            z = self.prefix.as_ann(piece, stop)
+            found[piece.batch] += z.numel() // (z.shape[axis] if axis else 1)
+        return found
+
+
+def _of(group: Tensor | None, rows: Tensor) -> Tensor:
+    """The channels of a group, of rows ``(S, C)``."""
+    return rows if group is None else rows[:, group]
