@@ -237,7 +237,7 @@ CONVERTS: dict[str, Case] = {
     "masked_by_the_input": Case(net(lambda s, x: s.b(torch.where(x[:, :1] > 0.3, F.relu(s.a(x)), 0.1).masked_fill(x[:, 1:2] > 0.8, 0.0)), a=conv, b=lambda: conv(4, 5))),
     "matrix_from_the_input": Case(net(lambda s, x: s.b(torch.softmax(x, -1)[:, :1] @ F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
     "times_the_batch_size": Case(net(lambda s, x: s.b(F.relu(s.a(x)) * x.shape[0]) / x.shape[0], a=conv, b=lambda: conv(4, 5))),
-    "index_from_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)).gather(1, (4 * x[:, :2]).long())), a=conv, b=lambda: conv(2, 5))),
+    "index_from_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)).gather(1, (4 * x[:, :2]).long().clamp(0, 3))), a=conv, b=lambda: conv(2, 5))),
     "head_softmax": Case(net(lambda s, x: torch.softmax(s.b(F.relu(s.a(x))).mean((2, 3)), 1), a=conv, b=lambda: conv(4, 5))),
     "head_sigmoid_gate": Case(net(lambda s, x: torch.sigmoid(s.b(F.relu(s.a(x)))) * s.b(F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from .graph import Graph
 from .onnx_import.module import OnnxModule
 
 BATCH_SIZE = 64
+
+Batch = TypeVar("Batch", tuple[Any, ...], list[Tensor])
+"""Arguments as the user gives them, or the tensors among them."""
 
 
 def tensors_in(tree: Any, what: str) -> Any:
@@ -132,8 +135,8 @@ def _arguments(batch: Any, count: int) -> tuple[Any, ...]:
     return pytree.tree_map(lambda x: x.float() if isinstance(x, Tensor) and x.is_floating_point() else x, args)  # type: ignore[no-any-return]
 
 
-def rows(args: tuple[Any, ...]) -> int:
-    """How many samples a batch of arguments holds."""
+def rows(args: Any) -> int:
+    """How many samples a batch of arguments, or of inputs, holds."""
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     lengths = {len(x) for x in tensors if x.dim()}
     if len(lengths) > 1:
@@ -141,12 +144,12 @@ def rows(args: tuple[Any, ...]) -> int:
     return lengths.pop() if lengths else 0
 
 
-def first_rows(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+def first_rows(args: Batch, count: int) -> Batch:
     """At most so many samples of a batch."""
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 
-def first_samples(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tuple[Any, ...]]:
+def first_samples(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
     """The first so many samples of all batches."""
     for args in batches:
         if count <= 0:
@@ -155,16 +158,16 @@ def first_samples(batches: Iterable[tuple[Any, ...]], count: int) -> Iterator[tu
         count -= rows(args)
 
 
-def first_batches(batches: Iterator[tuple[Any, ...]], samples: int) -> list[tuple[Any, ...]]:
+def first_batches(batches: Iterator[Batch], samples: int) -> list[Batch]:
     """The first batches that hold so many samples, or all."""
-    held: list[tuple[Any, ...]] = []
+    held: list[Batch] = []
     while samples > 0 and (args := next(batches, None)) is not None:
         held.append(args)
         samples -= rows(args)
     return held
 
 
-def example(args: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
+def example(args: Batch, device: torch.device) -> Batch:
     """A few samples to trace with."""
 
     def few(x: Any) -> Any:
@@ -186,3 +189,12 @@ def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device) -> lis
             f"the calibration batches are not alike: {error}. A tuple counts as several batches: of inputs and labels "
             "pass the inputs alone, or [(inputs, labels)]"
         ) from error
+
+
+def inputs(calibration: Any, graph: Graph, seed: int, device: torch.device) -> Iterator[list[Tensor]]:
+    """Batches as ``batches`` reads them, each as the list of tensors that the graph takes.
+
+    Raises:
+        ConversionError: as ``batches`` and ``tensors_of``.
+    """
+    return (tensors_of(args, graph, device) for args in batches(calibration, graph.arity, seed))

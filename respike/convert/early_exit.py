@@ -119,8 +119,8 @@ class EarlyExit:
                 "of every value: early exit needs that, so that one of them can leave"
             )
         self.snn, self.score, self.agreement = snn, score, agreement
-        stream = data.batches(calibration, snn.graph.arity, seed)
-        curves = [self.scores(*args) for args in first_batches(stream, samples)]
+        stream = data.inputs(calibration, snn.graph, seed, next(iter(snn.buffers())).device)
+        curves = [self.scores(inputs) for inputs in first_batches(stream, samples)]
         scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
         if judge == "auto":
             self._require_decisions(answers[-1])
@@ -166,9 +166,9 @@ class EarlyExit:
         return x
 
     @torch.no_grad()
-    def scores(self, *args: Any) -> tuple[Tensor, Tensor]:
+    def scores(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Scores and answers after each step, both ``(T, N)``, of samples that do not stop."""
-        output = self.snn.simulate(*args)
+        output = self.snn.simulate(*self.snn.graph.unflatten(inputs))
         steps = single(output)
         estimates = [self.rated(output)] if steps is None else [self.rated(x) for x in steps.unbind(1)]
         watch = Watch(self.score)
@@ -187,7 +187,7 @@ class EarlyExit:
             ValueError: inputs of another shape than the network's.
         """
         watch, total = Watch(self.score), self.snn.timesteps
-        blocks = self.snn.blocks(*args, length=1, recorder=recorder)
+        blocks = self.snn.blocks(self.snn.graph.flatten(args), length=1, recorder=recorder)
         block = next(blocks)
         output = torch.empty_like(self._estimate(block))
         here = torch.arange(len(output), device=output.device)

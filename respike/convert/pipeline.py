@@ -126,18 +126,17 @@ def from_torch(
     say = progress or (lambda line: None)
     twin = prepare(model)
     device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
-    stream = data.batches(calibration, data.arity(twin), options.seed)
-    first = next(stream)
-    stream = itertools.chain([first], stream)
+    batches = data.batches(calibration, data.arity(twin), options.seed)
+    first = next(batches)
     say("tracing")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
-    choice = None
+    stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
+    choice, held = None, []
     if isinstance(auto, Auto):
         held = data.first_batches(stream, options.samples)
-        stream = itertools.chain(held, stream)
         choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, progress)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
-    graph, neurons = calibrate(origin, stream, options, device, progress)
+    graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, progress)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
     snn.choice, snn.origin, snn.precision = choice, origin, precision
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"

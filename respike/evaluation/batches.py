@@ -1,4 +1,4 @@
-"""Test data in whatever form the user has it, as batches of positional arguments and targets."""
+"""Test data in whatever form the user has it, as batches of inputs and targets."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..convert.data import rows, tensors_in
 from ..convert.graph import Graph
 
 
-def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Batches of positional arguments and targets, from whatever ``evaluate`` takes; empty ones are skipped."""
+def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:
+    """Batches of inputs and targets, from whatever ``evaluate`` takes; empty ones are skipped."""
     return split(batched(data, batch_size)[0], graph)
 
 
@@ -45,8 +45,8 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     )
 
 
-def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Each batch as positional arguments and target, numpy arrays as tensors; empty batches are skipped.
+def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:
+    """Each batch as the tensors that the network takes and the target; empty batches are skipped.
 
     Args:
         batches: (inputs, target), the inputs one argument, or a tuple of all of them; or (input, ..., target).
@@ -61,7 +61,7 @@ def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[tuple[Any, ...
         if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
             raise ValueError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
         if rows(args):
-            yield args, target
+            yield graph.flatten(args), target
 
 
 def _one(batch: Any, graph: Graph) -> tuple[tuple[Any, ...], Any]:

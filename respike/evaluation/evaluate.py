@@ -87,16 +87,15 @@ def evaluate(
     batches, length = batched(data, batch_size)
     with torch.no_grad(), bar(progress) as shown:
         task = shown.add_task("evaluating", total=length)
-        for args, target in split(batches, snn.graph):
-            args, target = _to((args, target), device)
-            n = rows(args)
-            args = snn.graph.arguments(args)
+        for given, target in split(batches, snn.graph):
+            given, target = _to((given, target), device)
+            n = rows(given)
             # In-place operations of the ANN on its input must not reach the SNN's.
-            copies = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, args)
+            copies = snn.graph.unflatten([x.clone() for x in given])
             with products or nullcontext():
                 expected = None if reference is None else reference(*copies)
-            inputs.count(args)
-            example = snn.output_at(next(snn.blocks(*args, timesteps=1)), 0) if expected is None else expected
+            inputs.count(given)
+            example = snn.output_at(next(snn.blocks(given, timesteps=1)), 0) if expected is None else expected
             if curves is None:
                 curves = _curves(snn, example, target, judge, total)
             if twin is not None and not isinstance(curves, Decisions):
@@ -104,8 +103,8 @@ def evaluate(
             target = curves.wanted(target, example)
             if expected is not None:
                 curves.ann(expected, target)
-            judged = partial(_judged, snn, twin, (args, target, expected), total, counter, curves)
-            pieces, workers = snn.pieces(args, total)
+            judged = partial(_judged, snn, twin, (given, target, expected), total, counter, curves)
+            pieces, workers = snn.pieces(given, total)
             answers = [x for x in pytree.tree_leaves((target, expected)) if isinstance(x, Tensor) and x.dim()]
             apart = all(len(x) == n for x in answers)
             for found, counted in map_pieces(judged, pieces if apart else [slice(None)], workers):
@@ -164,11 +163,11 @@ def _judged(
     piece: slice,
 ) -> tuple[Curves, EventCounter]:
     """What a piece of a batch adds at each step, and what it did."""
-    args, target, expected = cut(batch, piece)
+    inputs, target, expected = cut(batch, piece)
     curves, counter = curves.another(), counter.another()
-    beside = None if twin is None else single(twin.simulate(*args, timesteps=total))
+    beside = None if twin is None else single(twin.simulate(*twin.graph.unflatten(inputs), timesteps=total))
     step = 0
-    for block in snn.blocks(*args, timesteps=total, recorder=counter):
+    for block in snn.blocks(inputs, timesteps=total, recorder=counter):
         for t in range(_length(block)):
             exact = None if beside is None else beside[:, step]
             curves.step(step, snn.output_at(block, t), target, expected, exact)

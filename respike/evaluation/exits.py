@@ -97,17 +97,17 @@ def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> Exit
     snn = early.snn
     fixed, stopping = (EventCounter(snn.fan_out, snn.timesteps) for _ in range(2))
     found: list[tuple[Tensor, ...]] = []
-    for args, target in split_batches(data, batch_size, snn.graph):
+    for inputs, target in split_batches(data, batch_size, snn.graph):
         fixed.begin_batch()
         outputs = [
-            snn.output_at(block, t) for block in snn.blocks(*args, recorder=fixed) for t in range(_length(block))
+            snn.output_at(block, t) for block in snn.blocks(inputs, recorder=fixed) for t in range(_length(block))
         ]
         estimates = torch.stack([early.rated(output) for output in outputs])
         target = labels_of(target, estimates[-1])
         watch = Watch(early.score)
         scores = torch.stack([watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)])
         stopping.begin_batch()
-        output, steps = early(*args, recorder=stopping)
+        output, steps = early(*snn.graph.unflatten(inputs), recorder=stopping)
         answer = early.rated(output).argmax(1)
         found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), answer[None], steps[None]))
     if not found:

@@ -160,7 +160,7 @@ def check(model: Composition, graph: Graph, x: Tensor) -> bool:
         snn.memory_budget = None
         whole = snn(x)
         snn.memory_budget = 1
-        assert len(snn.pieces((x,), STEPS)[0]) == (len(x) if snn.plan.apart else 1), told(model)
+        assert len(snn.pieces([x], STEPS)[0]) == (len(x) if snn.plan.apart else 1), told(model)
         assert torch.equal(snn(x), whole), told(model)
     return snn.plan.apart
 

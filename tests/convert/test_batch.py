@@ -84,7 +84,7 @@ class Constants(Several):
 def test_outputs_are_joined_along_the_axis_that_holds_the_samples() -> None:
     x = torch.rand(64, 6)
     snn = respike.from_torch(Constants(), x, 4)
-    assert len(snn.pieces((x,), 4)[0]) == 2
+    assert len(snn.pieces([x], 4)[0]) == 2
     out, ones, seven = snn(x)
     assert (out.shape, ones.shape, seven) == ((3, 64), (3,), 7)
     torch.testing.assert_close(out[:, :5], snn(x[:5])[0])
@@ -120,20 +120,20 @@ def test_samples_stay_apart_where_the_batch_is_left_alone(name: str) -> None:
     model, x = Small(*APART[name]), torch.rand(40, 6)
     snn = respike.from_torch(model, x, 6)
     early = EarlyExit(snn, x, judge="decision")
-    early.threshold = float(early.scores(x)[0][2].median())
+    early.threshold = float(early.scores([x])[0][2].median())
     output, steps = early(x)
     assert len(set(steps.tolist())) > 2  # they leave one by one
     at = snn.simulate(x)[torch.arange(40), steps - 1]
     torch.testing.assert_close(output, at)
     snn.memory_budget = 1
-    assert len(snn.pieces((x,), 6)[0]) == 40
+    assert len(snn.pieces([x], 6)[0]) == 40
 
 
 def test_samples_that_meet_cannot_leave() -> None:
     for between in (lambda h: h.flip(0), lambda h: h - h.mean(0), lambda h: h * h.shape[0]):
         x = torch.rand(40, 6)
         snn = respike.from_torch(Small(between), x, 4)
-        assert len(snn.pieces((x,), 4)[0]) == 1
+        assert len(snn.pieces([x], 4)[0]) == 1
         with pytest.raises(respike.ConversionError, match="samples meet"):
             EarlyExit(snn, x)
 
@@ -186,5 +186,5 @@ def test_arguments_of_any_structure_are_cut_judged_and_leave_early(name: str) ->
         assert result.ann_accuracy == 1
         assert result.samples == 41
     snn.memory_budget = 1
-    assert len(snn.pieces(args, 6)[0]) == 41
+    assert len(snn.pieces(snn.graph.flatten(args), 6)[0]) == 41
     torch.testing.assert_close(snn(*args), whole)

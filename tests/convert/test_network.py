@@ -46,7 +46,7 @@ def test_neurons_and_the_max_pool_behind_them_run_as_one(monkeypatch: pytest.Mon
     monkeypatch.setattr(kernels, "pooled_increments", lambda *args: calls.append(1) or apart(*args))
     assert torch.equal(snn.simulate(x, timesteps=20), found)
     assert not calls
-    list(snn.blocks(x, recorder=lambda *told: None))  # who counts spikes wants to see them all
+    list(snn.blocks([x], recorder=lambda *told: None))  # who counts spikes wants to see them all
     assert calls
     kernels.use("eager")
     try:

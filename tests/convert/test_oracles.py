@@ -89,7 +89,7 @@ def test_what_a_synchronous_network_decodes_is_its_spikes_through_the_next_layer
         if node.name == last:
             total = total + values.sum(0)
 
-    (*_, block) = snn.blocks(x, recorder=count)
+    (*_, block) = snn.blocks([x], recorder=count)
     final = model[-1]
     assert isinstance(final, nn.Linear)
     torch.testing.assert_close(F.linear(total / 10, final.weight, final.bias), block[0][-1])
@@ -144,7 +144,7 @@ def test_blocks_of_time_leave_no_seam(neuron: str) -> None:
     for budget in (snn.memory_budget, 1):
         snn.memory_budget = budget
         events: dict[str, list[Tensor]] = {}
-        blocks = list(snn.blocks(x, recorder=lambda node, e, _, to=events: to.setdefault(node.name, []).append(e)))
+        blocks = list(snn.blocks([x], recorder=lambda node, e, _, to=events: to.setdefault(node.name, []).append(e)))
         spikes = {name: torch.cat(parts) for name, parts in events.items()}
         runs.append((len(blocks), spikes, torch.cat([output for (output,) in blocks])))
     (one, spikes, whole), (several, same, stepwise) = runs

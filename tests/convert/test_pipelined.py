@@ -51,7 +51,7 @@ def counts(snn: respike.SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], T
     def record(node: Node, events: Tensor, values: Tensor) -> None:
         found[node.name] = found.get(node.name, 0) + events.sum(0)
 
-    (*_, last) = snn.blocks(x, only_last=True, recorder=record)
+    (*_, last) = snn.blocks([x], only_last=True, recorder=record)
     return found, last[0][-1]
 
 

@@ -103,7 +103,7 @@ def check_counts(snn: respike.SpikingNetwork, model: Pooled, x: Tensor, name: st
     """Spikes of the first layer, and what reaches the second: each window by itself, or each value that changes."""
     sent: list[list[Tensor]] = [[], []]
     told = {node: sent[i] for i, node in enumerate(list(snn.fan_out.events)[:2])}
-    for _ in snn.blocks(x, recorder=lambda node, _, values: told.get(node.name, []).append(values)):
+    for _ in snn.blocks([x], recorder=lambda node, _, values: told.get(node.name, []).append(values)):
         pass
     theta = next(iter(snn.neurons.values())).threshold  # type: ignore[union-attr]
     spikes = (torch.cat(sent[0]) / theta).round()

@@ -81,7 +81,7 @@ def test_networks_decide_alike(options: dict[str, Any]) -> None:
     for precision in PRECISIONS:
         snn.precision = precision
         events: list[Tensor] = []
-        blocks = snn.blocks(images, only_last=True, recorder=lambda node, found, sent, to=events: to.append(found))
+        blocks = snn.blocks([images], only_last=True, recorder=lambda node, found, sent, to=events: to.append(found))
         outputs[precision] = next(blocks)[0][-1]
         next(blocks, None)
         assert all(torch.equal(e, e.round()) for e in events)
@@ -161,7 +161,7 @@ def test_pieces_of_a_batch_give_what_the_whole_gives() -> None:
     whole, steps = snn(x.double()), snn.simulate(x.double())
     torch.testing.assert_close(steps[:, -1], whole, rtol=1e-12, atol=1e-12)
     snn.memory_budget = 1
-    pieces, _ = snn.pieces((x,), 6)
+    pieces, _ = snn.pieces([x], 6)
     assert len(pieces) == 9
     torch.testing.assert_close(snn(x.double()), whole, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(snn.simulate(x.double()), steps, rtol=1e-12, atol=1e-12)
@@ -183,7 +183,7 @@ def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
     model, x = kind().eval(), torch.randn(6, 5)
     snn = respike.from_torch(model, x, 400, threshold="max", correction="none")
     snn.memory_budget = 1
-    assert snn.pieces((x,), 400)[0] == [slice(None)]
+    assert snn.pieces([x], 400)[0] == [slice(None)]
     with torch.no_grad():
         torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
 

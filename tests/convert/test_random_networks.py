@@ -66,7 +66,7 @@ def spikes_of(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> tuple[di
     def record(node: Node, events: Tensor, values: Tensor) -> None:
         found[node.name] = found.get(node.name, 0) + events.sum(0)
 
-    (*_, last) = snn.blocks(*args, only_last=True, recorder=record)
+    (*_, last) = snn.blocks(snn.graph.flatten(args), only_last=True, recorder=record)
     return found, [x[-1] for x in last]
 
 

@@ -43,7 +43,8 @@ def again(snn: respike.SpikingNetwork, folder: Path) -> respike.SpikingNetwork:
 def told(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> list[Any]:
     """All spikes of all layers in all steps, what they carry, and all estimates."""
     found: list[Any] = []
-    blocks = snn.blocks(*args, recorder=lambda node, *values: found.extend([node.name, *(v.clone() for v in values)]))
+    inputs = snn.graph.flatten(args)
+    blocks = snn.blocks(inputs, recorder=lambda node, *values: found.extend([node.name, *(v.clone() for v in values)]))
     return [*list(blocks), *found]
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 import respike
 from respike.convert import ConversionWarning, normal_form
-from respike.convert.calibrate import route, thresholds
+from respike.convert.calibrate import route, thresholds, trials
 from respike.convert.calibrate import second_pass as sequential
 from respike.convert.calibrate.packed_integers import Packing, packing_of
 from respike.convert.calibrate.second_pass import Sequential
@@ -172,7 +172,7 @@ def test_results_do_not_depend_on_the_memory(options: dict[str, Any], monkeypatc
     found = []
     for memory in (2**30, 2**16):
         stores = little(monkeypatch, memory)
-        monkeypatch.setattr(sequential, "FEWEST", 4096)  # as many positions are tried out
+        monkeypatch.setattr(trials, "FEWEST", 4096)  # as many positions are tried out
         found.append(respike.from_torch(model, x, 8, **options))
         assert bool(stores[0].spilled) == (memory == 2**16)
     first, second = (torch.cat([t.flatten() for t in snn.state_dict().values()]) for snn in found)

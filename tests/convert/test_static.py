@@ -147,7 +147,12 @@ def test_one_factor_may_be_a_function_of_the_input(name: str, tmp_path: Path) ->
     snn.schedule = "synchronous"
     # What a spike is multiplied by is a weight, and one of value 0 is one as well.
     counted: list[Tensor] = []
-    list(snn.blocks(*args, recorder=lambda node, events, _: counted.append(events) if node.role == "spike" else None))
+    list(
+        snn.blocks(
+            snn.graph.flatten(args),
+            recorder=lambda node, events, _: counted.append(events) if node.role == "spike" else None,
+        )
+    )
     spikes = float(torch.cat(counted).sum())
     (name,) = snn.neurons
     assert snn.fan_out.events[name].unique().tolist() == [fan_out]
@@ -166,7 +171,7 @@ def test_one_factor_may_be_a_function_of_the_input(name: str, tmp_path: Path) ->
     assert len(respike.diagnose(snn, [args], model, progress=False).layers) == 1
     whole = snn(*args)
     snn.memory_budget = 1
-    assert len(snn.pieces(args, 8)[0]) == 48
+    assert len(snn.pieces(snn.graph.flatten(args), 8)[0]) == 48
     torch.testing.assert_close(snn(*args), whole)
 
 

@@ -133,7 +133,7 @@ def test_calls_that_overlap_give_the_default_type_back_when_the_last_ends() -> N
 
 def test_a_run_that_is_not_finished_leaves_autocast_and_gradients_as_they_are() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        blocks = converted().blocks(images(), length=1)
+        blocks = converted().blocks([images()], length=1)
         first = next(blocks)
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_grad_enabled()

@@ -207,7 +207,7 @@ def test_all_synops_are_those_of_unfolding_every_step(options: dict[str, Any]) -
     snn = respike.from_torch(model, x, 5, **options)
     result = respike.evaluate(snn, (x, torch.zeros(20, dtype=torch.long)), ann=model, batch_size=6)
     told: list[Tensor] = []
-    (block,) = snn.blocks(x, recorder=lambda node, events, values: told.append(events), length=5)
+    (block,) = snn.blocks([x], recorder=lambda node, events, values: told.append(events), length=5)
     assert len(block[0]) == 5
     first, second, third, pooled = (events.cumsum(0) for events in told)
     for t in range(5):

@@ -108,7 +108,7 @@ def made(
 def told(snn: respike.SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
     """What each layer sent, ``(T, N, ...)``: in each step, or in each run on average."""
     found: dict[str, list[Tensor]] = {}
-    for _ in snn.blocks(x, recorder=lambda node, events, values: found.setdefault(node.name, []).append(values)):
+    for _ in snn.blocks([x], recorder=lambda node, events, values: found.setdefault(node.name, []).append(values)):
         pass
     return {name: torch.cat(found[node]).double() for name, node in zip(NAMES, snn.fan_out.events, strict=True)}
 
@@ -242,7 +242,7 @@ def test_rounding_of_equal_sums_is_no_event(join: str, schedule: Any) -> None:
         else:
             spikes.append(values)
 
-    list(snn.blocks(x, recorder=recorder))
+    list(snn.blocks([x], recorder=recorder))
     events, values = (torch.cat(parts) for parts in zip(*told, strict=True))
     assert values[events > 0].abs().min() > 1e-5 * values.abs().max()
     sent = torch.cat(spikes).double()

@@ -59,7 +59,7 @@ def own_errors(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[st
     def record(node: Node, events: Tensor, sent: Tensor) -> None:
         values.setdefault(node.name, []).extend(sent.double().unbind(0))
 
-    list(snn.blocks(*args, only_last=True, recorder=record, watch=watch))
+    list(snn.blocks(snn.graph.flatten(args), only_last=True, recorder=record, watch=watch))
     found = {}
     for name, neuron in snn.neurons.items():
         assert isinstance(neuron, SpikingReLU)

@@ -50,7 +50,7 @@ def test_spikes_and_synops_are_those_counted_by_hand(setup: Any, schedule: str, 
     def record(node: Any, events: Tensor, values: Tensor) -> None:
         counts[node.name] = torch.cat([counts[node.name], events]) if node.name in counts else events
 
-    for _ in snn.blocks(x, recorder=record):
+    for _ in snn.blocks([x], recorder=record):
         pass
     first, pool, second = counts.values()
     # The pool's increments are the increments of the largest count in each window.

@@ -37,7 +37,7 @@ def test_samples_stop_when_their_score_says_and_with_the_answer_they_had(
     snn.precision = precision
     early = EarlyExit(snn, x, score=score, agreement=95)
     output, steps = early(x)
-    scores, _ = early.scores(x)
+    scores, _ = early.scores([x])
     assert torch.equal(steps, exits(scores, early.threshold) + 1)
     assert len(steps.unique()) > 1
     estimates = snn.simulate(x)
@@ -51,14 +51,14 @@ def test_samples_stop_when_their_score_says_and_with_the_answer_they_had(
 def test_scores_are_what_they_are_called(setup: Any) -> None:
     snn, x, _ = setup
     estimates = snn.simulate(x)
-    margin, answers = EarlyExit(snn, x, score="margin").scores(x)
+    margin, answers = EarlyExit(snn, x, score="margin").scores([x])
     best = estimates.sort(2, descending=True).values
     clock = torch.arange(1, 13)
     torch.testing.assert_close(margin, (clock * (best[..., 0] - best[..., 1])).T)
     assert torch.equal(answers, estimates.argmax(2).T)
-    confidence, _ = EarlyExit(snn, x, score="confidence").scores(x)
+    confidence, _ = EarlyExit(snn, x, score="confidence").scores([x])
     torch.testing.assert_close(confidence, estimates.softmax(2).amax(2).T)
-    stability, _ = EarlyExit(snn, x, score="stability").scores(x)
+    stability, _ = EarlyExit(snn, x, score="stability").scores([x])
     for n in range(len(x)):
         run = 0
         for t in range(12):
@@ -81,7 +81,7 @@ def test_samples_that_stopped_cost_nothing(setup: Any) -> None:
     total = 0.0
     for image, steps in zip(x.split(1), early(x).steps.tolist(), strict=True):
         counter = EventCounter(snn.fan_out, 12)
-        list(snn.blocks(image, recorder=counter))
+        list(snn.blocks([image], recorder=counter))
         total += sum(float(curve[:steps].sum()) for curve in counter.synops.values())
     assert result.synops == pytest.approx(total / len(x))
     assert result.synops < result.fixed_synops

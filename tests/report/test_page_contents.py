@@ -29,7 +29,7 @@ from respike.report.contents.sample import sample_run
 def sent(snn: respike.SpikingNetwork, x: Tensor, timesteps: int) -> dict[str, Tensor]:
     """What each layer sends in each step, ``(T, N, ...)``."""
     found: dict[str, list[Tensor]] = {}
-    for _ in snn.blocks(x, timesteps=timesteps, recorder=lambda n, e, v: found.setdefault(n.name, []).append(v)):
+    for _ in snn.blocks([x], timesteps=timesteps, recorder=lambda n, e, v: found.setdefault(n.name, []).append(v)):
         pass
     return {name: torch.cat(values) for name, values in found.items()}
 

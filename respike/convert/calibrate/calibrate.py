@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..data import tensors_of
 from ..graph import Graph
 from ..graph.rules import Role
 from ..memory import calibration_budget
@@ -34,7 +32,7 @@ from .thresholds import require_finite, set_thresholds
 
 def calibrate(
     graph: Graph,
-    data: Iterable[tuple[Any, ...]],
+    data: Iterable[list[Tensor]],
     options: Options,
     device: torch.device,
     progress: Callable[[str], None] | None = None,
@@ -43,7 +41,7 @@ def calibrate(
 
     Args:
         graph: With roles set; not changed.
-        data: Batches of arguments.
+        data: Batches of inputs, in the order of the graph's.
         options: How to convert.
         device: The network's.
         progress: Called with a line of text at each stage.
@@ -65,12 +63,12 @@ def calibrate(
     if isinstance(options.threshold, MSE) or options.correction != "none":
         second = Sequential(graph, plan, neurons, options, device, progress)
     wanted = second is not None
-    for number, args in enumerate(data, 1):
+    for number, inputs in enumerate(data, 1):
         if second is not None and wanted:
-            wanted = second.take(args)
+            wanted = second.take(inputs)
         if streamed:
-            for inputs in _pieces(plan, tensors_of(args, graph, device)):
-                _observe(graph, plan, inputs, neurons, gathered)
+            for piece in _pieces(plan, inputs):
+                _observe(graph, plan, piece, neurons, gathered)
             if progress is not None:
                 progress(f"statistics of batch {number}")
         elif not wanted:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import first_rows, rows, tensors_of
+from ..data import first_rows, rows
 from ..errors import ConversionWarning
 from ..graph import Graph
 from ..memory import PIECE, calibration_budget
@@ -83,12 +83,12 @@ class Sequential:
         self.prefix = Prefix(graph, plan, (ann or graph).tensors, neurons, options, sizes, self.store, work)
         self.trials = Trials(graph, self.prefix, options, device, self.generator, memory // 4)
 
-    def take(self, args: tuple[Any, ...]) -> bool:
+    def take(self, inputs: list[Tensor]) -> bool:
         """Add a batch, of which as many samples count as are still missing; whether more are wanted."""
         missing = self.options.samples - self.prefix.samples
         if missing > 0:
-            self.prefix.add(tensors_of(first_rows(args, missing), self.graph, self.device))
-        return missing > rows(args)
+            self.prefix.add(first_rows(inputs, missing))
+        return missing > rows(inputs)
 
     def _is_exact(self, name: str, end: End) -> bool:
         """Whether what reads a current gives what the ANN has as it is."""

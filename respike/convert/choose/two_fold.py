@@ -6,16 +6,14 @@ import warnings
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from ..calibrate.calibrate import calibrate
 from ..count.event_counter import EventCounter
 from ..count.fan_out import FanOut, fan_out
-from ..data import rows, tensors_of
+from ..data import rows
 from ..errors import ConversionError, ConversionWarning
 from ..graph import Graph
 from ..judging import Tally, one_output, yardstick_for
@@ -32,7 +30,7 @@ class Halves:
 
     Args:
         graph: With roles set; not changed.
-        held: Batches of arguments; the first ``options.samples`` samples are used.
+        held: Batches of inputs; the first ``options.samples`` samples are used.
         options: All that counts but T and the neuron.
         wanted: How close is close enough, and what is made small.
         device: The network's.
@@ -46,12 +44,12 @@ class Halves:
     """
 
     def __init__(
-        self, graph: Graph, held: Sequence[tuple[Any, ...]], options: Options, wanted: Auto, device: torch.device
+        self, graph: Graph, held: Sequence[list[Tensor]], options: Options, wanted: Auto, device: torch.device
     ) -> None:
         self.graph, self.options, self.wanted, self.device = graph, options, wanted, device
         self.output = one_output(graph, "timesteps='auto'")
         self.work: FanOut | None = None
-        lengths = [rows(args) for args in held]
+        lengths = [rows(inputs) for inputs in held]
         self.samples = min(options.samples, sum(lengths))
         if self.samples < 2:
             raise ConversionError(
@@ -62,15 +60,15 @@ class Halves:
             torch.arange(self.samples) % 2
         )
         parts = list(zip(held, half.split(lengths), strict=True))
-        self.halves = [[_pick(args, of == k, device) for args, of in parts if (of == k).any()] for k in (0, 1)]
-        self.answers = [[self._ann(args) for args in half] for half in self.halves]
+        self.halves = [[_pick(inputs, of == k) for inputs, of in parts if (of == k).any()] for k in (0, 1)]
+        self.answers = [[self._ann(inputs) for inputs in half] for half in self.halves]
         outputs = [x for half in self.answers for x in half]
         self.yardstick = yardstick_for(graph, outputs, wanted.judge, wanted.within, "timesteps='auto'")
 
     @torch.no_grad()
-    def _ann(self, args: tuple[Any, ...]) -> Tensor:
+    def _ann(self, inputs: list[Tensor]) -> Tensor:
         """What the ANN gives."""
-        (found,) = evaluate_graph(self.graph, tensors_of(args, self.graph, self.device))
+        (found,) = evaluate_graph(self.graph, inputs)
         return found
 
     def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
@@ -81,9 +79,9 @@ class Halves:
             snn = self._calibrated(self.halves[own], options)
             self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
-            for args, wanted in zip(self.halves[other], self.answers[other], strict=True):
+            for inputs, wanted in zip(self.halves[other], self.answers[other], strict=True):
                 counter.begin_batch()
-                last = deque(snn.blocks(*args, only_last=True, recorder=counter), maxlen=1).pop()
+                last = deque(snn.blocks(inputs, only_last=True, recorder=counter), maxlen=1).pop()
                 tally.add(last[self.output][-1], wanted)
             synops += sum(float(steps.sum()) for steps in counter.synops.values())
         return Trial(
@@ -96,15 +94,12 @@ class Halves:
             tally.error,
         )
 
-    def _calibrated(self, data: list[tuple[Any, ...]], options: Options) -> Simulator:
+    def _calibrated(self, data: list[list[Tensor]], options: Options) -> Simulator:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
             warnings.simplefilter("ignore", ConversionWarning)
             graph, neurons = calibrate(self.graph, data, options, self.device)
         return Simulator(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
 
 
-def _pick(args: tuple[Any, ...], chosen: Tensor, device: torch.device) -> tuple[Any, ...]:
-    def pick(x: Any) -> Any:
-        return (x[chosen.to(x.device)] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
-
-    return pytree.tree_map(pick, args)  # type: ignore[no-any-return]
+def _pick(inputs: list[Tensor], chosen: Tensor) -> list[Tensor]:
+    return [x[chosen.to(x.device)] if x.dim() else x for x in inputs]

@@ -7,7 +7,7 @@ arguments are ``Ref``s and plain scalars, strings, dtypes and lists, so a graph 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -115,13 +115,9 @@ class Graph:
         pairs = zip(given, self.leaves, strict=True)
         return all(isinstance(value, (Tensor, np.ndarray)) == isinstance(leaf, Ref) for value, leaf in pairs)
 
-    def arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The same arguments with tensors of the types in which the network takes them.
-
-        Raises:
-            ValueError: as ``flatten``.
-        """
-        tensors = iter(self.flatten(args))
+    def unflatten(self, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
+        """The positional arguments that ``flatten`` takes apart into these tensors."""
+        tensors = iter(inputs)
         leaves = [next(tensors) if isinstance(leaf, Ref) else leaf for leaf in self.leaves]
         found: tuple[Any, ...] = pytree.tree_unflatten(leaves, self.in_spec)[0]
         return found

@@ -134,7 +134,7 @@ class Simulator(nn.Module):
         Raises:
             ValueError: inputs of another number, structure or shape than the ANN's, or with NaN or infinity in them.
         """
-        return self.output_at(self._joined(args, self.timesteps, only_last=True), -1)
+        return self.output_at(self._joined(self.graph.flatten(args), self.timesteps, only_last=True), -1)
 
     def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
         """The decoded estimate after each step.
@@ -156,10 +156,11 @@ class Simulator(nn.Module):
                 or a stream whose batch size changes or whose schedule is not ``synchronous``.
         """
         checks.flag("stream", stream)
+        inputs = self.graph.flatten(args)
         if stream:
-            joined = _in_time(list(self.blocks(*args, timesteps=timesteps, stream=True)))
+            joined = _in_time(list(self.blocks(inputs, timesteps=timesteps, stream=True)))
         else:
-            joined = self._joined(args, self.timesteps if timesteps is None else timesteps)
+            joined = self._joined(inputs, self.timesteps if timesteps is None else timesteps)
         for i, output in enumerate(self.graph.outputs):
             shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
             if shape and shape[0] is BATCH:
@@ -171,13 +172,13 @@ class Simulator(nn.Module):
         self._stream = None
 
     @Inference()
-    def _joined(self, args: tuple[Any, ...], timesteps: int, only_last: bool = False) -> list[Any]:
+    def _joined(self, inputs: list[Tensor], timesteps: int, only_last: bool = False) -> list[Any]:
         """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
 
         def run(piece: slice) -> list[Any]:
-            return _in_time(list(self.blocks(*cut(args, piece), timesteps=timesteps, only_last=only_last)))
+            return _in_time(list(self.blocks(cut(inputs, piece), timesteps=timesteps, only_last=only_last)))
 
-        pieces, workers = self.pieces(args, timesteps)
+        pieces, workers = self.pieces(inputs, timesteps)
         found = list(map_pieces(run, pieces, workers))
         return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
 
@@ -188,7 +189,7 @@ class Simulator(nn.Module):
             return parts[0][i]
         return torch.cat([part[i] for part in parts], 1 + place.axis)  # behind time
 
-    def pieces(self, args: tuple[Any, ...], timesteps: int) -> tuple[list[slice], int]:
+    def pieces(self, inputs: list[Tensor], timesteps: int) -> tuple[list[slice], int]:
         """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
 
         One piece where samples may meet (``batch.apart``), and on a GPU.
@@ -198,7 +199,7 @@ class Simulator(nn.Module):
         """
         timesteps = whole("timesteps", timesteps, 1)
         self._tell_of(timesteps)
-        inputs = self._inputs(args)
+        inputs = self._inputs(inputs)
         lengths = {len(x) for x in inputs if x.dim()}
         batch = max(lengths, default=1)
         apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
@@ -220,7 +221,8 @@ class Simulator(nn.Module):
     @Inference()
     def blocks(
         self,
-        *args: Any,
+        inputs: list[Tensor],
+        *,
         timesteps: int | None = None,
         stream: bool = False,
         only_last: bool = False,
@@ -234,7 +236,7 @@ class Simulator(nn.Module):
         on. That is for ``synchronous`` networks whose samples can be told apart at any time (``plan.separable``).
 
         Args:
-            *args: Inputs as for the ANN.
+            inputs: In the order of the graph's, as ``graph.flatten`` gives them.
             timesteps: How many steps.
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
@@ -247,7 +249,7 @@ class Simulator(nn.Module):
             last.
         """
         total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
-        inputs, plan = self._inputs(args), self.plan
+        inputs, plan = self._inputs(inputs), self.plan
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
@@ -299,9 +301,9 @@ class Simulator(nn.Module):
         self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
         return self._stream
 
-    def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
+    def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:
         kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
-        tensors = [x.to(kind) if x.is_floating_point() else x for x in self.graph.flatten(args)]
+        tensors = [x.to(kind) if x.is_floating_point() else x for x in inputs]
         check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
         return [channels_last(x) if x.is_floating_point() else x for x in tensors]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import example
 from ..errors import ConversionError
@@ -14,13 +12,13 @@ from ..run.simulator import Simulator
 from ..tracing.normal_form import normal_form
 
 
-def origin_of(snn: Simulator, ann: nn.Module | None, args: tuple[Any, ...]) -> Graph:
+def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Graph:
     """The ANN's graph: the network's own, or that of a model which is given.
 
     Args:
         snn: The network.
         ann: The model it was made from; None: what ``from_torch`` kept of it.
-        args: A batch of arguments to trace with.
+        inputs: A batch to trace with.
 
     Raises:
         ConversionError: the network kept nothing and no model is given, the model does not fit, or the network has
@@ -39,7 +37,7 @@ def origin_of(snn: Simulator, ann: nn.Module | None, args: tuple[Any, ...]) -> G
         return snn.origin
     kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]
     device = next(iter(snn.buffers())).device
-    graph = normal_form(ann, example(args, device), kept)
+    graph = normal_form(ann, snn.graph.unflatten(example(inputs, device)), kept)
     _require_fit(graph, snn, type(ann).__name__)
     return graph
 

@@ -58,7 +58,7 @@ def recalibrate(
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
     checks.function("progress", progress)
     chosen = named(snn, checks.names("layers", layers))
-    stream = data.batches(calibration, snn.graph.arity, seed)
+    stream = data.inputs(calibration, snn.graph, seed, device)
     first = next(stream)
     origin = origin_of(snn, ann, first).to(device)
     graph = _mixed(snn, origin, chosen)
@@ -79,8 +79,8 @@ def recalibrate(
     )
     plan = Plan(graph)
     second = Sequential(graph, plan, neurons, options, device, progress, origin, chosen)  # type: ignore[arg-type]
-    for args in itertools.chain([first], stream):
-        if not second.take(args):
+    for inputs in itertools.chain([first], stream):
+        if not second.take(inputs):
             break
     return correct_readouts(graph, second.run()), neurons  # type: ignore[return-value]
 

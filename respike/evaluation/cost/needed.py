@@ -110,9 +110,9 @@ class InputMacs:
                 wanted.update(node.refs)
 
     @torch.no_grad()
-    def count(self, args: tuple[Any, ...]) -> None:
-        """Count a batch of the network's arguments."""
-        walk = Walk(self.snn.graph, dict(self.snn.weights.named_buffers()), self.snn.graph.flatten(args))
+    def count(self, inputs: list[Tensor]) -> None:
+        """Count a batch of the network's inputs."""
+        walk = Walk(self.snn.graph, dict(self.snn.weights.named_buffers()), inputs)
         walk.run(self.nodes, Analog())
         for name, macs in self.work.inputs.values():
             busy = over_batch((walk.env[name] != 0).float().unsqueeze(0), macs.shape)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 from torch.utils.data import Dataset
 
 from ...convert import checks
@@ -76,7 +75,7 @@ def diagnose(
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
     data = data[0] if pair and arity == 1 else data
-    batches = reading.batches(data, arity, seed)
+    batches = reading.inputs(data, snn.graph, seed, device)
     first = next(batches)
     origin = origin_of(snn, ann, first).to(device)
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
@@ -86,16 +85,14 @@ def diagnose(
     known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
     with bar(progress) as shown:
         task = shown.add_task("diagnosing", total=min(samples, known))
-        for args in _pieces(snn, itertools.chain([first], batches), samples):
-            reading.tensors_of(args, snn.graph, device)  # says of what shape it must be
-            there = pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, args)
-            batch = walk(snn, origin, there, total)
-            outputs.add(batch, reading.rows(args))
-            remedies.keep(there)
+        for inputs in _pieces(snn, itertools.chain([first], batches), samples):
+            batch = walk(snn, origin, inputs, total)
+            outputs.add(batch, reading.rows(inputs))
+            remedies.keep(inputs)
             for name in neurons:
                 sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
                 trials[name].add(batch.ann[name], batch.alone[name])
-            shown.advance(task, reading.rows(args))
+            shown.advance(task, reading.rows(inputs))
     layers = tuple(_layer(snn, name, sums[name], trials[name]) for name in neurons)
 
     def alone(steps: int) -> float:
@@ -117,17 +114,17 @@ def diagnose(
     )
 
 
-def _pieces(snn: SpikingNetwork, batches: Iterator[tuple[Any, ...]], samples: int) -> Iterator[tuple[Any, ...]]:
+def _pieces(snn: SpikingNetwork, batches: Iterator[list[Tensor]], samples: int) -> Iterator[list[Tensor]]:
     """The samples in pieces that fit into ``ROOM``, unless they meet on their way through the network."""
-    for args in batches:
+    for inputs in batches:
         if samples <= 0:
             return
-        args = first_rows(args, samples)
-        n = reading.rows(args)
+        inputs = first_rows(inputs, samples)
+        n = reading.rows(inputs)
         samples -= n
         size = max(1, ROOM // (4 * COPIES * sum(_size(snn, name) for name in snn.neurons)))
         for start in range(0, n, size) if snn.plan.separable else [None]:
-            yield args if start is None else cut(args, slice(start, start + size))
+            yield inputs if start is None else cut(inputs, slice(start, start + size))
 
 
 def _size(snn: SpikingNetwork, name: str) -> int:

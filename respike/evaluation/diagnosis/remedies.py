@@ -51,14 +51,14 @@ class Remedies:
     def __init__(self, snn: SpikingNetwork, origin: Graph, timesteps: int) -> None:
         self.snn, self.origin, self.timesteps = copy.copy(snn), origin, timesteps
         self.snn.origin = origin
-        self.held: list[tuple[Any, ...]] = []
+        self.held: list[list[Tensor]] = []
         self.known: dict[Any, float] = {}
 
-    def keep(self, args: tuple[Any, ...]) -> None:
+    def keep(self, inputs: list[Tensor]) -> None:
         """A batch, of which as many samples are kept as are still missing."""
         missing = SAMPLES - sum(map(rows, self.held))
         if missing > 0:
-            self.held.append(first_rows(args, missing))
+            self.held.append(first_rows(inputs, missing))
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """The network's options that are not the default, as ``from_torch`` has them, and these changes of them."""
@@ -133,7 +133,7 @@ class Remedies:
             self.known[key] = self._error(made, timesteps)
         return self.known[key]
 
-    def _halves(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    def _halves(self) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """The samples held, every other one in each half."""
         return tuple([cut(args, slice(k, None, 2)) for args in self.held if rows(args) > k] for k in (0, 1))  # type: ignore[return-value]
 
@@ -141,9 +141,9 @@ class Remedies:
     def _error(self, snn: SpikingNetwork, timesteps: int) -> float:
         total = 0.0
         one, other = self._halves()
-        for args in other or one:
-            block = list(snn.blocks(*args, timesteps=timesteps, only_last=True))[-1]
-            wanted = evaluate_graph(self.origin, self.origin.flatten(args))
+        for inputs in other or one:
+            block = list(snn.blocks(inputs, timesteps=timesteps, only_last=True))[-1]
+            wanted = evaluate_graph(self.origin, inputs)
             found = [x[-1] for x in block if isinstance(x, Tensor)]
             pairs = zip(found, (x for x in wanted if isinstance(x, Tensor)), strict=True)
             total += sum(float((a.double() - b.double()).square().sum()) for a, b in pairs if b.is_floating_point())

@@ -84,23 +84,23 @@ def _steps(value: Timed | DeferredSum) -> int:
 
 
 @torch.no_grad()
-def walk(snn: SpikingNetwork, origin: Graph, args: tuple[Any, ...], timesteps: int) -> Batch:
+def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: int) -> Batch:
     """Everything for one batch.
 
     Args:
         snn: The network.
         origin: The ANN's graph, on the network's device.
-        args: Arguments of the network, there too.
+        inputs: Of the network, there too.
         timesteps: T.
     """
     kind = next((b.dtype for b in snn.buffers() if b.is_floating_point()), torch.float32)
-    inputs = [x.to(kind) if x.is_floating_point() else x for x in origin.flatten(args)]
+    inputs = [x.to(kind) if x.is_floating_point() else x for x in inputs]
     weights = dict(snn.weights.named_buffers())
     ann, ann_outputs = _analog(origin, origin.tensors, inputs, None)
     arrived, sent = Means(), Means()
     outputs: list[Any] = []
     for block in snn.blocks(
-        *args,
+        inputs,
         timesteps=timesteps,
         only_last=True,
         recorder=lambda node, events, values: sent.add(node.name, Timed(values)),

@@ -17,7 +17,6 @@ from ...convert.run.neurons import SpikingReLU
 from ...convert.variants.origin import origin_of
 from ...evaluation.diagnosis.parts import highest
 from ...evaluation.diagnosis.walks import walk
-from .decisions import on_device
 
 VALUES = 2**17
 """Values of a layer that are looked at, at most: drawn at random from each piece of the samples."""
@@ -42,19 +41,19 @@ def activations(
     """
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
-    batches = reading.batches(data[0] if pair and arity == 1 else data, arity, seed)
-    first = next(batches)
     device = next(iter(snn.buffers())).device
+    batches = reading.inputs(data[0] if pair and arity == 1 else data, snn.graph, seed, device)
+    first = next(batches)
     origin = origin_of(snn, ann, first).to(device)
     neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[Tensor]] = {name: [] for name in neurons}
     seen = 0
-    for args in itertools.chain([first], batches):
-        args = on_device(first_rows(args, samples - seen), device)
-        n = reading.rows(args)
+    for inputs in itertools.chain([first], batches):
+        inputs = first_rows(inputs, samples - seen)
+        n = reading.rows(inputs)
         for start in range(0, n, PIECE) if snn.plan.separable else [None]:
-            batch = walk(snn, origin, args if start is None else cut(args, slice(start, start + PIECE)), timesteps)
+            batch = walk(snn, origin, inputs if start is None else cut(inputs, slice(start, start + PIECE)), timesteps)
             rows = n if start is None else min(PIECE, n - start)
             for name, neuron in neurons.items():
                 kept = max(1, VALUES * rows // samples)

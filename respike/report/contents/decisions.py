@@ -45,9 +45,9 @@ def decisions(
     shown: list[dict[str, Any]] = []
     right = Counter[str]()
     seen = width = 0
-    for args, target in split_batches(data, batch_size, snn.graph):
-        args, target = on_device((args, target), device)
-        output = single(_last(snn, args, timesteps))
+    for inputs, target in split_batches(data, batch_size, snn.graph):
+        inputs, target = on_device((inputs, target), device)
+        output = single(_last(snn, inputs, timesteps))
         answer = decision(output, where)
         if output is None or answer is None or answer.dim() != 1:
             return None
@@ -57,14 +57,14 @@ def decisions(
         width = max(width, 2 if is_single_score(output) else output.shape[1] if output.dim() == 2 else 0)
         counts[0].update(zip(target.tolist(), answer.tolist(), strict=True))
         if reference is not None:
-            expected = decision(reference(*on_device(snn.graph.arguments(args), device, copy=True)), where)
+            expected = decision(reference(*snn.graph.unflatten(on_device(inputs, device, copy=True))), where)
             assert expected is not None
             counts[1].update(zip(target.tolist(), expected.tolist(), strict=True))
             for k in (answer != expected).nonzero().flatten().tolist():
                 label, own, other = int(target[k]), int(answer[k]), int(expected[k])
                 right["snn" if own == label else "ann" if other == label else "neither"] += 1
                 if len(shown) < PICTURES:
-                    image = picture(args[0][k]) if len(args) == 1 and isinstance(args[0], Tensor) else None
+                    image = picture(inputs[0][k]) if len(inputs) == 1 else None
                     shown.append({"index": seen + k, "label": label, "snn": own, "ann": other, "picture": image})
         seen += len(target)
     cells = sorted({*counts[0], *counts[1]})
@@ -87,9 +87,9 @@ def on_device(tree: Any, device: torch.device, copy: bool = False) -> Any:
     return pytree.tree_map(lambda x: x.to(device, copy=copy) if isinstance(x, Tensor) else x, tree)
 
 
-def _last(snn: SpikingNetwork, args: tuple[Any, ...], timesteps: int) -> Any:
+def _last(snn: SpikingNetwork, inputs: list[Tensor], timesteps: int) -> Any:
     """The estimate after the last step."""
     if timesteps == snn.timesteps:
-        return snn(*args)  # keeps no step but the last, and works on parts of the batch at once
-    block = list(snn.blocks(*args, timesteps=timesteps, only_last=True))[-1]
+        return snn(*snn.graph.unflatten(inputs))  # keeps no step but the last, and works on parts of the batch at once
+    block = list(snn.blocks(inputs, timesteps=timesteps, only_last=True))[-1]
     return snn.output_at(block, -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ...about import about
 from ...convert.data import rows
@@ -127,13 +127,13 @@ def _comparable(snn: SpikingNetwork, ann: nn.Module | None) -> bool:
     return (ann is not None or snn.origin is not None) and not snn.unit_thresholds
 
 
-def _one(data: Any, wanted: int, batch_size: int, graph: Graph) -> tuple[tuple[Any, ...], Any]:
+def _one(data: Any, wanted: int, batch_size: int, graph: Graph) -> tuple[list[Tensor], Any]:
     """A sample and its target, as a batch of one."""
     seen = 0
-    for args, target in split_batches(data, batch_size, graph):
-        n = rows(args)
+    for inputs, target in split_batches(data, batch_size, graph):
+        n = rows(inputs)
         if 0 <= wanted < seen + n:
-            one, label = cut((args, target), slice(wanted - seen, wanted - seen + 1))
+            one, label = cut((inputs, target), slice(wanted - seen, wanted - seen + 1))
             return one, label
         seen += n
     raise ValueError(f"there is no sample {wanted}: the data has {seen}, counted from 0")

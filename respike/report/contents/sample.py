@@ -23,13 +23,13 @@ SCORES = 5
 
 @torch.no_grad()
 def sample_run(
-    snn: SpikingNetwork, args: tuple[Any, ...], target: Any, ann: nn.Module | None, *, index: int, timesteps: int
+    snn: SpikingNetwork, inputs: list[Tensor], target: Any, ann: nn.Module | None, *, index: int, timesteps: int
 ) -> dict[str, Any] | None:
     """Run one sample and keep what some neurons do; None unless the network is synchronous.
 
     Args:
         snn: The network.
-        args: Its arguments, one sample each, ``(1, ...)``.
+        inputs: Its inputs, one sample each, ``(1, ...)``.
         target: The sample's label, ``(1,)``.
         ann: For its scores.
         index: Which sample it is, in the order of the data.
@@ -45,14 +45,15 @@ def sample_run(
     """
     if snn.schedule != "synchronous":
         return None
-    args = on_device(args, next(iter(snn.buffers())).device)
+    inputs = on_device(inputs, next(iter(snn.buffers())).device)
+    args = snn.graph.unflatten(inputs)
     counts: dict[str, Tensor] = {}
 
     def count(node: Node, events: Tensor, values: Tensor) -> None:
         if node.name in snn.neurons:
             counts[node.name] = counts.get(node.name, 0) + events.double().sum(0).flatten()
 
-    for _ in snn.blocks(*args, timesteps=timesteps, recorder=count):
+    for _ in snn.blocks(inputs, timesteps=timesteps, recorder=count):
         pass
     shown = {name: _evenly(total.nonzero().flatten()) for name, total in counts.items()}
     currents: dict[str, list[Tensor]] = {name: [] for name in counts}
@@ -65,7 +66,7 @@ def sample_run(
         if not (constant and currents[node.name]):  # which is the same in every block of steps
             currents[node.name].append(whole.flatten(1)[:, shown[node.name]])
 
-    for _ in snn.blocks(*args, timesteps=timesteps, watch=watch):
+    for _ in snn.blocks(inputs, timesteps=timesteps, watch=watch):
         pass
     layers = []
     for name, total in counts.items():
@@ -86,7 +87,7 @@ def sample_run(
         "index": index,
         "timesteps": timesteps,
         "label": int(target) if isinstance(target, Tensor) and target.numel() == 1 else None,
-        "picture": picture(args[0][0]) if len(args) == 1 and isinstance(args[0], Tensor) else None,
+        "picture": picture(inputs[0][0]) if len(inputs) == 1 else None,
         "scores": _scores(snn.simulate(*args, timesteps=timesteps), ann, args),
         "layers": layers,
     }
