@@ -19,7 +19,7 @@ from .checks import bytes_or_none, one_of, whole
 from .choice import Choice
 from .execute import Walk
 from .fanout import FanOut, fan_out
-from .finite import check_finite
+from .finite import check_finite, number_type
 from .graph import BATCH, Graph, Ref
 from .longer_runs import warn_of_longer_run
 from .memory import budget, room
@@ -84,7 +84,7 @@ class SpikingNetwork(nn.Module):
         precision_choice: Why this precision, if it was left to ``precision="auto"``, else None.
     """
 
-    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1))
+    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1, checks.STEPS))
     calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
     schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
     delay = Setting[int](lambda _, value: whole("delay", value, 0))
@@ -234,7 +234,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: as for ``simulate``.
         """
-        timesteps = whole("timesteps", timesteps, 1)
+        timesteps = whole("timesteps", timesteps, 1, checks.STEPS)
         self._tell_of(timesteps)
         inputs = self._inputs(args)
         lengths = {len(x) for x in inputs if x.dim()}
@@ -284,7 +284,7 @@ class SpikingNetwork(nn.Module):
             For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
             last.
         """
-        total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
+        total = whole("timesteps", self.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
         inputs, plan = self._inputs(args), self.plan
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
@@ -338,7 +338,7 @@ class SpikingNetwork(nn.Module):
         return self._stream
 
     def _inputs(self, args: tuple[Any, ...]) -> list[Tensor]:
-        kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
+        kind = number_type(self.buffers())
         tensors = [x.to(kind) if x.is_floating_point() else x for x in self.graph.flatten(args)]
         check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
         return [channels_last(x) if x.is_floating_point() else x for x in tensors]
