@@ -78,7 +78,12 @@ def bytes_or_none(name: str, value: Any) -> int | None:
     Raises:
         ConversionError: anything else.
     """
-    return None if value is None else int(number(name, value, " of bytes, 1 or more, or None", low=1))
+    if value is None:
+        return None
+    found = number(name, value, " of bytes, 1 or more, or None", low=1)
+    if found != int(found):
+        raise _wrong(name, "a whole number of bytes, 1 or more, or None", value)
+    return int(found)
 
 
 def flag(name: str, value: Any, *, optional: bool = False) -> None:

@@ -78,7 +78,7 @@ class EarlyExit:
         snn: A classifier with the schedule ``"synchronous"``; it runs ``snn.timesteps`` steps at most.
         calibration: As for ``respike.from_torch``; new samples tell more than those it was calibrated with.
         score: ``"margin"``, ``"confidence"`` or ``"stability"``, see ``Watch``.
-        agreement: In percent.
+        agreement: In percent, from 1 to 100.
         judge: ``"decision"``: outputs are class scores, or the logit of one class, whatever they look like. By default
             it is found out: a single output without a sigmoid is refused, and of one answer for nearly all samples
             there is a warning.
@@ -110,6 +110,8 @@ class EarlyExit:
         checks.one_of("score", score, get_args(Score))
         checks.one_of("judge", judge, ("auto", "decision"))
         agreement = checks.number("agreement", agreement, ", above 0 and at most 100 (percent)", above=0, most=100)
+        if agreement < 1:
+            raise ConversionError(f"agreement is in percent; got {agreement:g}, so give agreement={100 * agreement:g}")
         samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
         if snn.schedule != "synchronous":
             raise ConversionError(f"early exit requires schedule='synchronous'; this network is {snn.schedule}")

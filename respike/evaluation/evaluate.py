@@ -72,7 +72,7 @@ def evaluate(
     """
     checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
-    total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1)
+    total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
     checks.one_of("judge", judge, get_args(Judge))
     checks.function("metric", metric)
     batch_size = checks.whole("batch_size", batch_size, 1)
@@ -94,6 +94,8 @@ def evaluate(
             copies = snn.graph.unflatten([x.clone() for x in given])
             with products or nullcontext():
                 expected = None if reference is None else reference(*copies)
+            if not seen and expected is not None:
+                _require_alike(snn, expected)
             inputs.count(given)
             example = snn.output_at(next(snn.blocks(given, timesteps=1)), 0) if expected is None else expected
             if curves is None:
@@ -136,6 +138,21 @@ def evaluate(
         judged=curves.judged,
         **curves.result(seen, reference is not None, twin is not None),
     )
+
+
+def _require_alike(snn: SpikingNetwork, expected: Any) -> None:
+    """Refuse an ANN whose outputs are of other shapes than the network's: it is another model."""
+    found = [tuple(x.shape) for x in pytree.tree_leaves(expected) if isinstance(x, Tensor)]
+    shapes = [snn.graph.shape(name) or () for name in snn.graph.output_names()]
+    fits = [len(a) == len(b) and all(n in (None, -1, m) for n, m in zip(a, b, strict=True))
+            for a, b in zip(shapes, found, strict=False)]  # fmt: skip
+    if len(shapes) != len(found) or not all(fits):
+        told = [", ".join(str(tuple("N" if n is None else n for n in a)) for a in some) for some in (shapes, found)]
+        told = [text.replace("'", "") for text in told]
+        raise ValueError(
+            f"ann is not the model that this network was made from: its outputs have the shape {told[1]}, and the "
+            f"network's {told[0]}"
+        )
 
 
 def _curves(snn: SpikingNetwork, output: Any, target: Any, judge: Judge, total: int) -> Curves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,10 @@ def neuron_curves(
     """
     unknown = [name for name in names if name not in NEURONS]
     if unknown:
-        raise ValueError(f"unknown neuron {unknown[0]!r}; known are {', '.join(NEURONS)}")
+        spelled = {name.lower(): name for name in NEURONS}
+        near = difflib.get_close_matches(unknown[0].lower(), spelled, 1)
+        hint = f"did you mean {spelled[near[0]]}? Known" if near else "known"
+        raise ValueError(f"unknown neuron {unknown[0]!r}; {hint} are {', '.join(NEURONS)}")
     drive, beta, found = torch.linspace(-0.5, 1.5, points), math.exp(-1 / tau), {}
     for name in names:
         setting, make = NEURONS[name]

@@ -100,7 +100,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("report mnist_mlp --format gif", "'gif' is not one of 'svg', 'png'", 2),
     ("curve -o nowhere/curves.png", "the folder nowhere does not exist", 1),
     ("curve --tau 0", "time constants must be positive", 2),
-    ("curve --neuron leaky", "unknown neuron 'leaky'; known are IAF", 1),
+    ("curve --neuron leaky", "unknown neuron 'leaky'; did you mean Leaky? Known are IAF", 1),
     ("playground -o nowhere/page.html", "the folder nowhere does not exist", 1),
     ("playground -o page.png", "its ending must be one of html", 1),
     ("playground --outptu page.html", "Did you mean '--output'?", 2),

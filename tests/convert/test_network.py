@@ -118,9 +118,9 @@ def test_wrong_inputs_are_named() -> None:
     snn, x = make()
     with pytest.raises(ValueError, match=r"input .* must have shape \(N, 1, 8, 8\), got \(10, 1, 9, 8\)"):
         snn(torch.rand(10, 1, 9, 8))
-    with pytest.raises(ValueError, match="takes 1 input tensors"):
+    with pytest.raises(ValueError, match="takes 1 input "):
         snn(x, x)
-    with pytest.raises(ValueError, match="timesteps must be a whole number, 1 or more"):
+    with pytest.raises(ValueError, match="timesteps must be a whole number from 1 to 65,536"):
         snn.simulate(x, timesteps=0)
 
 

@@ -89,10 +89,9 @@ class Graph:
         try:
             given = self.in_spec.flatten_up_to((args, {}))
         except ValueError as error:
-            names = ", ".join(self.inputs)
-            raise ValueError(
-                f"the network takes {len(self.inputs)} input tensors ({names}), structured as when traced: {error}"
-            ) from error
+            takes = f"the network takes {self.arity} input{'s' * (self.arity > 1)} ({', '.join(self.inputs)})"
+            other = f", structured as when traced: {error}" if len(args) == self.arity else f"; got {len(args)}"
+            raise ValueError(takes + other) from error
         found = []
         for value, leaf in zip(given, self.leaves, strict=True):
             if not isinstance(leaf, Ref):

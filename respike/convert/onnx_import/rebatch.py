@@ -89,25 +89,35 @@ def _goes_far(net: OnnxModule, before: Sequence[Tensor], batch: int) -> bool:
     return all(_follows(x.shape, y.shape, batch, many) for x, y in zip(before, after, strict=True))
 
 
-def _samples(net: OnnxModule, count: int) -> list[Tensor]:
-    return [spec.noise([count, *(n or 1 for n in (spec.shape or ())[1:])], seed=i) for i, spec in enumerate(net.inputs)]
+def _samples(net: OnnxModule, count: int, sign: int = 1) -> list[Tensor]:
+    shapes = [[count, *(n or 1 for n in (spec.shape or ())[1:])] for spec in net.inputs]
+    found = [spec.noise(shape, seed=i) for i, (spec, shape) in enumerate(zip(net.inputs, shapes, strict=True))]
+    return [sign * x if x.is_floating_point() else x for x in found]
 
 
 @torch.no_grad()
-def _alone(net: OnnxModule) -> list[list[Tensor]]:
+def _alone(net: OnnxModule, sign: int = 1) -> list[list[Tensor]]:
     """What the network gives for each of two samples."""
-    pairs = [x.split(1) for x in _samples(net, 2)]
+    pairs = [x.split(1) for x in _samples(net, 2, sign)]
     return [_listed(net.run([pair[i] for pair in pairs])) for i in range(2)]
 
 
 @torch.no_grad()
 def _mixes(net: OnnxModule, alone: list[list[Tensor]] | None) -> bool:
     """Whether two samples that run together give anything but what each gives alone."""
-    try:
-        first, second = _alone(net) if alone is None else alone
-        together = _listed(net.run(_samples(net, 2)))
-    except ConversionError:  # say, a place in the batch that is not there
-        return True
+    for sign in (1, -1):  # what clips at 0 hides what happens to one of them
+        try:
+            first, second = alone if alone is not None and sign == 1 else _alone(net, sign)
+            together = _listed(net.run(_samples(net, 2, sign)))
+        except ConversionError:  # say, a place in the batch that is not there
+            return True
+        if _differ(first, second, together):
+            return True
+    return False
+
+
+def _differ(first: list[Tensor], second: list[Tensor], together: list[Tensor]) -> bool:
+    """Whether the outputs for two samples are anything but those for each, one after the other."""
     for a, b, both in zip(first, second, together, strict=True):
         apart = torch.cat([a, b]) if a.dim() == both.dim() and a.shape[:1] == (1,) else torch.stack([a, b])
         if apart.shape != both.shape:  # no batch in it, so it must be the same whatever the samples are

@@ -1,8 +1,8 @@
-"""Inputs that are no numbers: found before anything is computed from them."""
+"""Numbers that a network cannot compute with: found before anything is computed from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -38,3 +38,22 @@ def check_finite(inputs: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int
             f"the input {name!r} holds NaN, infinity or numbers beyond {str(x.dtype).removeprefix('torch.')}{where}; "
             "leave these samples out, or replace the values"
         )
+
+
+def number_type(buffers: Iterable[Tensor]) -> torch.dtype:
+    """The type of numbers that a network computes in: float32, or float64.
+
+    Args:
+        buffers: Its weights and thresholds.
+
+    Raises:
+        ValueError: half precision.
+    """
+    kind = next((b.dtype for b in buffers if b.is_floating_point()), torch.float32)
+    if kind in (torch.float16, torch.bfloat16):
+        raise ValueError(
+            f"a spiking network computes in float32 or float64, and half(), bfloat16() or to() has made this one "
+            f"{str(kind).removeprefix('torch.')}; convert it again, and set precision='bfloat16' or precision='int8' "
+            "for synapses of lower precision"
+        )
+    return kind

@@ -21,7 +21,7 @@ from ..parallel import cut, map_pieces, worker_count
 from ..settings import Setting
 from ..surroundings import Inference
 from .arithmetic import Arithmetic, check_holds
-from .finite import check_finite
+from .finite import check_finite, number_type
 from .layerwise import Layerwise
 from .longer_runs import warn_of_longer_run
 from .neurons import SpikingReLU
@@ -55,7 +55,7 @@ class Simulator(nn.Module):
         unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's.
     """
 
-    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1))
+    timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1, checks.STEPS))
     calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
     schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
     delay = Setting[int](lambda _, value: whole("delay", value, 0))
@@ -197,7 +197,7 @@ class Simulator(nn.Module):
         Raises:
             ValueError: as for ``simulate``.
         """
-        timesteps = whole("timesteps", timesteps, 1)
+        timesteps = whole("timesteps", timesteps, 1, checks.STEPS)
         self._tell_of(timesteps)
         inputs = self._inputs(inputs)
         lengths = {len(x) for x in inputs if x.dim()}
@@ -248,7 +248,7 @@ class Simulator(nn.Module):
             For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
             last.
         """
-        total = self.timesteps if timesteps is None else whole("timesteps", timesteps, 1)
+        total = whole("timesteps", self.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
         inputs, plan = self._inputs(inputs), self.plan
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
@@ -302,7 +302,7 @@ class Simulator(nn.Module):
         return self._stream
 
     def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:
-        kind = next((b.dtype for b in self.buffers() if b.is_floating_point()), torch.float32)
+        kind = number_type(self.buffers())
         tensors = [x.to(kind) if x.is_floating_point() else x for x in inputs]
         check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
         return [channels_last(x) if x.is_floating_point() else x for x in tensors]

@@ -68,7 +68,7 @@ def diagnose(
     """
     checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
-    total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1)
+    total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
     checks.flag("progress", progress, optional=True)
     device = next(iter(snn.buffers())).device

@@ -183,3 +183,8 @@ def test_a_file_that_cuts_its_batch_loses_no_samples(batch: int, end: int | None
     else:
         with pytest.raises(ConversionError, match="wants the shape"):
             net(x)
+
+
+def test_samples_that_meet_only_where_numbers_are_negative_are_seen(tmp_path: Path) -> None:
+    nodes = [op("Neg", "x", "n"), op("Relu", "n", "r"), op("ReduceMax", "r", "m", axes=[0]), op("Add", "x m", "y")]
+    assert load_onnx(save(tmp_path, nodes, {}, x=[3, 6])).batch == 3
