@@ -42,11 +42,16 @@ __all__ = [
     "models",
 ]
 
+__version__: str
+"""Of the installed package; pyproject.toml is the one place that says it."""
+
 _FOLDERS = {"convert", "evaluation", "layers", "models"}
 
 
 def __getattr__(name: str) -> Any:
     """What is asked for the first time is imported then: the command line answers Ctrl-C while torch is imported."""
+    if name == "__version__":
+        return _version()
     if name in _FOLDERS:
         return import_module(f".{name}", __name__)
     if name not in __all__:
@@ -58,5 +63,14 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and rarely needed
+
+    try:
+        return version("respike")
+    except PackageNotFoundError:
+        raise AttributeError("respike has no __version__: it runs from a folder and is not installed") from None
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_FOLDERS})
+    return sorted({*globals(), *__all__, *_FOLDERS, "__version__"})

@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import stat
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def _settle(temporary: Path, before: os.stat_result | None) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     if before is not None:
-        if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        if sys.platform != "win32" and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
             with suppress(PermissionError):  # to give files away is for the administrator
                 os.chown(temporary, before.st_uid, before.st_gid)
         os.chmod(temporary, stat.S_IMODE(before.st_mode))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -145,7 +146,9 @@ def errors_of(name: str, args: argparse.Namespace) -> None:
 
 def error_and_peak(name: str, data_dir: Path | None, timesteps: int) -> tuple[float, float]:
     """The error on test images in units of the ANN's output, and what memory calibration added, in MiB."""
-    import resource  # not on Windows
+    if sys.platform == "win32":
+        raise SystemExit("peak memory cannot be read on Windows; run this on Linux or macOS")
+    import resource
 
     ann = respike.models.load(name)
     calibration, test = data_of(name, data_dir)
