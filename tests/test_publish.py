@@ -72,7 +72,7 @@ def test_the_citation_says_what_the_metadata_say() -> None:
 
 def test_the_metadata_are_complete() -> None:
     project = toml()["project"]
-    assert {"name", "version", "description", "readme", "license", "authors", "keywords", "dependencies"} <= set(project)
+    assert {"description", "readme", "license", "authors", "keywords", "dependencies"} <= set(project)
     assert [file for file in project["license-files"] if not (ROOT / file).is_file()] == []
     named = [found[1] for c in project["classifiers"] if (found := re.fullmatch(r".* :: Python :: (3\.\d+)", c))]
     assert named == PYTHONS

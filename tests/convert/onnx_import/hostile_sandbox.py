@@ -115,9 +115,9 @@ def attempt(path: str, then: str) -> dict[str, Any]:
 
 
 def child(paths: Sequence[str], then: str, answers: int) -> None:
+    """Answers one line for each file, for as long as it lives."""
     import resource  # Windows has none: there the tests are skipped, but this file is imported
 
-    """Answers one line for each file, for as long as it lives."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + BYTES,) * 2)
     warnings.simplefilter("error")  # as pytest has it: nobody wants to read numpy's thoughts on a hostile file
