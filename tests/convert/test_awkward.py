@@ -34,7 +34,7 @@ def error(found: Any, expected: Any) -> float:
 
 
 def spiking(graph: Graph, inputs: tuple[Tensor, ...], options: Options) -> respike.SpikingNetwork:
-    graph, neurons = calibrate(graph, [inputs], options, torch.device("cpu"))
+    graph, neurons = calibrate(graph, [graph.flatten(inputs)], options, torch.device("cpu"))
     return respike.SpikingNetwork(graph, neurons, options.timesteps)
 
 

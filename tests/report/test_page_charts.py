@@ -108,7 +108,7 @@ def test_pages_that_cannot_be_written(converted: Converted, tmp_path: Path) -> N
 
 def test_an_evaluation_has_a_page_of_its_own(converted: Converted, tmp_path: Path) -> None:
     result = respike.evaluate(converted.snn, converted.data)
-    result.report(tmp_path / "page.html", "alone")
+    write_page(Report.of(result, "alone"), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<h1>alone</h1>" in text and f"{100 * result.accuracy[-1]:.2f} %" in text
     assert re.findall(r'<section id="part-(\w+)"', text) == ["accuracy", "cost", "layers"]
