@@ -1,4 +1,4 @@
-"""How much memory a run may take where nobody says."""
+"""How much memory a run may take."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def calibration_budget(device: torch.device) -> int:
     return min(CALIBRATION, budget(device))
 
 
-def room(total: int, device: torch.device, workers: int) -> int:
-    """Bytes for what one of several workers has under way."""
+def room(given: int | None, device: torch.device, workers: int) -> int:
+    """Bytes for what one of several workers has under way, of those given for all; None: a quarter of what is free."""
+    total = budget(device) if given is None else given
     return max(1, min(PIECE, total // workers) if device.type == "cpu" else total)

@@ -60,7 +60,7 @@ def test_blocks_of_any_size_give_the_same_spikes(schedule: str) -> None:
     snn, x = make(schedule=schedule)
     whole = snn.simulate(x, timesteps=30)
     snn.memory_budget = 1  # one step at a time
-    assert snn.plan.block(10, 30, snn._room(x.device, 1)) == 1
+    assert snn.plan.block(10, 30, memory.room(snn.memory_budget, x.device, 1)) == 1
     torch.testing.assert_close(snn.simulate(x, timesteps=30), whole, rtol=1e-5, atol=1e-6)
 
 
@@ -68,10 +68,10 @@ def test_memory_is_a_share_of_what_is_free_and_shared_by_the_threads(monkeypatch
     snn, x = make()
     free = type("Free", (), {"available": 400})()
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
-    assert snn._room(x.device, 1) == 100
-    assert snn._room(x.device, 2) == 50
+    assert memory.room(snn.memory_budget, x.device, 1) == 100
+    assert memory.room(snn.memory_budget, x.device, 2) == 50
     snn.memory_budget = 2**40
-    assert snn._room(x.device, 2) == memory.PIECE
+    assert memory.room(snn.memory_budget, x.device, 2) == memory.PIECE
     seen = list(parallel.map_pieces(lambda _: parallel.worker_count(), range(4), 2))
     assert seen == [2] * 4
     assert parallel.worker_count() == 1
@@ -88,7 +88,7 @@ def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:
     snn.reset()
     torch.testing.assert_close(snn.simulate(x, timesteps=5, stream=True), whole[:, :5])
     layered, _ = make(schedule="layerwise")
-    with pytest.raises(ValueError, match="no stream"):
+    with pytest.raises(ValueError, match="requires schedule='synchronous'; this network is layerwise"):
         layered.simulate(x, stream=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph, Node, Ref, leaves
 from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, Role, Signals, refusal, short
+from .no_relu import without_relu
 
 
 def set_roles(graph: Graph, analog: Sequence[str] = ()) -> Graph:
@@ -37,36 +38,7 @@ def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] =
         return None
     if any(node.op == RELU and node.role == Role.ANALOG for node in judged.nodes):
         return ConversionError("every ReLU was kept analog, so no neuron is left; keep fewer modules analog")
-    return _without_relu(judged)
-
-
-_NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
-_ADD_RELUS = "train with ReLUs between its layers"
-_MAX_AS_RELU = "write max(a, b) as b + F.relu(a - b), which becomes neurons"
-
-
-def _without_relu(judged: Graph) -> ConversionError:
-    """Why a network without a ReLU is none to convert, and what else is in it."""
-    signals = judged.signals()
-    others: list[Refusal] = []
-    for node in judged.nodes:
-        if node.name not in signals or node.is_shape or (node.op in LINEAR and node.role != Role.ANALOG):
-            continue
-        name = short(node.op)
-        if node.op in MAXIMA:
-            why = f"{name} passes the spikes of neurons before it on and sends none itself"
-            pair = len([name for name in node.refs if name in signals]) == 2
-            todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
-        elif node.role == Role.ANALOG:
-            why, todo = f"{name} is kept analog", _ADD_RELUS
-        else:
-            why, todo = refusal(node.op)
-            todo = todo.partition("or keep")[0].rstrip(", ")  # analog it would have no neurons either
-            todo = _ADD_RELUS if node.role == Role.HEAD and todo.startswith(("train with", "use another")) else todo
-        others.append(Refusal(node.where, why, todo))
-    if others:
-        return ConversionError(f"{_NO_RELU}; what it has:", others)
-    return ConversionError(f"{_NO_RELU}: its outputs are an affine function of its input; {_ADD_RELUS}")
+    return without_relu(judged)
 
 
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:

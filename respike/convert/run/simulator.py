@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import checks
-from ..batch import SAME, Along, places
 from ..checks import bytes_or_none, one_of, whole
-from ..graph import BATCH, Graph, Ref
-from ..memory import budget, room
-from ..options import PRECISIONS, Precision, Schedule
+from ..graph import Graph
+from ..memory import room
+from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
 from ..parallel import cut, map_pieces, worker_count
 from ..settings import Setting
 from ..surroundings import Inference
 from .arithmetic import Arithmetic, check_holds
+from .estimates import batch_first, in_time, repeated, side_by_side
 from .finite import check_finite, number_type
 from .layerwise import Layerwise
 from .longer_runs import warn_of_longer_run
@@ -28,8 +28,9 @@ from .neurons import SpikingReLU
 from .plan import Plan
 from .recording import Recorder, Watch
 from .schedules import latency, mode_of
+from .stream import Stream
 from .synchronous import Synchronous
-from .timed import DeferredSum, Timed, channels_last
+from .timed import channels_last
 from .walk import Walk
 from .weights import Weights, versions
 
@@ -40,24 +41,12 @@ STEPS = 16
 class Simulator(nn.Module):
     """A graph, its weights and its neurons, run over time; ``SpikingNetwork`` adds what users do with a network.
 
-    Args:
-        graph: With roles set.
-        neurons: One layer for each node of role ``spike``, by node name.
-        timesteps: T that a call runs.
-        schedule: ``"synchronous"``, ``"layerwise"`` or ``"pipelined"``.
-        delay: Steps of head start for each layer of a pipelined network.
-        calibrated_timesteps: T that its thresholds were chosen for; None for ``timesteps``.
-
-    Attributes:
-        fitted: Whether thresholds and biases were fitted to that T, so that longer runs can be worse: the first one
-            brings a ``ConversionWarning``.
-        origin: The ANN's graph in normal form, with its weights, if it is known.
-        unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's.
+    Arguments and attributes are those of ``SpikingNetwork``.
     """
 
     timesteps = Setting[int](lambda _, value: whole("timesteps", value, 1, checks.STEPS))
     calibrated_timesteps = Setting[int](lambda _, value: whole("calibrated_timesteps", value, 1))
-    schedule = Setting[Schedule](lambda _, value: one_of("schedule", value, get_args(Schedule)))
+    schedule = Setting[Schedule](lambda snn, value: snn._scheduled(value))
     delay = Setting[int](lambda _, value: whole("delay", value, 0))
     precision = Setting[Precision](lambda snn, value: snn._held(value))
     memory_budget = Setting["int | None"](lambda _, value: bytes_or_none("memory_budget", value))
@@ -88,8 +77,7 @@ class Simulator(nn.Module):
         self.precision = "float32"
         self.plan = Plan(self.graph)
         self._arithmetic: tuple[Any, Arithmetic] | None = None
-        self._stream: Synchronous | None = None
-        self._stream_of: tuple[str, str] = "", ""
+        self._stream: Stream | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy gets: all but a stream under way and what is made when needed."""
@@ -102,6 +90,12 @@ class Simulator(nn.Module):
     def held_graph(self) -> Graph:
         """The graph with its weights."""
         return replace(self.graph, tensors=dict(self.weights.named_buffers()))
+
+    def _scheduled(self, value: Any) -> Schedule:
+        name, delay = schedule_of(value)
+        if isinstance(value, Pipelined):
+            self.delay = delay
+        return name
 
     def _held(self, precision: Any) -> Any:
         one_of("precision", precision, PRECISIONS)
@@ -158,14 +152,10 @@ class Simulator(nn.Module):
         checks.flag("stream", stream)
         inputs = self.graph.flatten(args)
         if stream:
-            joined = _in_time(list(self.blocks(inputs, timesteps=timesteps, stream=True)))
+            joined = in_time(list(self.blocks(inputs, timesteps=timesteps, stream=True)))
         else:
             joined = self._joined(inputs, self.timesteps if timesteps is None else timesteps)
-        for i, output in enumerate(self.graph.outputs):
-            shape = self.graph.shape(output.name) if isinstance(output, Ref) else None
-            if shape and shape[0] is BATCH:
-                joined[i] = joined[i].transpose(0, 1)
-        return pytree.tree_unflatten(joined, self.graph.out_spec)
+        return pytree.tree_unflatten(batch_first(self.graph, joined), self.graph.out_spec)
 
     def reset(self) -> None:
         """Forget the state of ``simulate(..., stream=True)``."""
@@ -176,18 +166,11 @@ class Simulator(nn.Module):
         """For each output of the graph its estimates ``(T, N, ...)``, all parts of the batch worked on at once."""
 
         def run(piece: slice) -> list[Any]:
-            return _in_time(list(self.blocks(cut(inputs, piece), timesteps=timesteps, only_last=only_last)))
+            return in_time(list(self.blocks(cut(inputs, piece), timesteps=timesteps, only_last=only_last)))
 
         pieces, workers = self.pieces(inputs, timesteps)
         found = list(map_pieces(run, pieces, workers))
-        return found[0] if len(found) == 1 else [self._side_by_side(i, found) for i in range(len(self.graph.outputs))]
-
-    def _side_by_side(self, i: int, parts: list[list[Any]]) -> Any:
-        output = self.graph.outputs[i]
-        place = places(self.graph)[output.name] if isinstance(output, Ref) else SAME
-        if not isinstance(place, Along):
-            return parts[0][i]
-        return torch.cat([part[i] for part in parts], 1 + place.axis)  # behind time
+        return found[0] if len(found) == 1 else side_by_side(self.graph, found)
 
     def pieces(self, inputs: list[Tensor], timesteps: int) -> tuple[list[slice], int]:
         """The pieces of a batch to run by themselves within ``memory_budget``, and how many at once.
@@ -206,7 +189,9 @@ class Simulator(nn.Module):
         if not apart or batch < 2:
             return [slice(None)], 1
         workers = torch.get_num_threads()
-        size = self.plan.piece(batch, min(timesteps, STEPS), self._room(inputs[0].device, workers), workers)
+        size = self.plan.piece(
+            batch, min(timesteps, STEPS), room(self.memory_budget, inputs[0].device, workers), workers
+        )
         pieces = [slice(start, start + size) for start in range(0, batch, size)]
         return pieces, min(workers, len(pieces))
 
@@ -214,9 +199,6 @@ class Simulator(nn.Module):
         """Warn once of a run that is longer than those that the network was made for."""
         if not self._told:
             self._told = warn_of_longer_run(self.fitted, self.calibrated_timesteps, timesteps)
-
-    def _room(self, device: torch.device, workers: int) -> int:
-        return room(budget(device) if self.memory_budget is None else self.memory_budget, device, workers)
 
     @Inference()
     def blocks(
@@ -262,7 +244,7 @@ class Simulator(nn.Module):
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
         walk.run(plan.static, mode)
-        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, worker_count()))
+        length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
@@ -270,7 +252,7 @@ class Simulator(nn.Module):
                     mode.decode(name, walk.env[name])
                 continue
             walk.run(plan.late, mode, plan.last_use)
-            rows = yield [_repeated(value, estimates) for value in walk.outputs(mode)]
+            rows = yield [repeated(value, estimates) for value in walk.outputs(mode)]
             if rows is not None:
                 assert isinstance(mode, Synchronous)
                 walk.keep(rows)
@@ -288,18 +270,13 @@ class Simulator(nn.Module):
     def _mode(
         self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
     ) -> Synchronous | Layerwise:
-        neurons: dict[str, SpikingReLU] = dict(self.neurons.items())  # type: ignore[arg-type]
         if not stream:
-            return mode_of(self.schedule, self.delay, neurons, recorder, arithmetic)
+            return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic)
         if self.schedule != "synchronous":
-            raise ValueError(f"every run of a {self.schedule} network starts anew; it has no stream to go on with")
+            raise ValueError(f"stream=True requires schedule='synchronous'; this network is {self.schedule}")
         if self._stream is None:
-            self._stream, self._stream_of = Synchronous(neurons), (f"{batch} samples", self.precision)
-        for held, given in zip(self._stream_of, (f"{batch} samples", self.precision), strict=True):
-            if held != given:
-                raise ValueError(f"the stream holds {held} and got {given}; call reset() between streams")
-        self._stream.recorder, self._stream.arithmetic = recorder, arithmetic
-        return self._stream
+            self._stream = Stream(self.layers(), batch, self.precision)
+        return self._stream.go_on(batch, self.precision, recorder, arithmetic)
 
     def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:
         kind = number_type(self.buffers())
@@ -315,15 +292,3 @@ class Simulator(nn.Module):
     def extra_repr(self) -> str:
         delay = f", delay={self.delay}" if self.schedule == "pipelined" else ""
         return f"schedule={self.schedule}{delay}, timesteps={self.timesteps}, latency={self.latency}"
-
-
-def _repeated(value: Any, steps: int) -> Any:
-    if isinstance(value, (Timed, DeferredSum)):
-        return value.real
-    return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value
-
-
-def _in_time(blocks: list[list[Any]]) -> list[Any]:
-    """The blocks of each output as one, laid out as the user knows it."""
-    parts = zip(*blocks, strict=True)
-    return [torch.cat(part).contiguous() if isinstance(part[0], Tensor) else part[0] for part in parts]
