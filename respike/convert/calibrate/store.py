@@ -140,7 +140,7 @@ class _File:
 
     def write(self, offset: int, values: Tensor) -> None:
         """Put bytes there."""
-        data = memoryview(values.flatten().numpy())  # type: ignore[arg-type]
+        data = memoryview(values.flatten().numpy())  # type: ignore[arg-type, unused-ignore]  # older stubs need it
         try:
             self.file.seek(offset)
             while data:
@@ -156,7 +156,7 @@ class _File:
 
     def read(self, offset: int, values: Tensor) -> None:
         """Fill ``values`` with the bytes there."""
-        data = memoryview(values.flatten().numpy())  # type: ignore[arg-type]
+        data = memoryview(values.flatten().numpy())  # type: ignore[arg-type, unused-ignore]  # older stubs need it
         self.file.seek(offset)
         while data:
             count = self.file.readinto(data)
