@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import math
 import re
 import sys
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,13 @@ from .models import REGISTRY, datasets
 from .models import load as load_reference
 from .source_error import SourceError as SourceError
 from .source_error import require as require
-from .text import shown
+from .text import did_you_mean, shown
 from .weights_file import fill
 
 MODELS = sorted(REGISTRY)
 DATA = ["mnist", "fashion_mnist"]
 MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
 DATA_HELP = f"data: {', '.join(DATA)}, folder:DIR (one folder per class), FILE.npz (arrays x and y), FILE.safetensors"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean x?"``, or nothing if nothing known is near."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def is_saved(name: str) -> bool:
@@ -117,7 +110,7 @@ def _unknown_model(name: str) -> str:
         return f"{said}: a file of weights does not say what to do with them. Name the model, and --weights {name}"
     hint = did_you_mean(name, MODELS)
     if not hint and name in torchvision_models():
-        hint = f"; did you mean torchvision:{name}?"
+        hint = f"; did you mean 'torchvision:{name}'?"
     return f"{said}{hint} ({MODEL_HELP})"
 
 

@@ -1,7 +1,7 @@
-"""The command line: one file for each command, the options that they share, and what all of them can.
+"""The command line: one file for each command in ``commands``, and what they share.
 
-``program.py`` puts them together; ``command.py`` is what a command is here: options from a TOML file (``config.py``),
-a printed equivalent (``equivalent.py``), and errors in words (``guard.py``).
+``program.py`` lists the commands; ``command.py`` is what a command is here: options from a TOML file (``config.py``),
+and errors in words (``guard.py``).
 """
 
 try:

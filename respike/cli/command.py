@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from ..text import printable
-from . import config, equivalent
+from . import config
 from .values import Output
 
 
@@ -31,15 +30,10 @@ option = partial(click.option, cls=Option)
 
 
 class Command(click.Command):
-    """A command whose options may stand in a TOML file, and which can print what it would do.
+    """A command whose options may also be set in a TOML file."""
 
-    Args:
-        python: The Python program that does the same, from the values of the options.
-    """
-
-    def __init__(self, *args: Any, python: Callable[[dict[str, Any]], str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.python = python
         self.params += [
             Option(
                 ["--config"],
@@ -50,34 +44,14 @@ class Command(click.Command):
                 metavar="FILE",
                 help=f"TOML file of options, in a table [{self.name}] or [respike]; those given here win.",
             ),
-            Option(
-                ["--show"],
-                is_flag=True,
-                help="Only print this run as a command line, as a TOML file and as Python; with --json as JSON.",
-            ),
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run, or print what would run."""
-        if ctx.params.pop("show"):
-            return self._show(ctx)
+        """Run, once it is clear that the files to write can be written."""
         for param in self.params:
             if isinstance(param.type, Output) and ctx.params[str(param.name)] is not None:
                 param.type.check(ctx.params[str(param.name)])
         return super().invoke(ctx)
-
-    def _show(self, ctx: click.Context) -> None:
-        as_json = ctx.params.pop("as_json", False)
-        told = equivalent.equivalents(ctx, self.python(ctx.params))
-        if as_json:
-            say_json(told)
-        else:
-            heads = {
-                "command": "on the command line",
-                "toml": f"as a file, for respike {self.name} --config FILE",
-                "python": "in Python",
-            }
-            echo("\n\n".join(f"# {heads[kind]}\n{text}" for kind, text in told.items()))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options under their headlines, in the order in which these first occur; the general ones last."""

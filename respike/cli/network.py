@@ -1,11 +1,10 @@
-"""From what a user names to a spiking network, its ANN and its data; and the Python that does the same."""
+"""From what a user names to a spiking network, its ANN and its data."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from torch import nn
 
@@ -13,8 +12,7 @@ from .. import convert as conversion
 from .. import sources
 from ..convert.data import arity, batches, example
 from ..convert.options import gathered
-from ..models import datasets
-from .equivalent import call, literal
+from .given import was_given
 from .options import CONVERSION_NAMES
 from .progress import stages
 from .room import check_run, check_steps
@@ -87,12 +85,6 @@ def data_name(options: dict[str, Any], which: str) -> str:
     return name
 
 
-def was_given(name: str) -> bool:
-    """Whether the user gave the option, here or in a file."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source is not None and source != click.core.ParameterSource.DEFAULT
-
-
 def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any, options: dict[str, Any]) -> None:
     """Whether the test samples are what the network takes, and the ANN that a network from a file is compared with.
 
@@ -158,55 +150,3 @@ def _misfit(ann: nn.Module, args: tuple[Any, ...]) -> str | None:
         for hook in hooks:
             hook.remove()
     return None
-
-
-def python_network(options: dict[str, Any]) -> list[str]:
-    """Lines that make ``snn``, and ``model`` where there is an ANN, and ``calibration`` where it is used."""
-    name = options["model"]
-    if not sources.is_saved(name):
-        kwargs = {key: options[key] for key in CONVERSION_NAMES}
-        made = call("respike.from_torch", conversion.from_torch, "model", "calibration", **kwargs)
-        return [*_python_model(name, options), python_calibration(options), f"snn = {made}"]
-    lines = [] if options.get("ann") is None else _python_model(options["ann"], options)
-    lines.append(f"snn = respike.load({literal(name)})")
-    return [*lines, f"snn.timesteps = {options['timesteps']}"] if was_given("timesteps") else lines
-
-
-def _python_model(name: str, options: dict[str, Any]) -> list[str]:
-    if name in sources.MODELS and options["weights"] is None:
-        return [f"model = respike.models.load({literal(name)})"]
-    if not sources.is_onnx(name):
-        kwargs = {"weights": options["weights"]}
-        return [f"model = {call('sources.find_model', sources.find_model, literal(name), **kwargs)}"]
-    kwargs = {"outputs": options["outputs"]}
-    lines = [f"model = {call('respike.convert.load_onnx', conversion.load_onnx, literal(name), **kwargs)}"]
-    return [*lines, f"respike.convert.verify_onnx(model, {literal(name)})"] if options["verify"] else lines
-
-
-def python_calibration(options: dict[str, Any]) -> str:
-    """A line that makes ``calibration``."""
-    name = data_name(options, "calibration")
-    if name == "mnist" and options["data_dir"] is None:
-        return "calibration = respike.models.datasets.calibration()"
-    return f"calibration = {_python_data(name, True, options)}"
-
-
-def python_test_data(options: dict[str, Any], labelled: bool = True) -> str:
-    """A line that makes ``test``."""
-    return f"test = {_python_data(data_name(options, 'data'), False, options, labelled)}"
-
-
-def _python_data(name: str, train: bool, options: dict[str, Any], labelled: bool = True) -> str:
-    if name in sources.DATA:
-        kwargs = {"train": train, "data_dir": options["data_dir"]}
-        return call("respike.models.datasets.load", datasets.load, literal(name), **kwargs)
-    function = sources.find_calibration if train else sources.find_test_data
-    kwargs = {"image_size": options["image_size"], **({} if train else {"labelled": labelled})}
-    return call(f"sources.{function.__name__}", function, literal(name), **kwargs)
-
-
-def program(lines: list[str], *imports: str) -> str:
-    """Lines with the imports that they need."""
-    body = "\n".join(lines)
-    wanted = ["from respike import sources"] if "sources." in body else []
-    return "\n".join(["import respike", *wanted, *imports, "", body])

@@ -108,7 +108,7 @@ CONVERSION = _several(
         "--within",
         type=float,
         part="Conversion",
-        help="What -T auto and --precision auto may miss: points of agreement (0.5), or percent of relative error (5).",
+        help="Tolerance of -T auto: percentage points of agreement (0.5), or percent of relative error (5).",
     ),
     option(
         "--prefer",
@@ -149,12 +149,6 @@ CONVERSION = _several(
         help="Most spikes of a neuron in one timestep.",
     ),
     option(
-        "--budget",
-        type=float,
-        part="Conversion",
-        help="Times the SynOps that are needed anyway: spend them on more spikes for the layers that gain most.",
-    ),
-    option(
         "--schedule",
         type=Choice(["synchronous", "layerwise", "pipelined"]),
         default="synchronous",
@@ -171,10 +165,10 @@ CONVERSION = _several(
     ),
     option(
         "--precision",
-        type=Choice(["float32", "bfloat16", "int8", "auto"]),
+        type=Choice(["float32", "bfloat16", "int8"]),
         default="float32",
         part="Conversion",
-        help="In what synapses compute; spikes are exact in all. auto takes the fastest that decides as float32.",
+        help="Number format in which synapses compute; spikes are exact in all.",
     ),
     option("--analog", multiple=True, part="Conversion", help="Module to keep analog; may be given several times."),
     option("--samples", default=512, part="Conversion", help="Most calibration samples used."),
@@ -196,7 +190,6 @@ CONVERSION_NAMES = [
     "neuron",
     "tau_mem",
     "max_spikes",
-    "budget",
     "levels",
     "schedule",
     "delay",

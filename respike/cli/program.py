@@ -19,7 +19,7 @@ NAMES = ("demo", "inspect", "convert", "evaluate", "diagnose", "report", "curve"
 
 @cache
 def _commands() -> dict[str, click.Command]:
-    return {name: getattr(import_module(f".{name}", __package__), name) for name in NAMES}
+    return {name: getattr(import_module(f".commands.{name}", __package__), name) for name in NAMES}
 
 
 class Commands(click.Group):

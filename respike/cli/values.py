@@ -1,4 +1,4 @@
-"""What values of options are: how they are read, spelled again, completed, and what a TOML file may hold for them."""
+"""Types of options: how a value is read, written again, and completed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..files import check_writable
-from ..sources import DATA, MODELS, SourceError, did_you_mean, ending, lengths, torchvision_models
+from ..sources import DATA, MODELS, SourceError, ending, lengths, torchvision_models
+from ..text import did_you_mean
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -24,27 +25,24 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic in new versions
             raise click.BadParameter(error.message.rstrip(".") + hint, ctx, param) from None
 
 
-class Spelled(click.ParamType):  # type: ignore[type-arg]
-    """A value with a spelling of its own.
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """Several values in one word on the command line, or as a list in a TOML file.
 
     Attributes:
-        toml: Types that a TOML file may hold for it.
-        toml_words: The same in words.
+        between: What separates them on the command line.
     """
 
-    toml: tuple[type, ...] = (str,)
-    toml_words = "a string"
+    between = ","
 
-    def spell(self, value: Any) -> str:
-        """As it is written on the command line."""
-        return str(value)
+    def spell(self, values: Sequence[Any]) -> str:
+        """As they are written on the command line."""
+        return self.between.join(map(str, values))
 
 
-class Steps(Spelled):
-    """Numbers of timesteps with commas between them, as a sorted list."""
+class Steps(Several):
+    """Numbers of timesteps, as a sorted list."""
 
     name = "steps"
-    toml, toml_words = (int, list), "a whole number or a list of them"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
@@ -56,15 +54,11 @@ class Steps(Spelled):
             self.fail("timesteps must be 1 or more", param, ctx)
         return sorted(set(steps))
 
-    def spell(self, value: Any) -> str:
-        return ",".join(map(str, value))
 
-
-class StepsOrAuto(Spelled):
-    """One number of timesteps, or the word."""
+class StepsOrAuto(click.ParamType):  # type: ignore[type-arg]
+    """A number of timesteps, or the word ``auto``."""
 
     name = "steps or auto"
-    toml, toml_words = (int, str), 'a whole number or "auto"'
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         if value == "auto":
@@ -79,39 +73,30 @@ class StepsOrAuto(Spelled):
         return _starting([*(str(2**k) for k in range(7)), "auto"], incomplete)
 
 
-class Lengths(Spelled):
-    """The shape of a sample, as lengths with an x between them."""
+class Lengths(Several):
+    """The shape of a sample."""
 
     name = "lengths"
-    toml, toml_words = (str, list), 'a string such as "3x64x64" or a list of whole numbers'
+    between = "x"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         try:
-            return lengths(value if isinstance(value, str) else "x".join(map(str, value)))
+            return lengths(value if isinstance(value, str) else self.spell(value))
         except SourceError as error:
             self.fail(str(error), param, ctx)
 
-    def spell(self, value: Any) -> str:
-        return "x".join(map(str, value))
 
-
-class Names(Spelled):
+class Names(Several):
     """Names with commas between them."""
 
     name = "names"
-    toml, toml_words = (list,), "a list of strings"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         names = value.split(",") if isinstance(value, str) else value
-        if not all(isinstance(name, str) for name in names):
-            self.fail(f"{value!r} is not {self.toml_words}", param, ctx)
         return [name for name in names if name]
 
-    def spell(self, value: Any) -> str:
-        return ",".join(value)
 
-
-class ModelName(Spelled):
+class ModelName(click.ParamType):  # type: ignore[type-arg]
     """What stands for a network; see ``sources.find_model``."""
 
     name = "model"

@@ -35,7 +35,7 @@ def test_commands_options_and_choices() -> None:
     assert completed("convert", "mnist_cnn", "--threshold", "m") == ["mse", "max"]
     assert completed("convert", "-T", "a") == ["auto"]
     assert completed("completion", "") == ["bash", "zsh", "fish"]
-    assert completed("inspect", "--show", "--in") == ["--input"]
+    assert completed("inspect", "--verify", "--in") == ["--input"]
 
 
 def test_models_and_data_sets_are_named_beside_files() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_models import run, write_data
+
+from respike.cli import main
 
 CONVERT = """
 [respike]                 # for every command that has the option
@@ -45,55 +48,73 @@ def test_the_file_does_what_the_options_do_and_options_win(folder: Path) -> None
     assert run("convert", "mnist_cn", "--config", path).exit_code == 1  # the model, too
 
 
+def understood(folder: Path, text: str, *typed: str) -> dict[str, Any]:
+    """The values that a command has for its options."""
+    args = [*typed[1:], "--config", config(folder, text)]
+    return main.commands[typed[0]].make_context(typed[0], args, parent=main.make_context("respike", ["-"])).params
+
+
 def test_a_commands_own_table_goes_before_the_common_one(folder: Path) -> None:
-    path = config(folder, "[respike]\ntimesteps = 5\nsamples = 8\n[convert]\ntimesteps = 4\n")
-    told = run("convert", "mnist_mlp", "--config", path, "--show").stdout
-    assert "--timesteps 4" in told and "--samples 8" in told
-    assert "--timesteps 5" in run("evaluate", "mnist_mlp", "--config", path, "--show").stdout
-    assert "samples" not in run("curve", "--config", path, "--show").stdout  # which has no such option
-    common = config(folder, '[respike]\nmodel = "mnist_mlp"\n')
-    assert "respike report mnist_mlp\n" in run("report", "--config", common, "--show").stdout
+    text = "[respike]\ntimesteps = 5\nsamples = 8\n[convert]\ntimesteps = 4\n"
+    convert = understood(folder, text, "convert", "mnist_mlp")
+    assert (convert["timesteps"], convert["samples"]) == (4, 8)
+    assert understood(folder, text, "evaluate", "mnist_mlp")["timesteps"] == 5
+    assert understood(folder, text, "convert", "mnist_mlp", "-T", "3")["timesteps"] == 3
+    assert "samples" not in understood(folder, text, "curve")  # it has no such option
+    for model in ('"mnist_mlp"', '["mnist_mlp"]'):
+        assert understood(folder, f"[report]\nmodel = {model}\n", "report")["model"] == ("mnist_mlp",)
 
 
-def test_values_that_the_command_line_spells_in_one_word_are_lists(folder: Path) -> None:
-    text = '[curve]\ntimesteps = [4, 8]\ntau = [5, 7.5]\n[convert]\nanalog = ["a", "b"]\noutputs = ["y", "z"]\n'
-    path = config(folder, text + "[inspect]\ninput = [3, 64, 64]\n")
-    assert "--timesteps 4,8 --tau 5.0 --tau 7.5" in run("curve", "--config", path, "--show").stdout
-    shown = run("convert", "mnist_mlp", "--config", path, "--show").stdout
-    assert "--outputs y,z" in shown and "--analog a --analog b" in shown
-    assert "--input 3x64x64" in run("inspect", "net.onnx", "--config", path, "--show").stdout
-    refused = run("demo", "--config", config(folder, '[demo]\ntimesteps = "8,4"\n'))
-    assert refused.exit_code == 2
-    assert "[demo] timesteps must be a whole number or a list of them, got '8,4'" in " ".join(refused.stderr.split())
+def test_values_that_the_command_line_writes_in_one_word_may_be_lists(folder: Path) -> None:
+    text = """
+[curve]
+timesteps = [8, 4]
+tau = [5, 7.5]
+[convert]
+timesteps = "auto"
+analog = ["a", "b"]
+outputs = ["y", "z"]
+[inspect]
+input = [3, 64, 64]
+[demo]
+timesteps = "4,8"
+"""
+    curve, demo = understood(folder, text, "curve"), understood(folder, text, "demo")
+    assert (curve["timesteps"], curve["taus"], demo["timesteps"]) == ([4, 8], (5.0, 7.5), [4, 8])
+    convert = understood(folder, text, "convert", "mnist_mlp")
+    assert (convert["outputs"], convert["analog"], convert["timesteps"]) == (["y", "z"], ("a", "b"), "auto")
+    assert understood(folder, text, "inspect", "net.onnx")["shape"] == [3, 64, 64]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[convert]\ntreshold = 1\n", "[convert] has an option 'treshold' that there is not; did you mean threshold?"),
-        ("[convert]\nmax-spikes = 2\n", "did you mean max_spikes?"),
-        ("[evaluate]\nquux = 2\n", "[evaluate] has an option 'quux' that there is not"),
-        ("[curve]\nthreshold = 2\n", "[curve] has an option 'threshold' that there is not"),
-        ("[convrt]\n", "there is no command for the table [convrt]; did you mean convert?"),
-        ("[respike]\nsampels = 2\n", "[respike] has an option 'sampels' that there is not; did you mean samples?"),
-        ("[convert]\nconfig = 'x'\n", "[convert] has an option 'config'"),
-        ("convert = 2\n", "convert must be a table of options, [convert], and is a value"),
-        ("timesteps = 2\n", "there is no command for the table [timesteps]"),
-        ("[convert]\nsamples = '64'\n", "[convert] samples must be a whole number, got '64'"),
-        ("[convert]\nsamples = 6.5\n", "[convert] samples must be a whole number, got 6.5"),
-        ("[convert]\nsamples = true\n", "[convert] samples must be a whole number, got True"),
-        ("[convert]\npercentile = 'high'\n", "[convert] percentile must be a number, got 'high'"),
-        ("[convert]\ntimesteps = 2.5\n", '[convert] timesteps must be a whole number or "auto", got 2.5'),
-        ("[convert]\ntimesteps = 'fast'\n", "[convert] timesteps: 'fast' is neither a whole number nor auto"),
+        ("[convert]\ntreshold = 1\n", "unknown option 'treshold' in [convert]; did you mean 'threshold'?"),
+        ("[evaluate]\nearly_exi = 1\n", "unknown option 'early_exi' in [evaluate]; did you mean 'early_exit'?"),
+        ("[convert]\nmax-spikes = 2\n", "did you mean 'max_spikes'?"),
+        ("[evaluate]\nquux = 2\n", "unknown option 'quux' in [evaluate]"),
+        ("[curve]\nthreshold = 2\n", "unknown option 'threshold' in [curve]"),
+        ("[convrt]\n", "unknown table [convrt]; did you mean 'convert'?"),
+        ("[completion]\n", "unknown table [completion]"),
+        ("[respike]\nsampels = 2\n", "unknown option 'sampels' in [respike]; did you mean 'samples'?"),
+        ("[convert]\nconfig = 'x'\n", "unknown option 'config' in [convert]"),
+        ("convert = 2\n", "convert must be a table of options, [convert]"),
+        ("timesteps = 2\n", "unknown table [timesteps]"),
+        ("[convert]\nsamples = 'many'\n", "[convert] samples: 'many' is not a valid integer"),
+        ("[convert]\nsamples = 6.5\n", "[convert] samples: '6.5' is not a valid integer"),
+        ("[convert]\nsamples = true\n", "[convert] samples: 'True' is not a valid integer"),
+        ("[convert]\npercentile = 'high'\n", "[convert] percentile: 'high' is not a valid float"),
+        ("[convert]\npercentile = true\n", "[convert] percentile: 'True' is not a valid float"),
+        ("[convert]\ntimesteps = 2.5\n", "[convert] timesteps: '2.5' is neither a whole number nor auto"),
+        ("[convert]\ntimesteps = [2, 4]\n", "[convert] timesteps must be a single value, got [2, 4]"),
+        ("[convert.samples]\n", "[convert] samples must be a single value, got {}"),
         ("[convert]\nneuron = 'lfi'\n", "[convert] neuron: 'lfi' is not one of"),
-        ("[convert]\nneuron = 'lfi'\n", "did you mean lif?"),
-        ("[convert]\nanalog = 'net.1'\n", "[convert] analog must be a list of strings, got 'net.1'"),
-        ("[convert]\nanalog = [1]\n", "[convert] analog must be a list of strings, got [1]"),
+        ("[convert]\nneuron = 'lfi'\n", "did you mean 'lif'?"),
         ("[convert]\njson = 1\n", "[convert] json must be true or false, got 1"),
-        ("[convert]\noutput = 1\n", "[convert] output must be a string, got 1"),
-        ("[curve]\ntau = ['slow']\n", "[curve] tau must be a list of numbers, got ['slow']"),
+        ("[curve]\ntau = ['slow']\n", "[curve] tau: 'slow' is not a valid float"),
+        ("[curve]\ntimesteps = [2.5]\n", "[curve] timesteps: ['2.5'] is not a list of whole numbers"),
         ("[demo]\nsamples = 0\n", "[demo] samples: 0 is not in the range"),
-        ("[convert\n", "is no TOML"),
+        ("[convert\n", "is not a TOML file"),
     ],
 )
 def test_what_cannot_be_is_named(folder: Path, text: str, message: str) -> None:

@@ -112,7 +112,7 @@ def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
         (["--weights", "x.pt"], "holds its own weights; --weights is for the network of --ann"),
         (["--ann", "net.respike"], "holds a spiking network; expected a trained ReLU network"),
         (["--ann", "cli_models:other"], "cli_models:other does not take the samples of"),
-        (["--ann", "mnist_cn"], "did you mean mnist_cnn?"),
+        (["--ann", "mnist_cn"], "did you mean 'mnist_cnn'?"),
         (["--early-exit", "99"], "so name its data: --calibration"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...text import did_you_mean
 from .. import checks, data
 from ..calibrate.second_pass import Sequential
 from ..errors import ConversionError
@@ -97,8 +97,7 @@ def named(snn: Simulator, layers: Iterable[str]) -> frozenset[str]:
         fitting = {n.name for n in nodes if layer in (n.name, n.where, n.path)}
         if not fitting:
             known = [n.where for n in nodes]
-            near = difflib.get_close_matches(layer, [*known, *(n.path for n in nodes)], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(layer, [*known, *(n.path for n in nodes)])
             raise ConversionError(f"no layer of neurons is called {layer!r}{hint} (layers: {', '.join(known)})")
         found |= fitting
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from .values import Choice
+from ..values import Choice
 
 COLONS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # or bash would cut torchvision:resnet18 in two\n"
 
@@ -24,9 +24,7 @@ Then open a new shell.""",
 @click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print what makes SHELL complete commands, options, choices, and names of models and data sets."""
-    from .program import main
-
     kind = get_completion_class(shell)
     assert kind is not None
-    script = kind(main, {}, "respike", "_RESPIKE_COMPLETE").source()
+    script = kind(click.get_current_context().find_root().command, {}, "respike", "_RESPIKE_COMPLETE").source()
     click.echo(f"{script}{COLONS if shell == 'bash' else ''}", nl=False)

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from .command import Command, echo, option
-from .equivalent import literal
-from .network import program
-from .values import Output
-
-
-def _python(options: dict[str, Any]) -> str:
-    lines = [f"write_playground({literal(options['output'])})"]
-    return program(lines, "from respike.report.playground import write_playground")
+from ..command import Command, echo, option
+from ..values import Output
 
 
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Write a page to play with neurons.",
     epilog="""\b
 Example:
@@ -40,7 +31,7 @@ def playground(output: Path) -> None:
     A bucket that leaks and fires; a bench where each neuron's parameters and input can be dragged; and the
     activation curve beside the ReLU, against the number of timesteps. It computes what respike.layers computes.
     """
-    from ..report.playground import write_playground
+    from ...report.playground import write_playground
 
     write_playground(output)
     echo(f"page: {output}", err=True)

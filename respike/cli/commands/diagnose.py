@@ -7,28 +7,14 @@ from typing import Any
 
 import click
 
-from .. import sources
-from .command import Command, echo, say_json
-from .equivalent import call, literal
-from .network import check_data, find_test, network, program, python_network, python_test_data
-from .options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
-
-
-def _python(options: dict[str, Any]) -> str:
-    from ..evaluation import diagnose
-
-    ann = ["ann=model"] if sources.is_saved(options["model"]) else []
-    kwargs = {"samples": options["samples"], "seed": options["seed"]}
-    made = call("snn.diagnose", diagnose, "test", *ann, **kwargs)
-    lines = [*python_network(options), python_test_data(options, labelled=False), f"found = {made}", "print(found)"]
-    if options["output"] is not None:
-        lines.append(f"found.plot({literal(options['output'])})")
-    return program(lines)
+from ... import sources
+from ..command import Command, echo, say_json
+from ..network import check_data, find_test, network
+from ..options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Which layer is wrong, why, and what to change.",
     epilog=f"""{MODELS_ARE}
 
@@ -50,8 +36,8 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     The error of what each layer decodes to is split into what came from the layers before it, and what clipping, the
     steps of a count of spikes, and unevenness over time do here. At most --samples of --data are looked at.
     """
-    from ..evaluation import diagnose as examine
-    from ..report import save
+    from ...evaluation import diagnose as examine
+    from ...report import save
 
     if sources.is_saved(options["model"]) and options["ann"] is None:
         raise sources.SourceError(

@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from .command import Command, echo, option, say_json
-from .equivalent import call, literal
-from .network import program
-from .options import JSON, ONNX
-from .values import Lengths
-
-
-def _python(options: dict[str, Any]) -> str:
-    from ..convert import inspect_onnx, load_onnx
-
-    path = literal(options["file"])
-    kwargs = {"outputs": options["outputs"], "shape": options["shape"]}
-    lines = [f"found = {call('respike.convert.inspect_onnx', inspect_onnx, path, **kwargs)}", "print(found)"]
-    if options["verify"]:
-        loaded = call("respike.convert.load_onnx", load_onnx, path, "outputs=found.judged")
-        lines.append(f"respike.convert.verify_onnx({loaded}, {path})")
-    return program(lines)
+from ..command import Command, echo, option, say_json
+from ..options import JSON, ONNX
+from ..values import Lengths
 
 
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Look into an ONNX file.",
     epilog="""\b
 Examples:
@@ -52,8 +36,8 @@ def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int
 
     Nothing is calibrated, so no data is needed. The exit code is 1 if the network cannot be converted as it is.
     """
-    from .. import sources
-    from ..convert import inspect_onnx
+    from ... import sources
+    from ...convert import inspect_onnx
 
     found = inspect_onnx(file, outputs=outputs, shape=shape)
     if as_json:

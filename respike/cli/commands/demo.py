@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from .command import Command, echo, option, say_json
-from .equivalent import literal
-from .network import program
-from .options import JSON
-from .progress import stages
-from .room import check_steps
-from .values import Output, Steps
+from ..command import Command, echo, option, say_json
+from ..options import JSON
+from ..progress import stages
+from ..room import check_steps
+from ..values import Output, Steps
 
 TITLE = "MNIST CNN as a spiking network"
 HEAD = "MNIST CNN, four layers of integrate-and-fire neurons, one network calibrated for each T\n"
 
 
-def _python(options: dict[str, Any]) -> str:
-    lines = [
-        'model = respike.models.load("mnist_cnn")',
-        "calibration = respike.models.datasets.calibration()",
-        'images, labels = respike.models.datasets.load("mnist").tensors',
-        f"test = images[:{options['samples']}], labels[:{options['samples']}]",
-        "results = {}",
-        f"for t in {options['timesteps']}:",
-        "    snn = respike.from_torch(model, calibration, t)",
-        '    results[f"T = {t}"] = respike.evaluate(snn, test, ann=model)',
-        f"print({literal(HEAD)})",
-        "print(comparison(list(results.values())))",
-        f"save(accuracy_figure(results, {literal(TITLE)}), {literal(options['output'])})",
-    ]
-    return program(
-        lines, "from respike.evaluation import comparison", "from respike.report import accuracy_figure, save"
-    )
-
-
 @click.command(
     cls=Command,
-    python=_python,
     short_help="See it work: an MNIST network, from the package.",
     epilog="""\b
 Examples:
@@ -59,9 +36,9 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
     """
     from torch.utils.data import Subset
 
-    from .. import from_torch, models
-    from ..evaluation import comparison, evaluate
-    from ..report import accuracy_figure, save
+    from ... import from_torch, models
+    from ...evaluation import comparison, evaluate
+    from ...report import accuracy_figure, save
 
     check_steps(timesteps)
     ann = models.load("mnist_cnn")

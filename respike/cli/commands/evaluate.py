@@ -8,28 +8,21 @@ from typing import Any
 import click
 from torch.utils.data import DataLoader
 
-from .. import sources
-from .command import Command, echo, option, say_json
-from .convert import found, python_found
-from .equivalent import call, literal
-from .network import (
+from ..command import Command, echo, option, say_json
+from ..network import (
     calibration,
     check_data,
     find_test,
     network,
-    program,
-    python_calibration,
-    python_network,
-    python_test_data,
 )
-from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
-from .progress import batches
+from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..progress import batches
 
 
 def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
     """How the network does if its samples stop early."""
-    from ..convert import EarlyExit
-    from ..evaluation import evaluate_exit
+    from ...convert import EarlyExit
+    from ...evaluation import evaluate_exit
 
     kwargs = {name: options[name] for name in ("judge", "samples", "seed")}
     early = EarlyExit(snn, calibration(options), agreement=options["early_exit"], **kwargs)
@@ -37,35 +30,8 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
         return evaluate_exit(early, watched)
 
 
-def _python(options: dict[str, Any]) -> str:
-    from ..convert import EarlyExit
-    from ..evaluation import evaluate, evaluate_exit
-
-    there = "model" if not sources.is_saved(options["model"]) or options["ann"] else None
-    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
-    positional = ["snn", "test", *([] if there is None else ["ann=model"])]
-    lines = [*python_network(options), python_test_data(options)]
-    lines.append(f"result = {call('respike.evaluate', evaluate, *positional, **kwargs)}")
-    told = [*python_found(options), "result"]
-    if options["cost"]:
-        model = "" if options["energy"] == "45nm" else f"respike.evaluation.{ENERGY_NAMES[options['energy']]}"
-        told.append(f"result.cost({model})")
-    if options["early_exit"] is not None:
-        if there is None or sources.is_saved(options["model"]):
-            lines.append(python_calibration(options))
-        kwargs = {"agreement": options["early_exit"], **{key: options[key] for key in ("judge", "samples", "seed")}}
-        lines.append(f"early = {call('respike.EarlyExit', EarlyExit, 'snn', 'calibration', **kwargs)}")
-        kwargs = {"batch_size": options["batch_size"]}
-        told.append(call("respike.evaluation.evaluate_exit", evaluate_exit, "early", "test", **kwargs))
-    lines.append(f"print({', '.join(told)})" if len(told) == 1 else f'print({", ".join(told)}, sep="\\n\\n")')
-    if options["output"] is not None:
-        lines.append(f"result.plot({literal(options['output'])})")
-    return program(lines)
-
-
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Accuracy, spikes and SynOps against timesteps.",
     epilog=f"""{MODELS_ARE}
 
@@ -104,24 +70,24 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     Agreement is the share of samples on which the spiking network decides as the ANN. SynOps are synaptic
     operations: spikes, times the synapses behind each.
     """
-    from .. import evaluation
-    from ..report import save
+    from ... import evaluation
+    from ...report import save
 
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
     kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
+    before = {} if snn.choice is None else {"choice": snn.choice}
     after: dict[str, Any] = {}
     if options["cost"]:
         after["cost"] = result.cost(getattr(evaluation, ENERGY_NAMES[options["energy"]]))
     if options["early_exit"] is not None:
         after["early_exit"] = _early(snn, test, options)
     if as_json:
-        told = {name: value.as_dict() for name, value in (found(snn) | after).items()}
-        say_json({**result.as_dict(), **told})
+        say_json({**result.as_dict(), **{name: value.as_dict() for name, value in (before | after).items()}})
     else:
-        echo("\n\n".join(map(str, [*found(snn).values(), result, *after.values()])))
+        echo("\n\n".join(map(str, [*before.values(), result, *after.values()])))
     if output is not None:
         save(result.plot(), output)
         echo(f"figure: {output}", err=True)

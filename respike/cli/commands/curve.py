@@ -7,33 +7,17 @@ from typing import Any
 
 import click
 
-from .command import Command, echo, option, say_json
-from .equivalent import literal
-from .network import program
-from .options import JSON
-from .room import check_steps
-from .values import Output, Steps
+from ..command import Command, echo, option, say_json
+from ..options import JSON
+from ..room import check_steps
+from ..values import Output, Steps
 
 POINTS = 401
 """Currents at which a neuron is drawn, at least: it is run at all of them at once."""
 
 
-def _python(options: dict[str, Any]) -> str:
-    steps, taus, neuron, path = options["timesteps"], options["taus"], options["neuron"], literal(options["output"])
-    if neuron is None:
-        lines = [f"current, panels = curves({steps}, {taus})", f"save(curve_figure(current, panels), {path})"]
-        return program(lines, "from respike.report import curve_figure, curves, save")
-    names = "list(NEURONS)" if neuron == "all" else literal([neuron])
-    lines = [
-        f"drawn = neuron_curves({names}, {max(steps)}, {taus[0]})",
-        f"save(neuron_figure(drawn, {max(steps)}, {taus[0]}), {path})",
-    ]
-    return program(lines, "from respike.report import NEURONS, neuron_curves, neuron_figure, save")
-
-
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Draw how well neurons stand in for the ReLU.",
     epilog="""\b
 Examples:
@@ -67,7 +51,7 @@ def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, out
     The firing rate of each neuron against a constant current; below, what is left between it and the
     clipped ReLU. With --neuron, any or all of the models, each beside its closed form.
     """
-    from ..report import NEURONS, curve_figure, curves, neuron_curves, neuron_figure, save
+    from ...report import NEURONS, curve_figure, curves, neuron_curves, neuron_figure, save
 
     if min(taus) <= 0:
         raise click.BadParameter("time constants must be positive", param_hint="--tau")

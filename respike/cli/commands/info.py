@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from .command import Command, echo, say_json
-from .network import program
-from .options import JSON
-
-
-def _python(options: dict[str, Any]) -> str:
-    lines = ["found = about()", "width = max(map(len, found))"]
-    lines.append('print("\\n".join(f"{name:{width}}  {value}" for name, value in found.items()))')
-    return program(lines, "from respike.about import about")
+from ..command import Command, echo, say_json
+from ..options import JSON
 
 
 @click.command(
     cls=Command,
-    python=_python,
     short_help="Versions, kernels and number formats here.",
     epilog="""\b
 Examples:
@@ -32,7 +22,7 @@ def info(as_json: bool) -> None:
 
     RESPIKE_KERNELS=eager|numba|triton in the environment chooses other kernels.
     """
-    from ..about import about
+    from ...about import about
 
     found = about()
     if as_json:

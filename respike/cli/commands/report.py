@@ -8,24 +8,20 @@ from typing import Any
 
 import click
 
-from .. import sources
-from .command import Command, echo, option, say_json
-from .equivalent import call, command_line, given, literal
-from .guard import is_deliberate
-from .network import (
+from ... import sources
+from ..command import Command, echo, option, say_json
+from ..given import command_line, given
+from ..guard import is_deliberate
+from ..network import (
     calibration,
     check_data,
     data_name,
     find_test,
     network,
-    program,
-    python_calibration,
-    python_network,
-    python_test_data,
 )
-from .options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
-from .progress import stages
-from .values import Choice, ModelName, Names, Output
+from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
+from ..progress import stages
+from ..values import Choice, ModelName, Names, Output
 
 WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}
 """Options that mean something for reports that are there already."""
@@ -53,9 +49,9 @@ def _files(models: tuple[str, ...]) -> list[str]:
 
 def _read(files: list[str], name: str | None) -> list[Any]:
     """Reports from files."""
-    from ..report import Report
+    from ...report import Report
 
-    stray = [f"--{key.replace('_', '-')}" for key in given(click.get_current_context()) if key not in WRITING]
+    stray = [f"--{key.replace('_', '-')}" for key in given() if key not in WRITING]
     if stray:
         raise sources.SourceError(f"{files[0]} is a report already, so {', '.join(stray)} cannot be chosen any more")
     if name is not None and len(files) > 1:
@@ -68,14 +64,13 @@ def _read(files: list[str], name: str | None) -> list[Any]:
 
 def _gather(options: dict[str, Any]) -> Any:
     """The report of a model."""
-    from .. import evaluation
-    from ..report import gather
+    from ... import evaluation
+    from ...report import gather
 
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
     result = evaluation.evaluate(snn, test, ann, judge=options["judge"], batch_size=options["batch_size"])
-    context = click.get_current_context()
     names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
     with stages() as say:
         return gather(
@@ -91,7 +86,7 @@ def _gather(options: dict[str, Any]) -> Any:
             energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
             batch_size=options["batch_size"],
             seed=options["seed"],
-            command=command_line(context, given(context)),
+            command=command_line(),
             run={key: str(value) for key, value in names.items() if value is not None},
             on_part=say,
             progress=False,  # as say has a bar already
@@ -107,7 +102,7 @@ def _calibrated(options: dict[str, Any]) -> bool:
 
 def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[str]:
     """Everything that was asked for; what was written, in words."""
-    from ..report import write_charts, write_page
+    from ...report import write_charts, write_page
 
     report, alone = reports[0], len(reports) == 1
     asked = [f"--{key}" for key in ("csv", "charts") if options[key] is not None]
@@ -126,46 +121,8 @@ def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[st
     return told
 
 
-def _python(options: dict[str, Any]) -> str:
-    from ..report import gather, write_charts
-
-    files = _files(options["model"])
-    options = {**options, "model": options["model"][0]}
-    if files:
-        lines = [f"reports = [Report.from_json(name) for name in {literal(files)}]", "report = reports[0]"]
-        if options["name"] is not None:
-            lines += ["report = replace(report, name=" + literal(options["name"]) + ")", "reports = [report]"]
-    else:
-        saved = sources.is_saved(options["model"])
-        lines = [*python_network(options), python_test_data(options)]
-        positional = ["snn", "test", *(["model"] if not saved or options["ann"] else [])]
-        if _calibrated(options):
-            lines += [python_calibration(options)] if saved else []
-            positional.append("calibration=calibration")
-        if options["energy"] != "45nm":
-            positional.append(f"energy=respike.evaluation.{ENERGY_NAMES[options['energy']]}")
-        kwargs = {key: options[key] for key in ("classes", "sample", "judge", "batch_size", "seed")}
-        kwargs |= {"name": options["name"] or options["model"], "agreement": options["early_exit"]}
-        lines.append(f"report = {call('gather', gather, *positional, **kwargs)}")
-    path = literal(options["output"])
-    if sources.ending(options["output"]) == ".json":
-        lines.append(f"report.to_json({path})")
-    else:
-        lines.append(f"write_page({'reports' if files else 'report'}, {path})")
-    if options["csv"] is not None:
-        lines.append(f"report.to_csv({literal(options['csv'])})")
-    if options["charts"] is not None:
-        kwargs = {"format": options["format"]}
-        lines.append(call("write_charts", write_charts, "report", literal(options["charts"]), **kwargs))
-    wanted = [name for name in ("Report", "gather", "write_charts", "write_page") if f"{name}(" in "".join(lines)]
-    wanted = ["Report", *wanted] if files else wanted
-    extra = ["from dataclasses import replace"] if files and options["name"] is not None else []
-    return program(lines, *extra, *([f"from respike.report import {', '.join(wanted)}"] if wanted else []))
-
-
 @click.command(
     cls=Command,
-    python=_python,
     short_help="One page about a network, or a comparison of several.",
     epilog=f"""{MODELS_ARE} REPORT.json is what -o REPORT.json or respike evaluate --json wrote.
 

@@ -1,0 +1,44 @@
+"""``respike convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..command import Command, echo, option, say_json
+from ..network import network
+from ..options import CONVERSION, JSON, MODEL, MODELS_ARE
+from ..values import Output
+
+
+@click.command(
+    cls=Command,
+    short_help="Convert a network, show its layers, save it.",
+    epilog=f"""{MODELS_ARE}
+
+\b
+Examples:
+  respike convert mnist_cnn -T 8 -o mnist.respike
+  respike convert torchvision:resnet18 --calibration random:3x64x64
+  respike convert net.onnx --calibration train.npz --verify""",
+)
+@MODEL
+@CONVERSION
+@option("-o", "--output", type=Output(["respike"]), metavar="FILE", help="Write the network here, net.respike say.")
+@JSON
+def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Convert MODEL, show each spiking layer (neuron, size, thresholds, fan-out), and keep it in a file.
+
+    A network that cannot become spiking is refused with a list of the nodes in the way.
+    --calibration random:3x64x64 is enough to see whether a network converts at all.
+    """
+    _, snn = network({"model": model, **options})
+    if as_json:
+        say_json(snn.as_dict())
+    else:
+        echo("\n\n".join([*([] if snn.choice is None else [str(snn.choice)]), snn.summary()]))
+    if output is not None:
+        snn.save(output)
+        echo(f"network: {output}", err=True)
