@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .convert import from_onnx as from_onnx
     from .convert import from_torch as from_torch
     from .convert import load as load
+    from .errors import RespikeError as RespikeError
     from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
 
@@ -32,6 +33,7 @@ __all__ = [
     "MultiThreshold",
     "Percentile",
     "Pipelined",
+    "RespikeError",
     "SpikingNetwork",
     "diagnose",
     "evaluate",
@@ -46,6 +48,7 @@ __version__: str
 """Of the installed package; pyproject.toml is the one place that says it."""
 
 _FOLDERS = {"convert", "evaluation", "layers", "models"}
+_ELSEWHERE = {"RespikeError": "errors", "diagnose": "evaluation", "evaluate": "evaluation"}
 
 
 def __getattr__(name: str) -> Any:
@@ -56,9 +59,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(
-        import_module(f".{'evaluation' if name in ('diagnose', 'evaluate') else 'convert'}", __name__), name
-    )
+    found = getattr(import_module(f".{_ELSEWHERE.get(name, 'convert')}", __name__), name)
     globals()[name] = found
     return found
 

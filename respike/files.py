@@ -18,6 +18,7 @@ from platform import node
 from types import FrameType
 from typing import Final
 
+from .errors import RespikeError
 from .text import printable
 
 _ENDING: Final = 40
@@ -26,7 +27,7 @@ _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") 
 """What ends a process unless it listens, and leaves it the time to clean up."""
 
 
-class WriteError(OSError):
+class WriteError(RespikeError, OSError):
     """A file that could not be written. What was there before is still there, whole."""
 
     def __str__(self) -> str:

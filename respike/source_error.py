@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .errors import InputError
 
-class SourceError(ValueError):
+
+class SourceError(InputError):
     """A name that stands for nothing, or a file that cannot be used."""
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import dis
 import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 import click
 
-from ..evaluation.targets import NotJudgedError
-from ..files import WriteError
+from ..errors import RespikeError
 from ..text import printable
 
-OURS = Path(__file__).parent.parent
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate|bad_alloc")
 """What torch says on each device when there is none left."""
 EXTRAS = {"onnxruntime": "verify", "altair": "report", "vl_convert": "report"}
@@ -27,10 +22,10 @@ EXTRAS = {"onnxruntime": "verify", "altair": "report", "vl_convert": "report"}
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """Errors a user can mend become one message and exit code 1, Ctrl-C becomes 130; others keep their traceback.
+    """Errors that the user can mend become one message and exit code 1, and Ctrl-C becomes exit code 130.
 
-    A ``ValueError`` is a user's to mend if respike itself raised it, with a message meant to be read; one that torch
-    or numpy raise is a mistake of ours.
+    These are respike's own errors, those of the system, too little memory, and libraries that are not installed. Any
+    other exception is a bug and keeps its traceback.
     """
     try:
         with warnings.catch_warnings():
@@ -52,13 +47,11 @@ def in_words() -> Iterator[None]:
 
 
 def _message(error: Exception) -> str | None:
-    """What a user reads; None for a mistake of ours."""
+    """The message for an error that the user can mend; None for a bug."""
+    if isinstance(error, RespikeError):
+        return error.plain
     if isinstance(error, OSError):
         return _told(error)
-    if isinstance(error, NotJudgedError):
-        return error.reason
-    if isinstance(error, ValueError) and _raised_by_us(error):
-        return str(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return (
             "there is not enough memory for this: take fewer --timesteps, a smaller --batch-size or fewer --samples "
@@ -70,28 +63,8 @@ def _message(error: Exception) -> str | None:
     return None
 
 
-def _raised_by_us(error: BaseException) -> bool:
-    return Path(_last(error).tb_frame.f_code.co_filename).is_relative_to(OURS)
-
-
-def is_deliberate(error: Exception) -> bool:
-    """Whether a ``raise`` of respike's raised the error, and not Python where something of a wrong type was used."""
-    last = _last(error)
-    raised = last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return isinstance(error, ValueError) and raised and _raised_by_us(error)
-
-
-def _last(error: BaseException) -> TracebackType:
-    """Where it was raised."""
-    place = error.__traceback__
-    assert place is not None
-    while place.tb_next is not None:
-        place = place.tb_next
-    return place
-
-
 def _told(error: OSError) -> str:
-    if error.strerror is None or isinstance(error, WriteError):
+    if error.strerror is None:
         return str(error)
     return f"{'' if error.filename is None else f'{error.filename}: '}{error.strerror.lower()}"
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from ..errors import InputError
 from ..files import check_writable
 from ..sources import DATA, MODELS, SourceError, ending, lengths, torchvision_models
 from ..text import did_you_mean
@@ -151,7 +152,7 @@ class Output(click.Path):
 
             known = endings()
         if ending(path).lstrip(".") not in known:
-            raise ValueError(f"cannot write {path}: its ending must be one of {', '.join(known)}")
+            raise InputError(f"cannot write {path}: its ending must be one of {', '.join(known)}")
 
 
 def _starting(names: Sequence[str], start: str) -> list[CompletionItem]:

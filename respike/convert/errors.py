@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -21,7 +23,7 @@ class Refusal:
     todo: str
 
 
-class ConversionError(ValueError):
+class ConversionError(InputError):
     """A network that cannot be converted as it is: nothing was converted, the model is unchanged.
 
     Attributes:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..convert.data import rows, tensors_in
 from ..convert.graph import Graph
+from ..errors import InputError
 
 
 def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:
@@ -30,7 +31,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
         x, y = tensors_in(tuple(data), "data")
         lengths = [len(v) if v.dim() else 0 for v in (x, y)]
         if lengths[0] != lengths[1]:
-            raise ValueError(f"{lengths[0]} inputs and {lengths[1]} targets do not belong together")
+            raise InputError(f"{lengths[0]} inputs and {lengths[1]} targets do not belong together")
         data = TensorDataset(x, y)
     if isinstance(data, DataLoader):
         return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
@@ -39,7 +40,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
         return () if length == 0 else DataLoader(data, batch_size=batch_size), length
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping, Tensor, np.ndarray)):
         return data, None
-    raise ValueError(
+    raise InputError(
         "data must be a Dataset of (input, target), a pair of tensors or an iterable of batches (input, target); got "
         f"{type(data).__name__}"
     )
@@ -59,7 +60,7 @@ def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[list[Tensor], 
         args, target = _one(batch, graph)
         args, target = tensors_in(args, "data"), tensors_in(target, "targets")
         if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
-            raise ValueError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
+            raise InputError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
         if rows(args):
             yield graph.flatten(args), target
 
@@ -67,13 +68,13 @@ def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[list[Tensor], 
 def _one(batch: Any, graph: Graph) -> tuple[tuple[Any, ...], Any]:
     items = list(batch.values()) if isinstance(batch, Mapping) else batch
     if not isinstance(items, Sequence) or isinstance(items, str) or len(items) < 2:
-        raise ValueError(f"a batch of test data must be (input, target); got {_told(batch)}")
+        raise InputError(f"a batch of test data must be (input, target); got {_told(batch)}")
     inputs = graph.arity
     several = isinstance(items[0], (tuple, list))
     ways = [((items[0],), 1), (tuple(items[0]) if several else (), 1), (tuple(items[:inputs]), inputs)]
     args, place = next((way for way in ways if graph.fits(way[0])), ways[1 if several else 2])
     if len(items) <= place:
-        raise ValueError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items; got {len(items)}")
+        raise InputError(f"the network takes {inputs} inputs, so a batch needs {inputs + 1} items; got {len(items)}")
     return args, items[place]
 
 

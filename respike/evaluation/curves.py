@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..convert.judging import Spread, decision, missed, single
+from ..errors import InputError
 from .targets import UNLABELLED, labels_of, values_of
 
 Metric = Callable[[Any, Any], Tensor]
@@ -102,7 +103,7 @@ class Decisions(Curves):
 
     def result(self, seen: int, compared: bool, twin: bool) -> dict[str, Any]:
         if not self.labelled.all():
-            raise ValueError(f"all labels are {UNLABELLED}, so there is nothing to judge")
+            raise InputError(f"all labels are {UNLABELLED}, so there is nothing to judge")
         return {
             "accuracy": self.right / self.labelled,
             "ann_accuracy": self.ann_right / self.ann_labelled if compared else None,
@@ -204,5 +205,5 @@ class Scores(Curves):
         n = next((len(x) for x in pytree.tree_leaves(output) if isinstance(x, Tensor) and x.dim()), 1)
         if not isinstance(found, Tensor) or found.shape != (n,):
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(f"a metric must give one score per sample, a tensor ({n},); got {shape}")
+            raise InputError(f"a metric must give one score per sample, a tensor ({n},); got {shape}")
         return float(found.sum())

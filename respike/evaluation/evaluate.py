@@ -21,6 +21,7 @@ from ..convert.options import Judge
 from ..convert.parallel import cut, map_pieces
 from ..convert.surroundings import undisturbed
 from ..convert.tracing.copying import prepare
+from ..errors import InputError
 from .activity import ActivityCounter
 from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs
@@ -101,7 +102,7 @@ def evaluate(
             if curves is None:
                 curves = _curves(snn, example, target, judge, total)
             if twin is not None and not isinstance(curves, Decisions):
-                raise ValueError("against_float32 counts decisions, and these outputs are not judged by decisions")
+                raise InputError("against_float32 counts decisions, and these outputs are not judged by decisions")
             target = curves.wanted(target, example)
             if expected is not None:
                 curves.ann(expected, target)
@@ -115,7 +116,7 @@ def evaluate(
             seen += n
             shown.advance(task, n)
     if curves is None or not seen:
-        raise ValueError("there is no data to evaluate on")
+        raise InputError("there is no data to evaluate on")
     layers, work = counter.layers(seen), counter.work
     clock = np.arange(1, total + 1)
     spiking = [layer for layer in layers if layer.kind == "spike"]
@@ -149,7 +150,7 @@ def _require_alike(snn: SpikingNetwork, expected: Any) -> None:
     if len(shapes) != len(found) or not all(fits):
         told = [", ".join(str(tuple("N" if n is None else n for n in a)) for a in some) for some in (shapes, found)]
         told = [text.replace("'", "") for text in told]
-        raise ValueError(
+        raise InputError(
             f"ann is not the model that this network was made from: its outputs have the shape {told[1]}, and the "
             f"network's {told[0]}"
         )

@@ -14,6 +14,7 @@ from ..convert import checks
 from ..convert.count.event_counter import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from ..convert.surroundings import undisturbed
+from ..errors import InputError
 from ..figures.exits import exit_figure
 from .batches import split_batches
 from .formatting import columns
@@ -111,10 +112,10 @@ def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> Exit
         answer = early.rated(output).argmax(1)
         found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), answer[None], steps[None]))
     if not found:
-        raise ValueError("there is no data to evaluate on")
+        raise InputError("there is no data to evaluate on")
     scores, answers, targets, early_answers, steps = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
     if bool((targets == UNLABELLED).all()):
-        raise ValueError(f"all labels are {UNLABELLED}, so there is nothing to judge")
+        raise InputError(f"all labels are {UNLABELLED}, so there is nothing to judge")
     target, answer, taken = targets[0], early_answers[0], steps[0]
     return ExitEvaluation(
         samples=len(target),

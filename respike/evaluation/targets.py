@@ -9,22 +9,24 @@ from torch import Tensor
 
 from ..convert.judging import decision, is_single_score, single
 from ..convert.options import Judge
+from ..errors import InputError
 
 UNLABELLED = -100
 """The label of samples and positions that do not count, as in torch's losses."""
 INSTEAD = "for anything else pass metric=f, a function of (output, target) that gives one score per sample"
 
 
-class NotJudgedError(ValueError):
-    """Outputs or targets that accuracy and errors are not for. Python's message names ``metric`` besides.
-
-    Attributes:
-        reason: The message without that, for a command line, which has no such option.
-    """
+class NotJudgedError(InputError):
+    """Outputs or targets that neither accuracy nor errors can judge; the message advises ``metric`` in Python."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}; {INSTEAD}")
         self.reason = reason
+
+    @property
+    def plain(self) -> str:
+        """The message without the advice."""
+        return self.reason
 
 
 def kind_of(output: Any, target: Any, judge: Judge) -> Literal["decision", "error"]:
@@ -42,7 +44,7 @@ def kind_of(output: Any, target: Any, judge: Judge) -> Literal["decision", "erro
     target = _tensor(target)
     if not x.is_floating_point():
         if judge == "error":
-            raise ValueError("judge='error' needs an output of floating point numbers; this network gives classes")
+            raise InputError("judge='error' needs an output of floating point numbers; this network gives classes")
         return "decision"
     if judge != "auto":
         return judge
@@ -81,7 +83,7 @@ def labels_of(target: Any, output: Tensor, border: float = 0.0) -> Tensor:
         )
     if labels.is_floating_point() and not bool((labels == labels.round()).all()):
         odd = labels[labels != labels.round()]
-        raise ValueError(f"class numbers must be whole; got {float(odd[0]):g}. For a regression give judge='error'")
+        raise InputError(f"class numbers must be whole; got {float(odd[0]):g}. For a regression give judge='error'")
     found = labels.long()
     classes = None if not output.is_floating_point() else output.shape[1] if wide else 2
     wrong = (found < 0) & (found != UNLABELLED)
@@ -90,7 +92,7 @@ def labels_of(target: Any, output: Tensor, border: float = 0.0) -> Tensor:
     if bool(wrong.any()):
         text = f"the labels 0 to {classes - 1}" if classes else "labels of 0 or more"
         hint = ", or values to compare with by judge='error'" if classes == 2 and not wide else ""
-        raise ValueError(
+        raise InputError(
             f"an output of shape {tuple(output.shape)} needs {text} (or {UNLABELLED} for what does not count{hint}); "
             f"got {int(found[wrong][0])}"
         )
@@ -107,7 +109,7 @@ def values_of(target: Any, output: Tensor) -> Tensor:
     if is_single_score(output) and values.shape[:1] == output.shape[:1] and values.numel() == output.numel():
         values = values.reshape(output.shape)
     if values.shape != output.shape:
-        raise ValueError(
+        raise InputError(
             f"an error is measured between tensors of one shape; the output has {tuple(output.shape)} and the targets "
             f"{tuple(values.shape)}"
         )
@@ -129,7 +131,7 @@ def _tensor(target: Any) -> Tensor:
         what = "complex numbers" if x is not None else type(target).__name__
         raise NotJudgedError(f"targets must be a tensor of classes or values, got {what}")
     if x.is_floating_point() and not bool(x.isfinite().all()):
-        raise ValueError(f"targets must be finite; {int((~x.isfinite()).sum()):,} of {x.numel():,} are NaN or infinite")
+        raise InputError(f"targets must be finite; {int((~x.isfinite()).sum()):,} of {x.numel():,} are NaN or infinite")
     return x.long() if x.dtype in (torch.uint16, torch.uint32, torch.uint64) else x  # few operations know those
 
 

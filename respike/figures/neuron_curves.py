@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import layers
+from ..errors import InputError
 from ..layers import MembraneReset, SingleSpike, SpikingLayer, closed_form, rheobase, transfer_curve
 from .style import GREY, RED, SKY, tidy
 
@@ -82,7 +83,7 @@ def neuron_curves(
         spelled = {name.lower(): name for name in NEURONS}
         near = difflib.get_close_matches(unknown[0].lower(), spelled, 1)
         hint = f"did you mean {spelled[near[0]]}? Known" if near else "known"
-        raise ValueError(f"unknown neuron {unknown[0]!r}; {hint} are {', '.join(NEURONS)}")
+        raise InputError(f"unknown neuron {unknown[0]!r}; {hint} are {', '.join(NEURONS)}")
     drive, beta, found = torch.linspace(-0.5, 1.5, points), math.exp(-1 / tau), {}
     for name in names:
         setting, make = NEURONS[name]

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ..files import written_whole
 
 if TYPE_CHECKING:
@@ -40,6 +41,6 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = 150) -> None:
     """
     ending = Path(path).suffix.lstrip(".").lower()
     if ending not in endings():
-        raise ValueError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(endings())}")
+        raise InputError(f"cannot write a figure as {Path(path).name!r}; endings that work: {', '.join(endings())}")
     with written_whole(path) as temporary:
         figure.savefig(temporary, format=ending, dpi=dpi, bbox_inches="tight", facecolor="white")

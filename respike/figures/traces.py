@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..layers import SpikingLayer
 from .style import BLUE, GREY, ORANGE, RED, tidy
 
@@ -54,7 +55,7 @@ def trace(neuron: SpikingLayer, current: Tensor) -> Trace:
     """
     steps = current.shape[1] if current.dim() > 1 else len(current)
     if current.numel() != steps:
-        raise ValueError(f"a trace is of one neuron: current must be (T,) or (1, T, 1), got {tuple(current.shape)}")
+        raise InputError(f"a trace is of one neuron: current must be (T,) or (1, T, 1), got {tuple(current.shape)}")
     twin = copy.deepcopy(neuron)
     twin.record_states = True
     twin.reset_states()

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 
 def as_tensor(value: Any, name: str = "a constant") -> Tensor:
     """A copy of a number or tensor, in the default floating-point type.
@@ -29,7 +31,7 @@ def finite(name: str, value: Any) -> Tensor:
     """
     tensor = as_tensor(value, name)
     if not bool(torch.isfinite(tensor).all()):
-        raise ValueError(f"{name} must be finite, got {short(tensor)}")
+        raise InputError(f"{name} must be finite, got {short(tensor)}")
     return tensor
 
 
@@ -41,7 +43,7 @@ def positive(name: str, value: Any) -> Tensor:
     """
     tensor = as_tensor(value, name)
     if not bool((tensor > 0).all()):
-        raise ValueError(f"{name} must be positive, got {short(tensor)}")
+        raise InputError(f"{name} must be positive, got {short(tensor)}")
     return tensor
 
 
@@ -53,7 +55,7 @@ def share(name: str, value: Any) -> Tensor:
     """
     tensor = as_tensor(value, name)
     if not bool(((tensor >= 0) & (tensor <= 1)).all()):
-        raise ValueError(f"{name} must be in [0, 1], the share left after one timestep, got {short(tensor)}")
+        raise InputError(f"{name} must be in [0, 1], the share left after one timestep, got {short(tensor)}")
     return tensor
 
 
@@ -75,5 +77,5 @@ def whole(name: str, value: Any, least: int) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
+        raise InputError(f"{name} must be a whole number, {least} or more, got {value!r}")
     return int(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from .constants import whole
 
 Seed = int | torch.Generator
@@ -28,7 +29,7 @@ def constant(data: Tensor, num_steps: int) -> Tensor:
         ValueError: no batch axis, or ``num_steps`` below 1.
     """
     if data.dim() < 1:
-        raise ValueError("data must be (batch, ...), got a single number")
+        raise InputError("data must be (batch, ...), got a single number")
     num_steps = whole("num_steps", num_steps, 1)
     return data.unsqueeze(1).expand(-1, num_steps, *data.shape[1:])
 
@@ -61,13 +62,13 @@ def rate(
         ValueError: values that are not finite, or arguments that do not fit together.
     """
     if not bool(torch.isfinite(data).all()):
-        raise ValueError("data must be finite to be a probability")
+        raise InputError("data must be finite to be a probability")
     if time_var_input != (num_steps is None):
-        raise ValueError("give num_steps for data without a time axis, or time_var_input=True for data with one")
+        raise InputError("give num_steps for data without a time axis, or time_var_input=True for data with one")
     if num_steps is None and data.dim() < 2:
-        raise ValueError(f"data must be (batch, time, ...) with time_var_input=True, got shape {tuple(data.shape)}")
+        raise InputError(f"data must be (batch, time, ...) with time_var_input=True, got shape {tuple(data.shape)}")
     if first_spike_time < 0 or (num_steps is not None and first_spike_time >= max(num_steps, 1)):
-        raise ValueError(f"first_spike_time must be a timestep from 0 on, got {first_spike_time} of {num_steps}")
+        raise InputError(f"first_spike_time must be a timestep from 0 on, got {first_spike_time} of {num_steps}")
     chances = data if num_steps is None else constant(data, num_steps)
     chances = (gain * _float(chances) + offset).clamp(0, 1)
     spikes = torch.bernoulli(chances, generator=_generator(seed, data.device))
@@ -93,7 +94,7 @@ def poisson(data: Tensor, num_steps: int, *, seed: Seed = 0) -> Tensor:
         ValueError: a rate that is negative or not finite, or ``num_steps`` below 1.
     """
     if not bool((torch.isfinite(data) & (data >= 0)).all()):
-        raise ValueError("data must be rates, finite and not negative")
+        raise InputError("data must be rates, finite and not negative")
     return torch.poisson(_float(constant(data, num_steps)).contiguous(), generator=_generator(seed, data.device))
 
 
@@ -134,13 +135,13 @@ def latency(
     """
     num_steps = whole("num_steps", num_steps, 1)
     if not bool(((data >= 0) & (data <= 1)).all()):
-        raise ValueError("data must be in [0, 1]; scale it first")
+        raise InputError("data must be in [0, 1]; scale it first")
     if not 0 < threshold < 1:
-        raise ValueError(f"threshold must be above 0 and below 1, got {threshold}")
+        raise InputError(f"threshold must be above 0 and below 1, got {threshold}")
     if not tau > 0:
-        raise ValueError(f"tau must be positive, got {tau}")
+        raise InputError(f"tau must be positive, got {tau}")
     if not 0 <= first_spike_time < max(num_steps, 1):
-        raise ValueError(f"first_spike_time must be one of the {num_steps} timesteps, got {first_spike_time}")
+        raise InputError(f"first_spike_time must be one of the {num_steps} timesteps, got {first_spike_time}")
     room, values = num_steps - 1 - first_spike_time, _float(data)
     if linear:
         after = (room if normalize else tau) * (1 - values.clamp(min=threshold))
@@ -151,7 +152,7 @@ def latency(
             after = after * room / after.max()
     times = torch.round(after + first_spike_time).long()
     if not bypass and bool((times >= num_steps).any()):
-        raise ValueError(
+        raise InputError(
             f"the last spike would come at step {int(times.max())}, but num_steps is {num_steps}: raise it, lower tau, "
             "or take normalize=True, or bypass=True to drop late spikes"
         )
@@ -178,9 +179,9 @@ def delta(data: Tensor, threshold: float = 0.1, padding: bool = False, off_spike
         ValueError: no time axis, or a threshold that is not positive.
     """
     if data.dim() < 2:
-        raise ValueError(f"data must be (batch, time, ...), got shape {tuple(data.shape)}")
+        raise InputError(f"data must be (batch, time, ...), got shape {tuple(data.shape)}")
     if not threshold > 0:
-        raise ValueError(f"threshold must be positive, got {threshold}")
+        raise InputError(f"threshold must be positive, got {threshold}")
     values = _float(data)
     first = values[:, :1] if padding else torch.zeros_like(values[:, :1])
     change = values - torch.cat([first, values[:, :-1]], 1)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from ..errors import InputError
 from . import equations
 
 Integration = Literal["euler", "exponential"]
@@ -25,9 +26,9 @@ def check_integration(integration: str, ratio: Tensor, advice: str) -> Any:
         ValueError: unknown, or forward Euler with a timestep longer than the time constant.
     """
     if integration not in STEPS:
-        raise ValueError(f"integration must be one of {', '.join(STEPS)}; got {integration!r}")
+        raise InputError(f"integration must be one of {', '.join(STEPS)}; got {integration!r}")
     if integration == "euler" and bool((ratio > 1).any()):
-        raise ValueError(
+        raise InputError(
             f"forward Euler overshoots when the timestep is longer than the time constant (here {ratio.max():.3g} "
             f"times): {advice}, or take integration='exponential'"
         )

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from . import equations
 from .constants import whole
 
@@ -132,5 +133,5 @@ def states_read(spike_fn: Any, state_names: tuple[str, ...]) -> tuple[str, ...]:
     read = tuple(getattr(spike_fn, "required_states", READ))
     unknown = [state for state in read if state not in state_names]
     if unknown:
-        raise ValueError(f"spike_fn {name} reads the state {unknown[0]!r}; the layer has {', '.join(state_names)}")
+        raise InputError(f"spike_fn {name} reads the state {unknown[0]!r}; the layer has {', '.join(state_names)}")
     return read

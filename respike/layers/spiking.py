@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .constants import finite
 from .stateful import StatefulLayer
 
@@ -51,7 +52,7 @@ class SpikingLayer(StatefulLayer):
         neurons = like.shape[1:]
         for name, tensor in self._constants().items():
             if not _fits(tensor.shape, neurons):
-                raise ValueError(
+                raise InputError(
                     f"{type(self).__name__}: {name} of shape {tuple(tensor.shape)} does not fit neurons of shape "
                     f"{tuple(neurons)}; give a number, or a tensor that broadcasts to that shape"
                 )
@@ -134,7 +135,7 @@ def through(module: Callable[[Tensor], Tensor], spikes: Tensor) -> Tensor:
     current = module(spikes.to(kind))
     if not isinstance(current, Tensor) or current.numel() != spikes.numel():
         found = tuple(current.shape) if isinstance(current, Tensor) else type(current).__name__
-        raise ValueError(f"rec_connect must give one current for each of {tuple(spikes.shape)} spikes, got {found}")
+        raise InputError(f"rec_connect must give one current for each of {tuple(spikes.shape)} spikes, got {found}")
     return current.reshape(spikes.shape)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .constants import whole
 from .exp_leak import ExpLeak
 from .iaf import IAF
@@ -17,7 +18,7 @@ class _Squeezed(LIF):
 
     def _init_squeeze(self, batch_size: int | None, num_timesteps: int | None) -> None:
         if batch_size is None and num_timesteps is None:
-            raise ValueError(f"{type(self).__name__} needs batch_size or num_timesteps")
+            raise InputError(f"{type(self).__name__} needs batch_size or num_timesteps")
         name = type(self).__name__
         self.batch_size = None if batch_size is None else whole(f"{name}: batch_size", batch_size, 1)
         self.num_timesteps = None if num_timesteps is None else whole(f"{name}: num_timesteps", num_timesteps, 1)
@@ -30,12 +31,12 @@ class _Squeezed(LIF):
         """
         if not isinstance(input_data, Tensor) or input_data.dim() < 1:
             found = tuple(input_data.shape) if isinstance(input_data, Tensor) else type(input_data).__name__
-            raise ValueError(f"{type(self).__name__} takes a tensor (batch * time, ...), got {found}")
+            raise InputError(f"{type(self).__name__} takes a tensor (batch * time, ...), got {found}")
         n = len(input_data)
         batch = self.batch_size or n // (self.num_timesteps or 1)
         steps = self.num_timesteps or n // batch
         if batch * steps != n:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__} cannot split {n} rows into batch_size={self.batch_size} "
                 f"x num_timesteps={self.num_timesteps}"
             )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .constants import whole
 
 
@@ -45,7 +46,7 @@ class StatefulLayer(nn.Module):
             ValueError: no shape of at least a batch axis, or one that the layer's constants do not fit.
         """
         if not isinstance(shape, Sequence) or not shape:
-            raise ValueError(f"shape must be (batch, ...), got {shape!r}")
+            raise InputError(f"shape must be (batch, ...), got {shape!r}")
         sizes = [whole("each size of shape", size, 0) for size in shape]
         like = next((p for p in self.parameters() if p.is_floating_point()), None)
         self._fill(torch.zeros(sizes, **_kind(like)))
@@ -102,7 +103,7 @@ class StatefulLayer(nn.Module):
             found = input_data.dtype if isinstance(input_data, Tensor) else type(input_data).__name__
             raise TypeError(f"{name} takes a tensor of real numbers (batch, time, ...), got {found}")
         if input_data.dim() < 2:
-            raise ValueError(f"{name} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
+            raise InputError(f"{name} takes (batch, time, ...), got shape {tuple(input_data.shape)}")
         if not input_data.is_floating_point():
             input_data = input_data.to(torch.get_default_dtype())
         input_data = input_data.to(torch.promote_types(input_data.dtype, torch.float32))
@@ -112,7 +113,7 @@ class StatefulLayer(nn.Module):
         if not self.is_state_initialised() or (self._fresh and not fits and self._untouched()):
             self._fill(step)
         elif self.shape != step.shape:
-            raise ValueError(
+            raise InputError(
                 f"{name} holds states of shape {tuple(self.shape or ())} and got an input for "
                 f"{tuple(step.shape)}; call reset_states() between unrelated inputs"
             )
@@ -157,7 +158,7 @@ def _range(name: str, value: Any) -> tuple[float, float]:
             return low, high
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"value_ranges[{name!r}] must be (low, high), two finite numbers, got {value!r}")
+    raise InputError(f"value_ranges[{name!r}] must be (low, high), two finite numbers, got {value!r}")
 
 
 def _kind(like: Tensor | None) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 
 def _gaussian(x: Tensor, mu: float, sigma: float) -> Tensor:
     return torch.exp(-((x - mu) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
@@ -19,7 +21,7 @@ def _gaussian(x: Tensor, mu: float, sigma: float) -> Tensor:
 
 def _check_width(name: str, value: float) -> None:
     if not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}")
+        raise InputError(f"{name} must be positive, got {value}")
 
 
 @dataclass(frozen=True)

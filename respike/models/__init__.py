@@ -8,6 +8,7 @@ from importlib import resources
 
 from torch import nn
 
+from ..errors import InputError
 from . import datasets as datasets
 from .fashion import FashionMobileNet as FashionMobileNet
 from .fashion import FashionResNet as FashionResNet
@@ -44,7 +45,7 @@ def load(name: str) -> nn.Module:
         ValueError: there is no reference network of that name.
     """
     if not isinstance(name, str) or name not in REGISTRY:
-        raise ValueError(f"unknown reference network {name!r}; known: {', '.join(sorted(REGISTRY))}")
+        raise InputError(f"unknown reference network {name!r}; known: {', '.join(sorted(REGISTRY))}")
     from safetensors.torch import load as read_safetensors
 
     model = REGISTRY[name].build()

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from ..errors import InputError
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -37,12 +39,12 @@ def load(name: str, *, train: bool = False, data_dir: str | PathLike[str] | None
         ValueError: an unknown name, or a part that does not ship and no ``data_dir`` given.
     """
     if name not in _TORCHVISION:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(_TORCHVISION)}")
+        raise InputError(f"unknown data set {name!r}; known: {', '.join(_TORCHVISION)}")
     if data_dir is None:
         if name == "mnist" and not train:
             return TensorDataset(_images(_read_idx("mnist-test-images.gz")), _read_idx("mnist-test-labels.gz").long())
         part = "training" if train else "test"
-        raise ValueError(f"the {part} part of {name} does not ship with respike; pass data_dir (--data-dir)")
+        raise InputError(f"the {part} part of {name} does not ship with respike; pass data_dir (--data-dir)")
     from torchvision import datasets
 
     loader = getattr(datasets, _TORCHVISION[name])

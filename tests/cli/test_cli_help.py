@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from cli_models import every_command, run
 import respike
 from respike.cli import main
 from respike.cli.options import CONVERSION_NAMES
+from respike.convert.options import NAMED, gathered
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -52,17 +54,20 @@ def test_examples_are_commands_that_there_are(command: str | None) -> None:
 
 
 def test_options_and_defaults_of_conversion_are_those_of_python() -> None:
-    python = inspect.signature(respike.from_torch).parameters
-    assert set(CONVERSION_NAMES) == python.keys() - {"model", "calibration", "progress", "budget"}
+    """The values of single options, Percentile.percentile say, are options of their own here."""
+    python = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
+    python = {name: python[name] for name in python.keys() - {"model", "calibration", "progress"}}
     for command in ("convert", "evaluate"):
         context = main.commands[command].make_context(command, ["mnist_cnn"])
-        assert {name: context.params[name] for name in CONVERSION_NAMES} == {
-            name: python[name].default for name in CONVERSION_NAMES
-        }
+        flat = {name: context.params[name] for name in CONVERSION_NAMES}
+        assert gathered(flat) == gathered(python)
+    for values in NAMED.values():
+        for value in values.values():
+            assert {part.name: flat[part.name] for part in fields(value)} == {p.name: p.default for p in fields(value)}
     shown = " ".join(run("convert", "--help").output.split())
-    for name in {name for name in CONVERSION_NAMES if python[name].default not in (None, ())}:
+    for name in {name for name in CONVERSION_NAMES if flat[name] not in (None, ())}:
         option = f"--{name.replace('_', '-')}"
-        assert re.search(rf"{option} .*?\[default: {re.escape(str(python[name].default))}\]", shown)
+        assert re.search(rf"{option} .*?\[default: {re.escape(str(flat[name]))}\]", shown)
 
 
 def test_the_version_is_the_installed_one() -> None:

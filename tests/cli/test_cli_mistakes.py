@@ -18,8 +18,12 @@ import torch
 from cli_models import every_command, run, write_data
 from safetensors.torch import save_file
 
+import respike
 from respike import sources
 from respike.cli import main
+from respike.convert.errors import FormatError
+from respike.errors import InputError
+from respike.files import WriteError
 from respike.report.contents.report import NEEDED
 
 FIXTURES = Path(__file__).parent.parent / "convert" / "onnx_import" / "fixtures"
@@ -292,13 +296,44 @@ def test_a_library_of_an_extra_that_is_missing_deep_inside_is_named_too(monkeypa
     assert isinstance(run("info").exception, ModuleNotFoundError)
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ours() -> None:
-        np.zeros(3).reshape(2)
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also an error that torch or numpy raise inside respike, of a type that respike's own errors have too."""
+    bugs = {
+        "cannot reshape": lambda: np.zeros(3).reshape(2),
+        "divisible by groups": lambda: torch.nn.Conv2d(3, 4, 1, groups=2),
+        "could not convert": lambda: float("x"),
+    }
+    for words, bug in bugs.items():
+        monkeypatch.setattr("respike.about.about", bug)
+        with pytest.raises(ValueError, match=words) as found:
+            main.main(["info"], standalone_mode=False)
+        assert not isinstance(found.value, respike.RespikeError)
 
-    monkeypatch.setattr("respike.about.about", ours)
-    with pytest.raises(ValueError, match="cannot reshape"):
-        main.main(["info"], standalone_mode=False)
+
+def test_an_error_of_respike_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise InputError("no such luck")
+
+    monkeypatch.setattr("respike.about.about", refuse)
+    result = run("info")
+    assert (result.exit_code, result.stderr) == (1, "Error: no such luck\n")
+
+
+def test_errors_of_respike_have_one_base_and_the_types_that_they_had() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ELU())
+    with pytest.raises(respike.ConversionError):
+        respike.from_torch(net, torch.rand(4, 2))
+    assert issubclass(respike.ConversionError, (respike.RespikeError, ValueError))
+    for kind, builtin in ((FormatError, ValueError), (sources.SourceError, ValueError), (WriteError, OSError)):
+        assert issubclass(kind, respike.RespikeError) and issubclass(kind, builtin)
+    for refused in (
+        lambda: respike.layers.LIF(tau_mem=-1.0),
+        lambda: respike.models.load("mnist_cn"),
+        lambda: respike.evaluate(respike.from_torch(net[0], torch.rand(4, 2)), []),
+    ):
+        with pytest.raises(respike.RespikeError) as found:
+            refused()
+        assert isinstance(found.value, ValueError)
 
 
 def test_what_the_system_refuses_is_said_with_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

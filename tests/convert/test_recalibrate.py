@@ -97,7 +97,9 @@ def test_a_loaded_network_needs_the_model(
 
 def test_names_that_fit_nothing_are_refused(setup: tuple[nn.Module, torch.Tensor, respike.SpikingNetwork]) -> None:
     _, x, snn = setup
-    with pytest.raises(respike.ConversionError, match=r"called '4 \(Relu\)'; did you mean '4 \(ReLU\)'\?.*1 \(ReLU\), 4"):
+    with pytest.raises(
+        respike.ConversionError, match=r"called '4 \(Relu\)'; did you mean '4 \(ReLU\)'\?.*1 \(ReLU\), 4"
+    ):
         snn.recalibrated(x, "4 (Relu)")
     with pytest.raises(respike.ConversionError, match="name at least one layer"):
         snn.recalibrated(x, [])

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ... import sources
+from ...errors import RespikeError
 from ..command import Command, echo, option, say_json
 from ..given import command_line, given
-from ..guard import is_deliberate
 from ..network import (
     calibration,
     check_data,
@@ -168,12 +168,12 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
     found = _read(files, options["name"]) if files else [_gather({**options, "model": model[0]})]
     try:
         written = _write(found, output, options)
-    except (OSError, ImportError, MemoryError):
+    except (RespikeError, OSError, ImportError, MemoryError):
         raise
     except Exception as error:
-        if not files or is_deliberate(error):
+        if not files:
             raise
-        # What is in a file may be of any type; of a report that was made here it would be a mistake of ours.
+        # A file may hold values of any type. In a report that was made just now, they would be a bug.
         reason = f"{type(error).__name__}: {error}"
         raise sources.SourceError(f"{', '.join(files)}: a damaged report ({reason}); make it once more") from error
     if as_json:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ...errors import InputError
 from .node import BATCH, FILL_OPS, Node, Ref
 from .rules import Role
 
@@ -91,14 +92,14 @@ class Graph:
         except ValueError as error:
             takes = f"the network takes {self.arity} input{'s' * (self.arity > 1)} ({', '.join(self.inputs)})"
             other = f", structured as when traced: {error}" if len(args) == self.arity else f"; got {len(args)}"
-            raise ValueError(takes + other) from error
+            raise InputError(takes + other) from error
         found = []
         for value, leaf in zip(given, self.leaves, strict=True):
             if not isinstance(leaf, Ref):
                 if isinstance(value, Tensor) or value != leaf:
-                    raise ValueError(f"the network was traced with the constant {leaf!r} and got {value!r}")
+                    raise InputError(f"the network was traced with the constant {leaf!r} and got {value!r}")
             elif not isinstance(value, Tensor):
-                raise ValueError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
+                raise InputError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
             else:
                 _check_shape(leaf.name, self.inputs[leaf.name], value)
                 whole = leaf.name in self.integers and not value.is_floating_point()
@@ -154,4 +155,4 @@ class Graph:
 def _check_shape(name: str, shape: tuple[int | None, ...], value: Tensor) -> None:
     if value.dim() != len(shape) or any(n is not BATCH and n != m for n, m in zip(shape, value.shape, strict=True)):
         text = ", ".join("N" if n is BATCH else str(n) for n in shape)
-        raise ValueError(f"input {name!r} must have shape ({text}), got {tuple(value.shape)}")
+        raise InputError(f"input {name!r} must have shape ({text}), got {tuple(value.shape)}")

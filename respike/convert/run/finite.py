@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ..graph import BATCH
 
 
@@ -34,7 +35,7 @@ def check_finite(inputs: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int
             axis = list(shapes[name]).index(BATCH)
             rows = bad.movedim(axis, 0).reshape(x.shape[axis], -1).any(1).nonzero().flatten().tolist()
             where = f" in {len(rows):,} of {x.shape[axis]:,} samples (the first is number {rows[0]}, counted from 0)"
-        raise ValueError(
+        raise InputError(
             f"the input {name!r} holds NaN, infinity or numbers beyond {str(x.dtype).removeprefix('torch.')}{where}; "
             "leave these samples out, or replace the values"
         )
@@ -51,7 +52,7 @@ def number_type(buffers: Iterable[Tensor]) -> torch.dtype:
     """
     kind = next((b.dtype for b in buffers if b.is_floating_point()), torch.float32)
     if kind in (torch.float16, torch.bfloat16):
-        raise ValueError(
+        raise InputError(
             f"a spiking network computes in float32 or float64, and half(), bfloat16() or to() has made this one "
             f"{str(kind).removeprefix('torch.')}; convert it again, and set precision='bfloat16' or precision='int8' "
             "for synapses of lower precision"

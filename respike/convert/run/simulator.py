@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ...errors import InputError
 from .. import checks
 from ..checks import bytes_or_none, one_of, whole
 from ..graph import Graph
@@ -273,7 +274,7 @@ class Simulator(nn.Module):
         if not stream:
             return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic)
         if self.schedule != "synchronous":
-            raise ValueError(f"stream=True requires schedule='synchronous'; this network is {self.schedule}")
+            raise InputError(f"stream=True requires schedule='synchronous'; this network is {self.schedule}")
         if self._stream is None:
             self._stream = Stream(self.layers(), batch, self.precision)
         return self._stream.go_on(batch, self.precision, recorder, arithmetic)

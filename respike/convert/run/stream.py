@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...errors import InputError
 from .arithmetic import Arithmetic
 from .neurons import SpikingReLU
 from .recording import Recorder
@@ -30,6 +31,6 @@ class Stream:
         """
         for held, given in zip(self.of, (f"{batch} samples", precision), strict=True):
             if held != given:
-                raise ValueError(f"the stream holds {held} and got {given}; call reset() between streams")
+                raise InputError(f"the stream holds {held} and got {given}; call reset() between streams")
         self.mode.recorder, self.mode.arithmetic = recorder, arithmetic
         return self.mode

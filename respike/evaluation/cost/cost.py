@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from ..formatting import columns, plain, steps_worth_a_line
 from ..layer_activity import Curve
 from .energy import EnergyModel
@@ -162,7 +163,7 @@ class Cost:
         """
         t = self.timesteps if timesteps is None else timesteps
         if t not in range(1, self.timesteps + 1):
-            raise ValueError(f"timesteps must be from 1 to {self.timesteps}, those that were evaluated; got {t!r}")
+            raise InputError(f"timesteps must be from 1 to {self.timesteps}, those that were evaluated; got {t!r}")
         total = self.energy[t - 1]
         lines = [["layer", "SynOps", "updates", "µJ", "share"]]
         for layer in self.layers:

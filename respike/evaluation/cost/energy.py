@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ...errors import InputError
+
 WEIGHT_BITS = 8
 """Of the weights, and the input, of the quantised ANN."""
 
@@ -48,12 +50,12 @@ class EnergyModel:
     def __post_init__(self) -> None:
         for key, value in asdict(self).items():
             if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{key} of the energy model {self.name!r} must be 0 or more (pJ), got {value!r}")
+                raise InputError(f"{key} of the energy model {self.name!r} must be 0 or more (pJ), got {value!r}")
         if not self.addition:
-            raise ValueError(f"addition of the energy model {self.name!r} is 0 pJ: nothing could be compared with it")
+            raise InputError(f"addition of the energy model {self.name!r} is 0 pJ: nothing could be compared with it")
         given = [self.int32_addition, self.int8_multiplication, self.int32_multiplication]
         if None in given and any(given):
-            raise ValueError(
+            raise InputError(
                 f"the energy model {self.name!r} needs all of int32_addition, int8_multiplication and "
                 "int32_multiplication for the quantised ANN, or none of them"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ..spiking import SpikingLayer
 
 
@@ -24,7 +25,7 @@ def transfer_curve(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Te
         ValueError: ``currents`` is not one-dimensional, or ``timesteps`` is below 1.
     """
     if currents.dim() != 1 or timesteps < 1:
-        raise ValueError(f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}")
+        raise InputError(f"currents must be (K,) and timesteps >= 1, got {tuple(currents.shape)}, {timesteps}")
     channels = neuron.neuron_shape
     currents = currents.to(torch.promote_types(currents.dtype, torch.float32))
     drive = currents.reshape(-1, 1, *[1] * len(channels)).expand(-1, timesteps, *channels)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ..constants import as_tensor, whole
 
 
@@ -27,7 +28,7 @@ def step(num_steps: int, amplitude: float | Tensor = 1.0, start: int = 0, stop: 
     """
     stop = num_steps if stop is None else stop
     if not 0 <= start <= stop <= num_steps:
-        raise ValueError(f"start and stop must be in order within 0 and num_steps={num_steps}, got {start} and {stop}")
+        raise InputError(f"start and stop must be in order within 0 and num_steps={num_steps}, got {start} and {stop}")
     return _currents(num_steps, amplitude, range(start, stop))
 
 
@@ -50,9 +51,9 @@ def pulse(
         ValueError: ``num_steps`` or ``width`` is below 1, ``start`` is not a timestep, or pulses overlap.
     """
     if not 0 <= start < max(num_steps, 1):
-        raise ValueError(f"start must be one of the {num_steps} timesteps, counted from 0, got {start}")
+        raise InputError(f"start must be one of the {num_steps} timesteps, counted from 0, got {start}")
     if width < 1 or (period is not None and period < width):
-        raise ValueError(f"width must be 1 or more and period at least as long, got {width} and {period}")
+        raise InputError(f"width must be 1 or more and period at least as long, got {width} and {period}")
     starts = range(start, start + 1) if period is None else range(start, num_steps, period)
     return _currents(num_steps, amplitude, [at + k for at in starts for k in range(width) if at + k < num_steps])
 
@@ -73,7 +74,7 @@ def spike_train(num_steps: int, times: Sequence[int], amplitude: float | Tensor 
     """
     outside = [time for time in times if not 0 <= time < num_steps]
     if num_steps >= 1 and outside:
-        raise ValueError(f"times must be timesteps from 0 to {num_steps - 1}, got {outside[0]}")
+        raise InputError(f"times must be timesteps from 0 to {num_steps - 1}, got {outside[0]}")
     return _currents(num_steps, amplitude, times)
 
 

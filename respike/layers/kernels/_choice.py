@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from .eager import State
 from .rule import Drive, Rule, Send
 
@@ -30,9 +31,9 @@ def use(backend: str | None) -> None:
     """
     global _chosen
     if backend not in (None, *BACKENDS):
-        raise ValueError(f"unknown kernels {backend!r}; there are {', '.join(BACKENDS)}")
+        raise InputError(f"unknown kernels {backend!r}; there are {', '.join(BACKENDS)}")
     if backend is not None and backend not in available():
-        raise ValueError(f"the kernels {backend!r} need the package {backend}: pip install {backend}")
+        raise InputError(f"the kernels {backend!r} need the package {backend}: pip install {backend}")
     _chosen = backend
 
 
@@ -54,7 +55,7 @@ def backend_for(device: torch.device) -> str:
     """
     wanted = _chosen or os.environ.get(VARIABLE) or None
     if wanted is not None and wanted not in BACKENDS:
-        raise ValueError(f"{VARIABLE}={wanted!r}: there are {', '.join(BACKENDS)}")
+        raise InputError(f"{VARIABLE}={wanted!r}: there are {', '.join(BACKENDS)}")
     natural = {"cpu": "numba", "cuda": "triton"}.get(device.type, "eager")
     if wanted not in (None, natural) or not _installed(natural):
         return "eager"
@@ -89,7 +90,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     values, extra = drive.values, drive.extra
     if len(values) not in (1, drive.steps) or (extra is not None and extra.shape != values.shape):
         shapes = f"{tuple(values.shape)}" + ("" if extra is None else f" and {tuple(extra.shape)}")
-        raise ValueError(f"currents of shape {shapes} do not fit {drive.steps} timesteps")
+        raise InputError(f"currents of shape {shapes} do not fit {drive.steps} timesteps")
     return _kernels(values.device).scan(rule, drive, threshold, state, send)  # type: ignore[no-any-return]
 
 

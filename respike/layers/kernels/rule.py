@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import InputError
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -26,9 +28,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.signed and self.most is None:
-            raise ValueError("a signed neuron needs a number of spikes that it may send in a step")
+            raise InputError("a signed neuron needs a number of spikes that it may send in a step")
         if self.levels > 1 and not self.signed:
-            raise ValueError("spikes of several weights are of either sign; give signed=True")
+            raise InputError("spikes of several weights are of either sign; give signed=True")
 
     @property
     def finest(self) -> float:

@@ -6,6 +6,7 @@ from typing import Unpack
 
 from torch import Tensor
 
+from ...errors import InputError
 from .. import equations
 from ..constants import share
 from ..surrogate import LeakySpikeOperator
@@ -63,7 +64,7 @@ class Alpha(BetaNeuron):
         self.keep("alpha", share("alpha", alpha), learn_alpha)
         self.keep("beta", share("beta", beta), learn_beta)
         if not bool((self.alpha > self.beta).all()):
-            raise ValueError(f"alpha must be above beta for the response to be positive, got {alpha} and {beta}")
+            raise InputError(f"alpha must be above beta for the response to be positive, got {alpha} and {beta}")
 
     @property
     def gain(self) -> Tensor:

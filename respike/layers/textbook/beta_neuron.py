@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, get_args
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from .. import equations
 from ..constants import as_tensor, positive, short
 from ..spike_fn import StrictSpike, Surrogate, check_surrogate
@@ -97,7 +98,7 @@ class BetaNeuron(SpikingLayer):
         super().__init__([*state_names, "mem", *self.extra_states], record_states, v_init)
         if isinstance(reset_mechanism, str) and reset_mechanism not in get_args(ResetMechanism):
             known = ", ".join(get_args(ResetMechanism))
-            raise ValueError(f"reset_mechanism must be {known} or a potential, got {reset_mechanism!r}")
+            raise InputError(f"reset_mechanism must be {known} or a potential, got {reset_mechanism!r}")
         check_surrogate("spike_grad", spike_grad)
         if state_quant is not None and not callable(state_quant):
             raise TypeError(f"state_quant must be a function of a state, got {state_quant!r}")
@@ -110,7 +111,7 @@ class BetaNeuron(SpikingLayer):
         self.keep("threshold", positive("threshold", threshold), learn_threshold)
         self.keep("graded_spikes_factor", as_tensor(graded_spikes_factor), learn_graded_spikes_factor)
         if self.spike_delay and not reset_delay:
-            raise ValueError(f"{type(self).__name__} fires and resets one step late: reset_delay must be True")
+            raise InputError(f"{type(self).__name__} fires and resets one step late: reset_delay must be True")
         if shape is not None:
             self.init_state_with_shape(shape)
 

@@ -7,6 +7,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ..constants import as_tensor, positive, short
 from ..integration import Integration, check_integration
 from .beta_neuron import BetaNeuron, Options, State
@@ -66,9 +67,9 @@ class Lapicque(BetaNeuron):
     ) -> None:
         super().__init__([], threshold, **options)
         if beta is None and (R is None or C is None):
-            raise ValueError("Lapicque needs beta, or both R and C, for its time constant")
+            raise InputError("Lapicque needs beta, or both R and C, for its time constant")
         if beta is not None and R is not None and C is not None:
-            raise ValueError("Lapicque takes two of beta, R and C; the third follows from them")
+            raise InputError("Lapicque takes two of beta, R and C; the third follows from them")
         self.learn_beta = learn_beta
         self.keep("time_step", positive("time_step", time_step))
         if beta is None:
@@ -78,7 +79,7 @@ class Lapicque(BetaNeuron):
         else:
             beta = as_tensor(beta)
             if not bool(((beta > 0) & (beta < 1)).all()):
-                raise ValueError(f"beta must be above 0 and below 1 for a time constant, got {short(beta)}")
+                raise InputError(f"beta must be above 0 and below 1 for a time constant, got {short(beta)}")
             share = -torch.log(beta)
             derived = 1.0 if C is None else self.time_step / (share * positive("C", C))
             resistance = positive("R", derived if R is None else R)

@@ -7,6 +7,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
+from ...errors import InputError
 from ..constants import as_tensor
 from ..spiking import through
 from .beta_neuron import BetaNeuron, Options, State
@@ -45,13 +46,13 @@ class _Recurrent(BetaNeuron):
         name, dense, convolution = type(self).__name__, features is not None, channels is not None
         if not all_to_all:
             if dense or convolution or kernel is not None:
-                raise ValueError(
+                raise InputError(
                     f"{name} with all_to_all=False feeds back through V alone: leave out linear_features, "
                     "conv2d_channels and kernel_size"
                 )
             return None
         if dense == convolution or convolution != (kernel is not None):
-            raise ValueError(
+            raise InputError(
                 f"{name} needs either linear_features, or conv2d_channels and kernel_size, or all_to_all=False"
             )
         if features is not None:
@@ -59,7 +60,7 @@ class _Recurrent(BetaNeuron):
         assert channels is not None and kernel is not None
         sizes = (kernel, kernel) if isinstance(kernel, int) else kernel
         if not all(size % 2 for size in sizes):
-            raise ValueError(f"kernel_size must be odd, so that the feedback has the shape of the spikes, got {kernel}")
+            raise InputError(f"kernel_size must be odd, so that the feedback has the shape of the spikes, got {kernel}")
         return nn.Conv2d(channels, channels, sizes, padding=(sizes[0] // 2, sizes[1] // 2))
 
     @property

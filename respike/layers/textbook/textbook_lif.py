@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from .. import equations
 from ..constants import as_tensor, finite, positive, short
 from ..integration import Integration, check_integration
@@ -90,9 +91,9 @@ class TextbookLIF(SpikingLayer):
     ) -> None:
         super().__init__(["v_mem", "refractory"], record_states, v_rest if v_init is None else v_init)
         if reset_mechanism not in get_args(Reset):
-            raise ValueError(f"reset_mechanism must be one of {', '.join(get_args(Reset))}; got {reset_mechanism!r}")
+            raise InputError(f"reset_mechanism must be one of {', '.join(get_args(Reset))}; got {reset_mechanism!r}")
         if not finite("t_ref", t_ref) >= 0:
-            raise ValueError(f"t_ref must be 0 or a positive time, got {t_ref}")
+            raise InputError(f"t_ref must be 0 or a positive time, got {t_ref}")
         check_surrogate("surrogate_grad_fn", surrogate_grad_fn)
         self.reset_mechanism, self.surrogate_grad_fn = reset_mechanism, surrogate_grad_fn
         self.keep("tau_mem", positive("tau_mem", tau_mem), learn_tau)
@@ -102,7 +103,7 @@ class TextbookLIF(SpikingLayer):
         self.keep("v_reset", as_tensor(v_rest if v_reset is None else v_reset))
         self.keep("dt", positive("dt", dt))
         if not bool((self.spike_threshold > self.v_reset).all()):
-            raise ValueError(
+            raise InputError(
                 f"spike_threshold must be above v_reset, got {short(self.spike_threshold)} and {short(self.v_reset)}"
             )
         self.refractory_steps = round(t_ref / dt)

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...errors import InputError
 from ...files import written_whole
 from ..theme import Scheme, coloured, colours
 from .all import charts
@@ -41,9 +42,9 @@ def write_charts(
         ModuleNotFoundError: without Altair and vl-convert (``pip install 'respike[report]'``).
     """
     if format not in ("svg", "png"):
-        raise ValueError(f"charts are written as svg or png, not as {format!r}")
+        raise InputError(f"charts are written as svg or png, not as {format!r}")
     if scheme not in ("light", "dark"):
-        raise ValueError(f"scheme must be 'light' or 'dark', got {scheme!r}")
+        raise InputError(f"scheme must be 'light' or 'dark', got {scheme!r}")
     place = Path(folder)
     place.mkdir(exist_ok=True)
     found = []

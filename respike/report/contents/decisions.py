@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from ...convert.judging import border, decision, is_single_score, single
 from ...convert.network import SpikingNetwork
 from ...convert.tracing.copying import prepare
+from ...errors import InputError
 from ...evaluation.batches import split_batches
 from ...evaluation.targets import UNLABELLED, labels_of
 from .pictures import picture
@@ -71,7 +72,7 @@ def decisions(
     known = max([width, *(max(cell) + 1 for cell in cells)])
     names = [str(k) for k in range(known)] if classes is None else [str(name) for name in classes]
     if len(names) < known:
-        raise ValueError(f"there are {known} classes and {len(names)} names for them; give one for each class")
+        raise InputError(f"there are {known} classes and {len(names)} names for them; give one for each class")
     differing = {"count": right.total(), **{k: right[k] for k in ("snn", "ann", "neither")}, "shown": shown}
     return {
         "samples": seen,

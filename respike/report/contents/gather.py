@@ -14,6 +14,7 @@ from ...convert.graph import Graph, Ref
 from ...convert.network import SpikingNetwork
 from ...convert.options import Judge
 from ...convert.parallel import cut
+from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches
 from .activations import activations
@@ -76,7 +77,7 @@ def gather(
             for ``respike.evaluate``.
     """
     if isinstance(data, Iterator):
-        raise ValueError(
+        raise InputError(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
@@ -136,4 +137,4 @@ def _one(data: Any, wanted: int, batch_size: int, graph: Graph) -> tuple[list[Te
             one, label = cut((inputs, target), slice(wanted - seen, wanted - seen + 1))
             return one, label
         seen += n
-    raise ValueError(f"there is no sample {wanted}: the data has {seen}, counted from 0")
+    raise InputError(f"there is no sample {wanted}: the data has {seen}, counted from 0")

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ...errors import InputError
 from ...evaluation import Evaluation
 from ...evaluation.formatting import as_json
 from ...text import printable
@@ -91,12 +92,12 @@ class Report:
         try:
             found = json.loads(place.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:  # of JSON or of Unicode
-            raise ValueError(f"{place} is not a JSON file: {error}") from error
+            raise InputError(f"{place} is not a JSON file: {error}") from error
         kind = found.get("format") if isinstance(found, dict) else None
         if kind == "respike evaluation 1":
             found = {"name": place.stem, "evaluation": found, "early_exit": found.get("early_exit")}
         elif kind != FORMAT:
-            raise ValueError(
+            raise InputError(
                 f"{place} is no report: it says {kind!r} where {FORMAT!r} is expected; "
                 "write one with respike report MODEL -o FILE.json"
             )
@@ -105,7 +106,7 @@ class Report:
         try:
             return cls(**known)
         except RecursionError as error:
-            raise ValueError(f"{place} is a damaged report: it is nested too deep") from error
+            raise InputError(f"{place} is a damaged report: it is nested too deep") from error
 
     def to_csv(self, folder: str | PathLike[str]) -> list[Path]:
         """Tables, one file each: ``timesteps.csv``, ``layers.csv`` and, as far as known, others.
@@ -130,13 +131,13 @@ def _printable(value: Any) -> Any:
 
 def _check(sections: Mapping[str, Any], place: Path) -> None:
     if not isinstance(sections.get("name"), str):
-        raise ValueError(f"{place} is a damaged report: it has no name")
+        raise InputError(f"{place} is a damaged report: it has no name")
     for name, needed in NEEDED.items():
         section = sections.get(name)
         if section is None and name != "evaluation":
             continue
         if not isinstance(section, dict):
-            raise ValueError(f"{place} is a damaged report: its part {name!r} is missing or no object")
+            raise InputError(f"{place} is a damaged report: its part {name!r} is missing or no object")
         missing = [key for key in needed if key not in section]
         if missing:
-            raise ValueError(f"{place} is a damaged report: {name} has no {', '.join(missing)}")
+            raise InputError(f"{place} is a damaged report: {name} has no {', '.join(missing)}")

@@ -9,6 +9,7 @@ from importlib.resources import files
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from ...errors import InputError
 from ...files import written_whole
 from ..charts import Chart, charts, comparison
 from ..charts.chart import COLOURS
@@ -50,16 +51,16 @@ def page(reports: Report | Sequence[Report]) -> str:
     """
     several = list(reports) if isinstance(reports, Sequence) else [reports]
     if not several:
-        raise ValueError("there is no report to make a page of")
+        raise InputError("there is no report to make a page of")
     if len(several) == 1:
         found = charts(several[0])
         told = _single(several[0], found)
         return _filled("report.html", several, found, told)
     if len(several) > MOST:
-        raise ValueError(f"a page compares at most {MOST} reports, got {len(several)}; leave some out")
+        raise InputError(f"a page compares at most {MOST} reports, got {len(several)}; leave some out")
     metrics = list(dict.fromkeys(report.evaluation["metric"] for report in several))
     if len(metrics) > 1:
-        raise ValueError(f"reports of different metrics cannot be compared: {', '.join(metrics)}")
+        raise InputError(f"reports of different metrics cannot be compared: {', '.join(metrics)}")
     names = told_apart(several)
     found = comparison(several, names)
     told = {
