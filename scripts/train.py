@@ -19,12 +19,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from respike.files import written_whole
 from respike.models import REGISTRY, datasets
+from respike.progress import Bar, Progress
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,7 +87,7 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return float(torch.stack(hits).sum()) / len(x)
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int) -> nn.Module:
+def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int, progress: Progress) -> nn.Module:
     """AdamW and a one-cycle learning rate; returns the moving average of the weights."""
     generator = torch.Generator().manual_seed(seed)
     epochs, batch = recipe.epochs, recipe.batch
@@ -99,7 +99,9 @@ def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int) -> 
     for epoch in range(epochs):
         model.train()
         order = torch.randperm(len(x), generator=generator)
-        for index in track(order.split(batch)[: len(x) // batch], f"epoch {epoch + 1}/{epochs}"):
+        batches = order.split(batch)[: len(x) // batch]
+        for number, index in enumerate(batches):
+            progress.report(f"epoch {epoch + 1} of {epochs}", number, len(batches))
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
                 logits = model(recipe.augment(x[index], generator))
             loss = F.cross_entropy(logits.float(), y[index], label_smoothing=recipe.smoothing)
@@ -134,7 +136,8 @@ def main() -> None:
     recipe = replace(recipe, epochs=args.epochs or recipe.epochs, batch=args.batch or recipe.batch)
     x, y = datasets.load(entry.dataset, train=True, data_dir=args.data_dir).tensors
     network = entry.build().to(memory_format=torch.channels_last)
-    model = train(network, x, y, recipe, args.seed)
+    with Bar() as bar:
+        model = train(network, x, y, recipe, args.seed, bar)
     output = args.output or Path(f"{args.model}.safetensors")
     weights = {k: v.contiguous() for k, v in model.state_dict().items()}
     if recipe.half:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch import nn
 from .. import convert as conversion
 from .. import sources
 from ..convert.data import arity, batches, example
-from ..convert.options import gathered
+from ..convert.options import NAMED, gathered
+from ..progress import Bar
 from .given import was_given
 from .options import CONVERSION_NAMES
-from .progress import stages
 from .room import check_run, check_steps
 
 OF_A_RUN = {"timesteps", "judge", "samples", "seed"}
@@ -33,17 +34,30 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
         return _saved(options)
     if options.get("ann") is not None:
         raise sources.SourceError(f"--ann is for a network from a file; {model} is itself what to compare with")
+    _check_conversion(options)
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     data = calibration(options)
     try:
-        with stages() as say:
+        with Bar() as bar:
             made = conversion.from_torch(
-                ann, data, progress=say, **gathered({name: options[name] for name in CONVERSION_NAMES})
+                ann, data, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
             )
     except conversion.ConversionError as error:
         _check_model(ann, model, data, data_name(options, "calibration"), error)
         raise
     return ann, made
+
+
+def _check_conversion(options: dict[str, Any]) -> None:
+    """Raise for an option that the user gave and that belongs to a value that was not chosen."""
+    for name, kinds in NAMED.items():
+        parts = {kind: {part.name for part in fields(made)} for kind, made in kinds.items()}
+        for part in sorted(
+            {part for kind in parts for part in parts[kind]} - parts.get(options[name], set()) - OF_A_RUN
+        ):
+            if was_given(part):
+                choices = " or ".join(f"--{name} {kind}" for kind in parts if part in parts[kind])
+                raise sources.SourceError(f"--{part.replace('_', '-')} has no effect without {choices}")
 
 
 def calibration(options: dict[str, Any]) -> Any:

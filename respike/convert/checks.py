@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from ..progress import Progress
 from .errors import ConversionError
 
 STEPS = 2**16
@@ -94,6 +95,17 @@ def flag(name: str, value: Any, *, optional: bool = False) -> None:
     """
     if not (isinstance(value, bool) or (optional and value is None)):
         raise _wrong(name, "True, False or None" if optional else "True or False", value)
+
+
+def progress(value: Any, *, bar: bool = False) -> None:
+    """What is told how far the work is, or None; with ``bar``, True or False too.
+
+    Raises:
+        ConversionError: anything else.
+    """
+    if not (value is None or isinstance(value, Progress) or callable(value) or (bar and isinstance(value, bool))):
+        expected = "True, False, a function" if bar else "a function"
+        raise _wrong("progress", f"{expected}, a respike.progress.Progress or None", value)
 
 
 def function(name: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..layers import SpikingLayer
+from ..progress import Listener, listener
 from . import checks, data
 from .calibrate.calibrate import calibrate
 from .choose import search
@@ -56,7 +57,7 @@ def from_torch(
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Listener | None = None,
 ) -> SpikingNetwork:
     """A spiking network that does the trained network's job.
 
@@ -94,7 +95,8 @@ def from_torch(
         samples: Most samples used by ``"mse"``, the corrections and ``timesteps="auto"``. They need not fit into
             memory: what is kept of them goes to a temporary file where it does not.
         seed: Random seed for the sample order.
-        progress: Called with a line of text at each stage.
+        progress: A function that is called with a line of text at each stage, or a ``respike.progress.Progress``, which
+            is told numbers.
 
     Returns:
         The network, on the model's device, in float32.
@@ -105,7 +107,7 @@ def from_torch(
             ``timesteps="auto"`` outputs that cannot be judged, or no network that comes so close.
     """
     checks.instance("model", model, nn.Module, "a torch.nn.Module")
-    checks.function("progress", progress)
+    checks.progress(progress)
     analog = checks.names("analog", analog)
     auto = Auto() if isinstance(timesteps, str) and timesteps == "auto" else timesteps
     kinds = search.candidates(neuron, max_spikes)
@@ -123,20 +125,20 @@ def from_torch(
         samples=samples,
         seed=seed,
     )
-    say = progress or (lambda line: None)
+    told = listener(progress)
     twin = prepare(model)
     device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
     batches = data.batches(calibration, data.arity(twin), options.seed)
     first = next(batches)
-    say("tracing")
+    told.report("tracing the model")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
     choice, held = None, []
     if isinstance(auto, Auto):
         held = data.first_batches(stream, options.samples)
-        choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, progress)
+        choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
-    graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, progress)
+    graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, told)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
     snn.choice, snn.origin, snn.precision = choice, origin, precision
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"

@@ -22,11 +22,11 @@ from ..convert.parallel import cut, map_pieces
 from ..convert.surroundings import undisturbed
 from ..convert.tracing.copying import prepare
 from ..errors import InputError
+from ..progress import Listener, listener
 from .activity import ActivityCounter
 from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs
 from .curves import Curves, Decisions, Errors, Metric, Scores
-from .progress import bar
 from .result import Evaluation
 from .targets import kind_of
 
@@ -42,7 +42,7 @@ def evaluate(
     metric: Metric | None = None,
     batch_size: int = 100,
     against_float32: bool = False,
-    progress: bool | None = None,
+    progress: bool | Listener | None = None,
 ) -> Evaluation:
     """Judge a spiking network at every number of timesteps up to ``timesteps``.
 
@@ -62,7 +62,7 @@ def evaluate(
         metric: Replaces accuracy: takes the network's output and the target, gives one score per sample.
         batch_size: For a Dataset or a pair of tensors.
         against_float32: Run the network in float32 too, and count how often it decides alike in its own precision.
-        progress: Show a progress bar; by default if the terminal can.
+        progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 
     Returns:
         Curves over time; see ``Evaluation``.
@@ -78,7 +78,7 @@ def evaluate(
     checks.function("metric", metric)
     batch_size = checks.whole("batch_size", batch_size, 1)
     checks.flag("against_float32", against_float32)
-    checks.flag("progress", progress, optional=True)
+    checks.progress(progress, bar=True)
     reference = None if ann is None else prepare(ann)
     counter = ActivityCounter(snn, total)
     inputs, products = InputMacs(snn, counter.work), None if reference is None else NeededMacs(reference)
@@ -86,8 +86,8 @@ def evaluate(
     curves: Curves | None = None if metric is None else Scores(total, metric)
     twin, seen = _in_float32(snn) if against_float32 else None, 0
     batches, length = batched(data, batch_size)
-    with torch.no_grad(), bar(progress) as shown:
-        task = shown.add_task("evaluating", total=length)
+    with torch.no_grad(), listener(progress, default=True) as told:
+        told.report("evaluating", 0, length)
         for given, target in split(batches, snn.graph):
             given, target = _to((given, target), device)
             n = rows(given)
@@ -114,7 +114,7 @@ def evaluate(
                 curves.add(found)
                 counter.add(counted)
             seen += n
-            shown.advance(task, n)
+            told.report("evaluating", seen, length)
     if curves is None or not seen:
         raise InputError("there is no data to evaluate on")
     layers, work = counter.layers(seen), counter.work

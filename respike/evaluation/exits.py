@@ -16,7 +16,8 @@ from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from ..convert.surroundings import undisturbed
 from ..errors import InputError
 from ..figures.exits import exit_figure
-from .batches import split_batches
+from ..progress import Listener, listener
+from .batches import batched, split
 from .formatting import columns
 from .targets import UNLABELLED, labels_of
 
@@ -82,35 +83,45 @@ class ExitEvaluation:
 
 @undisturbed()
 @torch.no_grad()
-def evaluate_exit(early: EarlyExit, data: Any, *, batch_size: int = 100) -> ExitEvaluation:
+def evaluate_exit(
+    early: EarlyExit, data: Any, *, batch_size: int = 100, progress: bool | Listener | None = None
+) -> ExitEvaluation:
     """Judge a network that stops early.
 
     Args:
         early: The network.
         data: As for ``respike.evaluate``.
         batch_size: For a Dataset or a pair of tensors.
+        progress: As for ``respike.evaluate``.
 
     Raises:
         ValueError: no data, or targets that are no class numbers ``(N,)``.
     """
     checks.instance("early", early, EarlyExit, "an EarlyExit")
     batch_size = checks.whole("batch_size", batch_size, 1)
+    checks.progress(progress, bar=True)
     snn = early.snn
     fixed, stopping = (EventCounter(snn.fan_out, snn.timesteps) for _ in range(2))
     found: list[tuple[Tensor, ...]] = []
-    for inputs, target in split_batches(data, batch_size, snn.graph):
-        fixed.begin_batch()
-        outputs = [
-            snn.output_at(block, t) for block in snn.blocks(inputs, recorder=fixed) for t in range(_length(block))
-        ]
-        estimates = torch.stack([early.rated(output) for output in outputs])
-        target = labels_of(target, estimates[-1])
-        watch = Watch(early.score)
-        scores = torch.stack([watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)])
-        stopping.begin_batch()
-        output, steps = early(*snn.graph.unflatten(inputs), recorder=stopping)
-        answer = early.rated(output).argmax(1)
-        found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), answer[None], steps[None]))
+    batches, length = batched(data, batch_size)
+    seen = 0
+    with listener(progress, default=True) as told:
+        told.report("stopping early", 0, length)
+        for inputs, target in split(batches, snn.graph):
+            fixed.begin_batch()
+            outputs = [
+                snn.output_at(block, t) for block in snn.blocks(inputs, recorder=fixed) for t in range(_length(block))
+            ]
+            estimates = torch.stack([early.rated(output) for output in outputs])
+            target = labels_of(target, estimates[-1])
+            watch = Watch(early.score)
+            scores = torch.stack([watch.tell(estimate, t) for t, estimate in enumerate(estimates, 1)])
+            stopping.begin_batch()
+            output, steps = early(*snn.graph.unflatten(inputs), recorder=stopping)
+            answer = early.rated(output).argmax(1)
+            found.append((scores, estimates.argmax(2), target.expand(len(scores), -1), answer[None], steps[None]))
+            seen += len(steps)
+            told.report("stopping early", seen, length)
     if not found:
         raise InputError("there is no data to evaluate on")
     scores, answers, targets, early_answers, steps = (torch.cat(parts, 1) for parts in zip(*found, strict=True))

@@ -100,7 +100,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     ),
     "evaluate_exit": (
         lambda s, **o: evaluate_exit(**{"early": respike.EarlyExit(s, X, judge="decision"), "data": (X, Y), **o}),
-        {"early": [None, 3, net()], "data": SAMPLES, "batch_size": [*WHOLE, 0]},
+        {"early": [None, 3, net()], "data": SAMPLES, "batch_size": [*WHOLE, 0], "progress": FLAG},
     ),
     "EarlyExit": (
         lambda s, **o: respike.EarlyExit(**{"snn": s, "calibration": X, **o}),

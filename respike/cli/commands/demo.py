@@ -8,7 +8,6 @@ import click
 
 from ..command import Command, echo, option, say_json
 from ..options import JSON
-from ..progress import stages
 from ..room import check_steps
 from ..values import Output, Steps
 
@@ -38,6 +37,7 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
 
     from ... import from_torch, models
     from ...evaluation import comparison, evaluate
+    from ...progress import Bar
     from ...report import accuracy_figure, save
 
     check_steps(timesteps)
@@ -46,9 +46,9 @@ def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> Non
     test = Subset(models.datasets.load("mnist"), range(samples))
     results = {}
     for t in timesteps:
-        with stages() as say:
-            snn = from_torch(ann, calibration, t, progress=say)
-        results[f"T = {t}"] = evaluate(snn, test, ann=ann)
+        with Bar() as bar:
+            snn = from_torch(ann, calibration, t, progress=bar)
+            results[f"T = {t}"] = evaluate(snn, test, ann=ann, progress=bar)
     if as_json:
         say_json({name: result.as_dict() for name, result in results.items()})
     else:

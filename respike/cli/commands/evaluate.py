@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from torch.utils.data import DataLoader
 
 from ..command import Command, echo, option, say_json
 from ..network import (
@@ -16,7 +15,6 @@ from ..network import (
     network,
 )
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
-from ..progress import batches
 
 
 def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
@@ -26,8 +24,7 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
 
     kwargs = {name: options[name] for name in ("judge", "samples", "seed")}
     early = EarlyExit(snn, calibration(options), agreement=options["early_exit"], **kwargs)
-    with batches(DataLoader(test, batch_size=options["batch_size"]), "stopping early") as watched:
-        return evaluate_exit(early, watched)
+    return evaluate_exit(early, test, batch_size=options["batch_size"])
 
 
 @click.command(

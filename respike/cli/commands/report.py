@@ -20,7 +20,6 @@ from ..network import (
     network,
 )
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
-from ..progress import stages
 from ..values import Choice, ModelName, Names, Output
 
 WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}
@@ -70,27 +69,23 @@ def _gather(options: dict[str, Any]) -> Any:
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    result = evaluation.evaluate(snn, test, ann, judge=options["judge"], batch_size=options["batch_size"])
     names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
-    with stages() as say:
-        return gather(
-            snn,
-            test,
-            ann,
-            name=options["name"] or options["model"],
-            calibration=calibration(options) if _calibrated(options) else None,
-            evaluation=result,
-            classes=options["classes"],
-            sample=options["sample"],
-            agreement=options["early_exit"],
-            energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
-            batch_size=options["batch_size"],
-            seed=options["seed"],
-            command=command_line(),
-            run={key: str(value) for key, value in names.items() if value is not None},
-            on_part=say,
-            progress=False,  # as say has a bar already
-        )
+    return gather(
+        snn,
+        test,
+        ann,
+        name=options["name"] or options["model"],
+        calibration=calibration(options) if _calibrated(options) else None,
+        classes=options["classes"],
+        sample=options["sample"],
+        judge=options["judge"],
+        agreement=options["early_exit"],
+        energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        command=command_line(),
+        run={key: str(value) for key, value in names.items() if value is not None},
+    )
 
 
 def _calibrated(options: dict[str, Any]) -> bool:

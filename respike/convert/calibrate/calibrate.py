@@ -9,12 +9,13 @@ keeps from layer to layer goes to a temporary file where it does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ...progress import SILENT, Progress
 from ..graph import Graph
 from ..graph.rules import Role
 from ..memory import calibration_budget
@@ -35,7 +36,7 @@ def calibrate(
     data: Iterable[list[Tensor]],
     options: Options,
     device: torch.device,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The graph with weights and readouts corrected, and one calibrated layer of neurons for each ReLU, by node name.
 
@@ -44,7 +45,7 @@ def calibrate(
         data: Batches of inputs, in the order of the graph's.
         options: How to convert.
         device: The network's.
-        progress: Called with a line of text at each stage.
+        progress: Told how far the work is.
 
     Raises:
         ConversionError: no data, or activations that are not finite.
@@ -69,8 +70,7 @@ def calibrate(
         if streamed:
             for piece in _pieces(plan, inputs):
                 _observe(graph, plan, piece, neurons, gathered)
-            if progress is not None:
-                progress(f"statistics of batch {number}")
+            progress.report("reading batches", number)
         elif not wanted:
             break
     for node in relus if streamed else ():

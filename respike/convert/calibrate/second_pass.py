@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Set
+from collections.abc import Set
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...progress import Progress
 from ..data import first_rows, rows
 from ..errors import ConversionWarning
 from ..graph import Graph
@@ -44,7 +45,7 @@ class Sequential:
         neurons: By node name; they are set.
         options: How to convert.
         device: The network's.
-        progress: Called with a line of text for each layer.
+        progress: Told how many layers are done.
         ann: The graph with the ANN's weights, if ``graph`` has others already.
         only: Names of the layers to calibrate; the others run as they are. None: all.
         memory: Bytes that all this may take; None: what ``memory.calibration_budget`` says.
@@ -57,7 +58,7 @@ class Sequential:
         neurons: dict[str, SpikingReLU],
         options: Options,
         device: torch.device,
-        progress: Callable[[str], None] | None,
+        progress: Progress,
         ann: Graph | None = None,
         only: Set[str] | None = None,
         memory: int | None = None,
@@ -114,8 +115,7 @@ class Sequential:
                 if stop.current in self.ends and self.ends[stop.current].rectified:
                     self._repair(stop, self.neurons[name])
                 self._calibrate(stop)
-                if self.progress is not None:
-                    self.progress(f"calibrating layer {done} of {len(self.only)}")
+                self.progress.report("calibrating layers", done, len(self.only))
             elif name in self.ends and not self.ends[name].rectified:
                 self._repair(stop, None)
             if name in self.readouts:

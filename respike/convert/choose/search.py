@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from ...layers import SpikingLayer
+from ...progress import SILENT, Progress
 from .. import checks
 from ..errors import ConversionError
 from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
@@ -50,9 +51,7 @@ def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
     return [NeuronOptions(name, most) for name, most in codes]
 
 
-def choose(
-    halves: Halves, kinds: Sequence[NeuronOptions], progress: Callable[[str], None] | None = None
-) -> tuple[Choice, NeuronOptions]:
+def choose(halves: Halves, kinds: Sequence[NeuronOptions], progress: Progress = SILENT) -> tuple[Choice, NeuronOptions]:
     """The cheapest of these codes, at its T.
 
     Raises:
@@ -61,8 +60,7 @@ def choose(
 
     def judge(kind: NeuronOptions, timesteps: int) -> Trial:
         trial = halves.judge(kind, timesteps)
-        if progress is not None:
-            progress(f"tried {trial}")
+        progress.report(f"tried {trial}")
         return trial
 
     options, wanted, within = halves.options, halves.wanted, halves.yardstick.within

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from ...progress import Listener, listener
 from ...text import did_you_mean
 from .. import checks, data
 from ..calibrate.second_pass import Sequential
@@ -34,7 +35,7 @@ def recalibrate(
     *,
     samples: int = 512,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Listener | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The parts of a network in which these layers are calibrated anew, as ``from_torch`` does, and all others kept.
 
@@ -48,7 +49,7 @@ def recalibrate(
         ann: The model it was made from, if the network was loaded from a file.
         samples: Most samples used.
         seed: Of the order in which samples are read.
-        progress: Called with a line of text for each layer.
+        progress: As for ``from_torch``.
 
     Raises:
         ConversionError: an unknown layer, no ANN, or calibration data as ``from_torch`` refuses it.
@@ -56,7 +57,7 @@ def recalibrate(
     device = next(iter(snn.buffers())).device
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
-    checks.function("progress", progress)
+    checks.progress(progress)
     chosen = named(snn, checks.names("layers", layers))
     stream = data.inputs(calibration, snn.graph, seed, device)
     first = next(stream)
@@ -78,7 +79,7 @@ def recalibrate(
         samples=samples,
     )
     plan = Plan(graph)
-    second = Sequential(graph, plan, neurons, options, device, progress, origin, chosen)  # type: ignore[arg-type]
+    second = Sequential(graph, plan, neurons, options, device, listener(progress), origin, chosen)  # type: ignore[arg-type]
     for inputs in itertools.chain([first], stream):
         if not second.take(inputs):
             break

@@ -21,7 +21,7 @@ from ...convert.parallel import cut
 from ...convert.run.neurons import SpikingReLU
 from ...convert.surroundings import undisturbed
 from ...convert.variants.origin import origin_of
-from ..progress import bar
+from ...progress import Listener, listener
 from .findings import findings
 from .parts import Sums
 from .remedies import Remedies
@@ -44,7 +44,7 @@ def diagnose(
     timesteps: int | None = None,
     samples: int = 512,
     seed: int = 0,
-    progress: bool | None = None,
+    progress: bool | Listener | None = None,
 ) -> Diagnosis:
     """Which layer of a spiking network is wrong, why, and what to do about it.
 
@@ -60,7 +60,7 @@ def diagnose(
         timesteps: T; ``snn.timesteps`` by default.
         samples: Most samples that are looked at.
         seed: Of the order in which samples are read.
-        progress: Show a progress bar; by default if the terminal can.
+        progress: As for ``respike.evaluate``.
 
     Raises:
         ConversionError: no ANN to compare with, one that does not fit, or data that is empty or of another shape.
@@ -70,7 +70,7 @@ def diagnose(
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
     total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
-    checks.flag("progress", progress, optional=True)
+    checks.progress(progress, bar=True)
     device = next(iter(snn.buffers())).device
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
@@ -83,8 +83,8 @@ def diagnose(
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
     outputs, remedies = Outputs(snn.graph), Remedies(snn, origin, total)
     known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
-    with bar(progress) as shown:
-        task = shown.add_task("diagnosing", total=min(samples, known))
+    with listener(progress, default=True) as told:
+        told.report("diagnosing", 0, min(samples, known))
         for inputs in _pieces(snn, itertools.chain([first], batches), samples):
             batch = walk(snn, origin, inputs, total)
             outputs.add(batch, reading.rows(inputs))
@@ -92,7 +92,7 @@ def diagnose(
             for name in neurons:
                 sums[name].add(batch.sent[name], batch.arrived[name], batch.own[name], batch.ann[name])
                 trials[name].add(batch.ann[name], batch.alone[name])
-            shown.advance(task, reading.rows(inputs))
+            told.report("diagnosing", outputs.samples, min(samples, known))
     layers = tuple(_layer(snn, name, sums[name], trials[name]) for name in neurons)
 
     def alone(steps: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from ...convert.parallel import cut
 from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches
+from ...progress import Listener, listener
 from .activations import activations
 from .decisions import decisions
 from .report import Report
@@ -44,8 +45,7 @@ def gather(
     seed: int = 0,
     command: str | None = None,
     run: Mapping[str, Any] | None = None,
-    on_part: Callable[[str], None] | None = None,
-    progress: bool | None = None,
+    progress: bool | Listener | None = None,
 ) -> Report:
     """Judge a network in every way that its report shows.
 
@@ -69,7 +69,6 @@ def gather(
         seed: Of the order in which samples are read, and of what is drawn.
         command: That made the report, to be shown in it.
         run: What else should be known: names of data, options.
-        on_part: Told what begins now, in a word or two.
         progress: As for ``respike.evaluate``.
 
     Raises:
@@ -81,27 +80,27 @@ def gather(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
-    begin = on_part or (lambda part: None)
-    begin("evaluation")
-    result = evaluation or evaluate(snn, data, ann, judge=judge, batch_size=batch_size, progress=progress)
-    timesteps = result.timesteps
-    begin("decisions")
-    known = (
-        decisions(snn, ann, data, timesteps=timesteps, batch_size=batch_size, classes=classes)
-        if result.metric == "accuracy"
-        else None
-    )
-    early = compared = parts = None
-    if calibration is not None and known is not None and _may_stop(snn):
-        begin("early exit")
-        stopping = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
-        early = evaluate_exit(stopping, data, batch_size=batch_size).as_dict()
-    if _comparable(snn, ann):
-        begin("diagnosis")
-        options = {"timesteps": timesteps, "samples": samples, "seed": seed}
-        compared = diagnose(snn, data, ann, **options, progress=progress).as_dict()
-        parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
-    begin("one sample")
+    with listener(progress, default=True) as told:
+        result = evaluation or evaluate(snn, data, ann, judge=judge, batch_size=batch_size, progress=told)
+        timesteps = result.timesteps
+        told.report("comparing decisions")
+        known = (
+            decisions(snn, ann, data, timesteps=timesteps, batch_size=batch_size, classes=classes)
+            if result.metric == "accuracy"
+            else None
+        )
+        early = compared = parts = None
+        if calibration is not None and known is not None and _may_stop(snn):
+            told.report("choosing when to stop early")
+            stopping = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
+            early = evaluate_exit(stopping, data, batch_size=batch_size, progress=told).as_dict()
+        if _comparable(snn, ann):
+            told.report("diagnosing")
+            options = {"timesteps": timesteps, "samples": samples, "seed": seed}
+            compared = diagnose(snn, data, ann, **options, progress=told).as_dict()
+            parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
+        told.report("running one sample")
+        shown = sample_run(snn, args, target, ann, index=sample, timesteps=timesteps)
     return Report.of(
         result,
         name,
@@ -111,7 +110,7 @@ def gather(
         diagnosis=compared,
         activations=parts,
         decisions=known,
-        sample=sample_run(snn, args, target, ann, index=sample, timesteps=timesteps),
+        sample=shown,
         run={"command": command, "seed": seed, **(run or {}), "versions": about()},
     )
 
