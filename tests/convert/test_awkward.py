@@ -14,7 +14,7 @@ import respike
 from respike.convert import normal_form
 from respike.convert.calibrate.calibrate import calibrate
 from respike.convert.graph import Graph
-from respike.convert.options import Options
+from respike.convert.options import Max, Options
 
 
 def build(case: Case) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -48,7 +48,7 @@ def test_converts_and_approaches_the_ann(name: str) -> None:
     model, inputs = build(CONVERTS[name])
     graph = normal_form(model, inputs)  # traced once for both
     spiking(graph, inputs, Options(timesteps=2))(*inputs)
-    snn = spiking(graph, inputs, Options(timesteps=64, threshold="max", correction="none"))
+    snn = spiking(graph, inputs, Options(timesteps=64, threshold=Max(), correction="none"))
     expected = run(model, inputs)
     steps = snn.simulate(*inputs)
     assert pytree.tree_structure(steps) == pytree.tree_structure(expected)

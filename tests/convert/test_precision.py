@@ -132,7 +132,7 @@ def test_inference_mode_is_no_obstacle() -> None:
 
 def test_wrong_precisions_are_named() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
-    with pytest.raises(respike.ConversionError, match=r"precision must be one of float32, .*, auto; got 'int4'"):
+    with pytest.raises(respike.ConversionError, match=r"precision must be one of float32, bfloat16, int8; got 'int4'"):
         respike.from_torch(model, x, 4, precision="int4")
     with pytest.raises(respike.ConversionError, match=r"200 smallest spikes .*'int8' holds whole numbers up to 127"):
         respike.from_torch(model, x, 4, max_spikes=200, precision="int8")

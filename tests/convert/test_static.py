@@ -264,3 +264,28 @@ def test_outputs_that_are_static_are_what_the_ann_gives() -> None:
     for found, wanted in zip(snn(x)[1:], model(x)[1:], strict=True):
         torch.testing.assert_close(found, wanted)
         assert found.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda i: i.clamp(1, 3),
+        lambda i: i.clamp(min=0).clamp(max=3),
+        lambda i: torch.minimum(i.relu(), torch.full_like(i, 3)),
+        lambda i: (i - 1).abs() % 4,
+    ],
+)
+def test_whole_numbers_that_are_bounded_stay_whole_numbers(spell: Callable[[Tensor], Tensor]) -> None:
+    class Picks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 4), nn.Linear(2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(torch.relu(self.a(x)).gather(1, spell((4 * x[:, :2]).long())))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    model, x = Picks().eval(), torch.rand(12, 6)
+    snn = respike.from_torch(model, x, 64, threshold="max", correction="none")
+    with torch.no_grad():
+        torch.testing.assert_close(snn(x), model(x), atol=0.05, rtol=0)

@@ -43,6 +43,7 @@ class Node:
         kind: Type of the user's module, or the function's name.
         shape: Of the value: ``BATCH``, ``DERIVED`` or a number per axis; None if it is no tensor.
         role: What it is in time, one of ``rules.Role``; set by the last pass.
+        whole: Whether the value holds whole numbers or truth values; for passes, not kept in files.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Node:
     kind: str = ""
     shape: tuple[int | None, ...] | None = None
     role: str = ""
+    whole: bool = False
 
     @property
     def is_shape(self) -> bool:

@@ -27,8 +27,9 @@ def spell_activations(graph: Graph) -> Graph:
 
     def step(node: Node, rewriter: Rewriter) -> Any:
         spell = _SPELLINGS.get(node.op)
-        # A constant that broadcasts the signal to another shape does more than an activation.
-        if spell is None or node.shape not in [rewriter.shape(name) for name in node.refs]:
+        # A constant that broadcasts the signal to another shape does more than an activation. Whole numbers are indices
+        # and masks: they stay whole numbers.
+        if spell is None or node.whole or node.shape not in [rewriter.shape(name) for name in node.refs]:
             return rewriter.keep(node)
         result = spell(_Writer(node, rewriter, readers))
         if result is None:

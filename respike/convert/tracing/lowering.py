@@ -134,7 +134,8 @@ class Lowering:
         op = "aten.reshape.default" if op in _VIEWS else op
         if op == "aten.abs.default" and n.args[0].meta["val"].is_complex():  # type: ignore[union-attr]
             op, args = "aten.linalg_vector_norm.default", [self._parts(n, args[0], path, kind), 2, [-1]]
-        self.nodes.append(Node(n.name, op, tuple(args), dict(kwargs), path, kind, shape))
+        whole = isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex())
+        self.nodes.append(Node(n.name, op, tuple(args), dict(kwargs), path, kind, shape, whole=whole))
         self.values[n.name] = Ref(n.name)
 
     def _parts(self, n: torch.fx.Node, value: Any, path: str, kind: str) -> Ref:
