@@ -47,8 +47,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from respike.convert import ConversionError, load_onnx, verify_onnx
-from respike.convert.onnx_import.order import label
-from respike.convert.onnx_import.outputs import suggested
+from respike.convert.onnx_import.choose_outputs import suggested
+from respike.convert.onnx_import.node_order import label
 
 BAR = 1e-5
 EXPORTERS = ("dynamo", "legacy")

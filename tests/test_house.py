@@ -112,10 +112,10 @@ def test_no_files_import_each_other(folder: str) -> None:
 def test_a_circle_through_a_function_is_found(tmp_path: Path) -> None:
     """Planted in a copy, so that the tests above can fail."""
     shutil.copytree(ROOT, tmp_path / "respike", ignore=shutil.ignore_patterns("*.safetensors", "*.npz", "__pycache__"))
-    place = tmp_path / "respike" / "convert" / "run" / "timed.py"
+    place = tmp_path / "respike" / "convert" / "run" / "time_varying.py"
     place.write_text(place.read_text() + "\n\ndef late() -> None:\n    from .simulator import Simulator as S  # noqa\n")
     graph = arrows(tmp_path / "respike", "respike")
-    assert "convert.run.timed" in circles(graph)[0]
+    assert "convert.run.time_varying" in circles(graph)[0]
     place = tmp_path / "respike" / "convert" / "errors.py"
     place.write_text(place.read_text() + "\nif TYPE_CHECKING:\n    from ..cli.values import Spelled\n")
     found = against_the_order(arrows(tmp_path / "respike", "respike"), rooms())

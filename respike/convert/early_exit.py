@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from . import checks, data
+from .caller_state import Inference, undisturbed
 from .data import first_batches
 from .errors import ConversionError, ConversionWarning
-from .judging import border, commonest, is_single_score, probability, single
 from .network import SpikingNetwork
+from .output_judging import border, commonest, is_single_score, probability, single
 from .run.recording import Recorder
-from .surroundings import Inference, undisturbed
 
 Score = Literal["margin", "confidence", "stability"]
 

@@ -15,9 +15,9 @@ from .errors import ConversionError, Refusal
 from .graph import Graph
 from .graph.rules import LINEAR, Role
 from .onnx_import.module import OnnxModule, example
-from .onnx_import.step import Step
+from .onnx_import.node_module import Step
 from .passes.roles import objection, verdicts
-from .tracing.copying import prepare
+from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
 
 
@@ -102,8 +102,8 @@ def inspect_onnx(
     """
     # onnx is imported by whoever calls, not by who imports respike.
     from .onnx_import.build import load
-    from .onnx_import.outputs import suggested
-    from .onnx_import.read import opsets, read
+    from .onnx_import.choose_outputs import suggested
+    from .onnx_import.read_file import opsets, read
 
     checks.path("path", path)
     outputs = None if outputs is None else checks.names("outputs", outputs)
@@ -138,7 +138,7 @@ def inspect_onnx(
 
 
 def _nodes(protos: Any, net: OnnxModule | None, graph: Graph | None, refused: Sequence[Refusal]) -> list[NodeVerdict]:
-    from .onnx_import.order import label
+    from .onnx_import.node_order import label
 
     steps = {step.label: step for step in net.steps()} if net is not None else {}
     reasons: dict[str, str] = {}

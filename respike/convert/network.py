@@ -10,16 +10,16 @@ from typing import Any
 from torch import nn
 
 from . import checks
+from .caller_state import in_own_types
 from .choose.choice import Choice
 from .count.fan_out import FanOut, fan_out
 from .graph import Graph
 from .options import Schedule
 from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
-from .saved.read import read
-from .saved.write import write
+from .saved.read_file import read
+from .saved.write_file import write
 from .summary import describe, table
-from .surroundings import in_own_types
 from .variants.normalised import normalise_thresholds
 from .variants.quantised import quantise
 from .variants.recalibrate import recalibrate

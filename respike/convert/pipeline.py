@@ -15,6 +15,7 @@ from ..layers import SpikingLayer
 from ..progress import Listener, listener
 from . import checks, data
 from .calibrate.calibrate import calibrate
+from .caller_state import undisturbed
 from .choose import search
 from .choose.two_fold import Halves
 from .network import SpikingNetwork
@@ -37,8 +38,7 @@ from .options import (
 )
 from .passes import set_roles
 from .run.arithmetic import check_holds, holds
-from .surroundings import undisturbed
-from .tracing.copying import prepare
+from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
 
 

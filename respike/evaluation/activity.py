@@ -13,7 +13,7 @@ from ..convert.graph.rules import Role
 from ..convert.network import SpikingNetwork
 from ..convert.options import NeuronOptions
 from ..convert.run.neurons import SpikingReLU
-from ..convert.run.units import unit_behind
+from ..convert.run.spike_units import unit_behind
 from .layer_activity import LayerActivity
 
 

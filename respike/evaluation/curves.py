@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..convert.judging import Spread, decision, missed, single
+from ..convert.output_judging import Spread, decision, missed, single
 from ..errors import InputError
 from .targets import UNLABELLED, labels_of, values_of
 

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..convert import checks
+from ..convert.caller_state import undisturbed
 from ..convert.count.event_counter import EventCounter
 from ..convert.data import rows
-from ..convert.judging import border, is_single_score, single
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
-from ..convert.parallel import cut, map_pieces
-from ..convert.surroundings import undisturbed
-from ..convert.tracing.copying import prepare
+from ..convert.output_judging import border, is_single_score, single
+from ..convert.thread_pool import cut, map_pieces
+from ..convert.tracing.copy_model import prepare
 from ..errors import InputError
 from ..progress import Listener, listener
 from .activity import ActivityCounter

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..convert import checks
+from ..convert.caller_state import undisturbed
 from ..convert.count.event_counter import EventCounter
 from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
-from ..convert.surroundings import undisturbed
 from ..errors import InputError
 from ..figures.exits import exit_figure
 from ..progress import Listener, listener

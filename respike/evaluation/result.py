@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..convert.count.work import Work
+from ..convert.count.arithmetic_work import Work
 from ..figures.accuracy import accuracy_figure
 from ..figures.style import save
 from .cost import ENERGY_45NM, Cost, EnergyModel, cost_of

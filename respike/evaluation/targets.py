@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..convert.judging import decision, is_single_score, single
 from ..convert.options import Judge
+from ..convert.output_judging import decision, is_single_score, single
 from ..errors import InputError
 
 UNLABELLED = -100

@@ -24,7 +24,7 @@ from torch.utils import _pytree as pytree
 
 import respike
 from respike.convert import FormatError
-from respike.convert.saved.table import operations
+from respike.convert.saved.allowed_operations import operations
 
 NUMBERS = [0, 1, -1, 2, 3, 7, 77, 1 << 16, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63, 1 << 80]
 OTHERS = [None, True, False, 0.5, -1.0, 1e-30, 1e30, "", "x", "\x00", [], {}, [1], {"ref": "x"}, {"float": "inf"}]

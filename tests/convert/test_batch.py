@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import respike
 from respike import EarlyExit
-from respike.convert.batch.table import rule
 from respike.convert.graph.rules import LINEAR, MAXIMA
+from respike.convert.sample_axis.rule_table import rule
 
 
 @pytest.fixture

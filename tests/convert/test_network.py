@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import respike
-from respike.convert import memory, parallel
+from respike.convert import memory_limits as memory
+from respike.convert import thread_pool as parallel
 from respike.layers import kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:this network runs")  # longer than it was made for, on purpose

@@ -12,9 +12,9 @@ from zoo import Net
 
 import respike
 from respike.convert.graph import Node
+from respike.convert.run.graph_walk import Walk
 from respike.convert.run.pipelined import Pipelined, move_ahead
-from respike.convert.run.timed import Timed
-from respike.convert.run.walk import Walk
+from respike.convert.run.time_varying import Timed
 
 
 def pooled() -> tuple[nn.Module, Tensor]:

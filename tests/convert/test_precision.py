@@ -16,7 +16,7 @@ from respike.convert.graph import Node
 from respike.convert.options import PRECISIONS
 from respike.convert.run import whole_synapses as integers
 from respike.convert.run.arithmetic import Arithmetic, carried
-from respike.convert.run.timed import Timed
+from respike.convert.run.time_varying import Timed
 
 CONVOLUTIONS: dict[str, tuple[nn.Module, list[Any]]] = {
     "plain": (nn.Conv2d(6, 4, 3, padding=1, bias=False), [[1, 1], [1, 1], [1, 1], 1]),

@@ -14,7 +14,7 @@ from respike.convert.calibrate import least_squares
 from respike.convert.calibrate import ridge as repair
 from respike.convert.calibrate import second_pass as sequential
 from respike.convert.calibrate.least_squares import Chunk, Problem
-from respike.convert.calibrate.store import Store
+from respike.convert.calibrate.memory_or_disk import Store
 from respike.convert.graph import Graph, Node
 
 

@@ -283,7 +283,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_no_operation_of_the_table_writes_draws_or_reads_by_address() -> None:
-    from respike.convert.saved.table import operations
+    from respike.convert.saved.allowed_operations import operations
 
     names = operations()
     assert len(names) > 300

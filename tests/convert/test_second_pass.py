@@ -15,15 +15,17 @@ from torch.utils.data import Dataset
 
 import respike
 from respike.convert import ConversionWarning, normal_form
-from respike.convert.calibrate import route, thresholds, trials
+from respike.convert.calibrate import layer_order as route
 from respike.convert.calibrate import second_pass as sequential
+from respike.convert.calibrate import threshold_trials as trials
+from respike.convert.calibrate import thresholds
+from respike.convert.calibrate.memory_or_disk import Store
 from respike.convert.calibrate.packed_integers import Packing, packing_of
 from respike.convert.calibrate.second_pass import Sequential
-from respike.convert.calibrate.store import Store
 from respike.convert.graph.rules import Role
 from respike.convert.options import NeuronOptions, Options
+from respike.convert.run.execution_plan import Plan
 from respike.convert.run.neurons import SpikingReLU, channel_axis
-from respike.convert.run.plan import Plan
 
 LITTLE, PLENTY = {"stream": 2**13, "mixing": 2**9}, 2**30
 """Bytes for calibration; little means blocks of few steps, and most of what is kept in a file."""

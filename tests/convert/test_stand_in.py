@@ -11,7 +11,7 @@ from torch import nn
 
 import respike
 from respike import layers
-from respike.convert.choose.stand_in import stand_in
+from respike.convert.choose.layer_as_neuron import stand_in
 from respike.convert.graph import Node
 from respike.convert.options import NeuronOptions
 from respike.convert.run.neurons import SpikingReLU

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import respike
+from respike.convert.caller_state import in_own_types
 from respike.convert.early_exit import EarlyExit
-from respike.convert.surroundings import in_own_types
 
 
 def model() -> nn.Module:

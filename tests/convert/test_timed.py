@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from respike.convert.run.timed import summed
+from respike.convert.run.time_varying import summed
 
 LAYOUTS = [(0, 1, 2, 3, 4), (0, 1, 3, 4, 2), (4, 1, 0, 3, 2)]
 

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 
 import respike
 from respike.convert import normal_form, relative_error
-from respike.convert.tracing.copying import prepare
+from respike.convert.tracing.copy_model import prepare
 
 X = torch.rand(24, 2, 6, 6, generator=torch.Generator().manual_seed(3))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo import Net
 
 import respike
-from respike.convert.count.work import Work
+from respike.convert.count.arithmetic_work import Work
 
 
 def constant(layer: Any, currents: list[float]) -> Any:

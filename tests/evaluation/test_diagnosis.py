@@ -96,7 +96,7 @@ def assert_adds_up(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> Non
 def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The ANN's activations, by layer, from its graph run as plain torch."""
     from respike.convert.run.analog import Analog
-    from respike.convert.run.walk import Walk
+    from respike.convert.run.graph_walk import Walk
 
     assert snn.origin is not None
     walk = Walk(snn.origin, snn.origin.tensors, snn.origin.flatten(args))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import ConversionWarning
-from respike.convert.judging import Spread, Tally, Yardstick, decision, missed
+from respike.convert.output_judging import Spread, Tally, Yardstick, decision, missed
 from respike.evaluation import evaluate_exit
 
 X = torch.randn(60, 6, generator=torch.Generator().manual_seed(1))

@@ -8,12 +8,7 @@ from typing import Any
 import click
 
 from ..command import Command, echo, option, say_json
-from ..network import (
-    calibration,
-    check_data,
-    find_test,
-    network,
-)
+from ..network import calibration, check_data, find_test, network
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 

@@ -12,13 +12,7 @@ from ... import sources
 from ...errors import RespikeError
 from ..command import Command, echo, option, say_json
 from ..given import command_line, given
-from ..network import (
-    calibration,
-    check_data,
-    data_name,
-    find_test,
-    network,
-)
+from ..network import calibration, check_data, data_name, find_test, network
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
 from ..values import Choice, ModelName, Names, Output
 

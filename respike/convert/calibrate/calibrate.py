@@ -18,13 +18,13 @@ from torch import Tensor
 from ...progress import SILENT, Progress
 from ..graph import Graph
 from ..graph.rules import Role
-from ..memory import calibration_budget
+from ..memory_limits import calibration_budget
 from ..options import MSE, Options, Percentile, Threshold
 from ..passes import correct_readouts
 from ..run.analog import Analog
+from ..run.execution_plan import Plan
+from ..run.graph_walk import Walk
 from ..run.neurons import SpikingReLU, channel_axis
-from ..run.plan import Plan
-from ..run.walk import Walk
 from . import statistics
 from .second_pass import Sequential
 from .statistics import Statistic, per_channel

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from ..run.timed import Timed
+from ..run.time_varying import Timed
+from .memory_or_disk import Array, Store
 from .packed_integers import Packing
-from .store import Array, Store
 
 
 class Kept:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...layers.kernels import Drive, Send
 from ..options import Options
+from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU
-from ..run.timed import Timed, real
-from ..run.walk import Value
+from ..run.time_varying import Timed, real
 from .packed_integers import packing_of
 
 

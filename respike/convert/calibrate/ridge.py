@@ -21,9 +21,9 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref
 from ..graph.rules import Role
 from ..passes import readouts
+from .input_patches import OPS, Patches, fan_in
 from .least_squares import STRENGTHS, Chunk, Problem, Rows
-from .patches import OPS, Patches, fan_in
-from .store import Store
+from .memory_or_disk import Store
 
 POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""

@@ -13,22 +13,22 @@ from ...progress import Progress
 from ..data import first_rows, rows
 from ..errors import ConversionWarning
 from ..graph import Graph
-from ..memory import PIECE, calibration_budget
+from ..memory_limits import PIECE, calibration_budget
 from ..options import MSE, Options
 from ..passes import readouts
+from ..run.execution_plan import Plan
+from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU, channel_axis
-from ..run.plan import Plan
-from ..run.timed import Timed
-from ..run.walk import Value
+from ..run.time_varying import Timed
+from .converted_prefix import Prefix
+from .layer_order import Route, Stop
+from .memory_or_disk import Store, free_on_disk
 from .packed_integers import packing_of
-from .prefix import Prefix
 from .ridge import POSITIONS, End, System, ends, mend
-from .route import Route, Stop
 from .statistics import per_channel
-from .store import Store, free_on_disk
+from .threshold_trials import Trials
 from .thresholds import require_finite
 from .trained_thresholds import exact_values
-from .trials import Trials
 
 SPARE = 0.9
 """Of what is free on the disk: the share that calibration may take."""

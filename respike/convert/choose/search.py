@@ -18,7 +18,7 @@ from .. import checks
 from ..errors import ConversionError
 from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
 from .choice import Choice, Trial, goal, table
-from .stand_in import stand_in
+from .layer_as_neuron import stand_in
 from .two_fold import Halves
 
 LIMIT = 64

@@ -16,8 +16,8 @@ from ..count.fan_out import FanOut, fan_out
 from ..data import rows
 from ..errors import ConversionError, ConversionWarning
 from ..graph import Graph
-from ..judging import Tally, one_output, yardstick_for
 from ..options import Auto, NeuronOptions, Options
+from ..output_judging import Tally, one_output, yardstick_for
 from ..run.analog import evaluate_graph
 from ..run.simulator import Simulator
 from .choice import Trial

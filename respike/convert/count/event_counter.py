@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Node
-from ..run.timed import summed
+from ..run.time_varying import summed
 from .fan_out import FanOut
 
 

@@ -21,10 +21,10 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref, function, leaves, map_leaves
 from ..graph.rules import LINEAR, Role, Signals
 from ..run.analog import Analog
-from ..run.walk import Walk
+from ..run.graph_walk import Walk
+from .arithmetic_work import Work
 from .path_counts import SUMS, applied, compared, first_of, kept_analog, path_counts, short, spread
 from .signal_counts import Counts, all_ones, constant_counts, one_like, part_of, picked, unit_weight
-from .work import Work
 
 
 @dataclass

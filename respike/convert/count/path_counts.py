@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Node, function, leaves, map_leaves
-from .work import Work
+from .arithmetic_work import Work
 
 SUMS = frozenset({"add", "sub", "rsub"})
 SCALES = frozenset({"mul", "div", "neg"})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from .. import checks
-from ..surroundings import undisturbed
+from ..caller_state import undisturbed
 
 if TYPE_CHECKING:
     from .module import OnnxModule

@@ -17,15 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...text import shown
 from ..errors import ConversionError, Refusal
 from . import limits, ops
+from .choose_outputs import suggested
+from .free_batch_size import rebatch
 from .module import Input, OnnxModule
-from .names import identifier
-from .node import Node, NodeError, Numbers, Value, Varies
-from .order import label
-from .outputs import suggested
-from .read import opsets, read
-from .rebatch import rebatch
-from .step import Call, Slot, Step
-from .table import ARITHMETIC, BUILDERS, CUT, KNOWN_REFUSALS, VERSIONS
+from .node_module import Call, Slot, Step
+from .node_order import label
+from .node_view import Node, NodeError, Numbers, Value, Varies
+from .operator_table import ARITHMETIC, BUILDERS, CUT, KNOWN_REFUSALS, VERSIONS
+from .read_file import opsets, read
+from .submodule_names import identifier
 from .tensors import TensorReader, dtype
 
 _NARROW = {TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16}

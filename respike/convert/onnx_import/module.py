@@ -13,9 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from ...text import shown
 from ..errors import ConversionError
-from .float32 import warn_of_float32
+from .float64_loss import warn_of_float32
 from .limits import AXES, ELEMENTS, INTS
-from .step import Step, as_tensor
+from .node_module import Step, as_tensor
 
 
 @dataclass(frozen=True)

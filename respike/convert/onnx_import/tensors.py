@@ -17,7 +17,7 @@ from torch import Tensor
 from ...text import shown
 from ..errors import ConversionError
 from . import limits
-from .float32 import warn_of_float32
+from .float64_loss import warn_of_float32
 
 _BYTES: dict[int, int] = {
     TensorProto.FLOAT: 4,

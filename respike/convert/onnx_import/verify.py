@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import ConversionError
 from .module import OnnxModule, example
-from .order import put_in_order
+from .node_order import put_in_order
 
 TOLERANCE = 1e-3
 """Largest difference that two implementations may have, relative to the largest output."""

@@ -6,14 +6,14 @@ from ..graph import Graph
 from .activations import spell_activations as spell_activations
 from .batch_norm import spell_batch_norm as spell_batch_norm
 from .constants import fold_constants as fold_constants
-from .identities import drop_identities as drop_identities
+from .drop_identities import drop_identities as drop_identities
+from .fold_scales import fold_scales as fold_scales
 from .prune import prune as prune
+from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .roles import set_roles as set_roles
-from .scales import fold_scales as fold_scales
-from .squeezes import name_squeezed as name_squeezed
-from .stairs import spell_stairs as spell_stairs
+from .squeezed_axes import name_squeezed as name_squeezed
 
 
 def normalise(graph: Graph) -> Graph:

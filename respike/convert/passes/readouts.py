@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..graph import BATCH, Graph, Node, Ref, Rewriter, map_leaves, rewrite
 from ..graph.rules import Role
+from .fold_scales import fold_scales
 from .prune import prune
-from .scales import fold_scales
 
 
 def readouts(graph: Graph) -> list[str]:

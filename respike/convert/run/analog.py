@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ..graph import Graph, Node, function
-from .walk import Value, Walk
+from .graph_walk import Value, Walk
 
 
 class Analog:

@@ -21,7 +21,7 @@ from ..graph import Node, Ref, function
 from ..graph.layers import layer_groups
 from ..options import NeuronOptions, Precision
 from .neurons import SpikingReLU
-from .timed import Timed
+from .time_varying import Timed
 from .whole_synapses import WholeSynapses
 
 HELD = {"bfloat16": 256, "int8": 127}

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..graph import Node, leaves
 from ..graph.rules import Role
+from .graph_walk import Value
 from .neurons import SpikingReLU
 from .recording import Recorder, Watch, events_of
-from .timed import Timed, column, first_result
-from .units import unit_behind
-from .walk import Value
+from .spike_units import unit_behind
+from .time_varying import Timed, column, first_result
 
 
 class Layerwise:

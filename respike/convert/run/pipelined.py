@@ -10,11 +10,11 @@ from torch import Tensor
 from ...layers.kernels import Drive
 from ..graph import Node
 from .arithmetic import Arithmetic
+from .graph_walk import Value
 from .neurons import SpikingReLU
 from .recording import Recorder
 from .synchronous import Synchronous
-from .timed import Timed
-from .walk import Value
+from .time_varying import Timed
 
 
 def move_ahead(currents: Tensor, delay: int) -> Tensor:

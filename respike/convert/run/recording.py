@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ..graph import Node
-from .walk import Value
+from .graph_walk import Value
 
 Recorder = Callable[[Node, Tensor, Tensor], None]
 """Called as ``recorder(node, events, values)``: events ``(T, N, ...)`` and what they carry in each step.

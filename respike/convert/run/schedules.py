@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from ..options import Schedule
 from .arithmetic import Arithmetic
+from .execution_plan import Plan
 from .layerwise import Layerwise
 from .neurons import SpikingReLU
 from .pipelined import Pipelined
-from .plan import Plan
 from .recording import Recorder
 from .synchronous import Synchronous
 

@@ -13,26 +13,26 @@ from torch.utils import _pytree as pytree
 
 from ...errors import InputError
 from .. import checks
+from ..caller_state import Inference
+from ..checked_settings import Setting
 from ..checks import bytes_or_none, one_of, whole
 from ..graph import Graph
-from ..memory import room
+from ..memory_limits import room
 from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
-from ..parallel import cut, map_pieces, worker_count
-from ..settings import Setting
-from ..surroundings import Inference
+from ..thread_pool import cut, map_pieces, worker_count
 from .arithmetic import Arithmetic, check_holds
-from .estimates import batch_first, in_time, repeated, side_by_side
-from .finite import check_finite, number_type
+from .execution_plan import Plan
+from .finite_inputs import check_finite, number_type
+from .graph_walk import Walk
+from .join_estimates import batch_first, in_time, repeated, side_by_side
 from .layerwise import Layerwise
-from .longer_runs import warn_of_longer_run
 from .neurons import SpikingReLU
-from .plan import Plan
 from .recording import Recorder, Watch
 from .schedules import latency, mode_of
 from .stream import Stream
 from .synchronous import Synchronous
-from .timed import channels_last
-from .walk import Walk
+from .time_varying import channels_last
+from .warn_longer_runs import warn_of_longer_run
 from .weights import Weights, versions
 
 STEPS = 16

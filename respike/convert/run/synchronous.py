@@ -14,11 +14,11 @@ from ...layers.kernels import Drive, Send
 from ..graph import Node, function, leaves, map_leaves
 from ..graph.rules import POOLS, Role
 from .arithmetic import Arithmetic
+from .graph_walk import Value
 from .neurons import SpikingReLU
 from .recording import Recorder, Watch, events_of
-from .timed import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
-from .units import pools_in, unit_behind
-from .walk import Value
+from .spike_units import pools_in, unit_behind
+from .time_varying import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
 
 
 class Synchronous:

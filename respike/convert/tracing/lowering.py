@@ -12,7 +12,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from ...text import printable, shown
 from ..errors import ConversionError, Refusal
 from ..graph import BATCH, DERIVED, Graph, Node, Ref
-from ..onnx_import.step import Step
+from ..onnx_import.node_module import Step
 from .user_lines import Line, of_trace
 
 # Operations that give back their first argument, as far as values in eval mode go.

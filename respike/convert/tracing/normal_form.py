@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..caller_state import undisturbed
 from ..errors import ConversionError
 from ..graph import Graph
 from ..passes import normalise, set_roles
 from ..run.analog import evaluate_graph
-from ..surroundings import undisturbed
-from .copying import prepare
+from .copy_model import prepare
 from .rounding_ties import evaluate_step_by_step, has_steps
 from .trace import trace, without_hooks
 

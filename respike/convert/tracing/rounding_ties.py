@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..graph import RELU, Graph, Node
 from ..run.analog import Analog
-from ..run.walk import Walk
+from ..run.graph_walk import Walk
 
 NEAR = 1e-3
 """How far from a tie, in steps, rounding may decide."""

@@ -17,9 +17,9 @@ from torch.utils import _pytree as pytree
 from ..errors import ConversionError
 from ..graph import BATCH, Graph
 from .assertions import Assertions
-from .by_size import ByNoRuleError, follow_batch
-from .compounds import compounds
+from .compound_operations import compounds
 from .lowering import Lowering, labels
+from .trace_at_sizes import ByNoRuleError, follow_batch
 from .user_lines import Line, of_error
 
 LARGEST = 2**28

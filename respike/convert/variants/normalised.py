@@ -14,7 +14,7 @@ from ..graph.rules import MOVES, POOLS, RESHAPES, Role
 from ..passes import fold_scales, prune
 from ..run.arithmetic import carried
 from ..run.neurons import SpikingReLU
-from ..run.units import pools_in
+from ..run.spike_units import pools_in
 
 _SYNAPSES = frozenset({"aten.linear.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))})
 _MEANS = frozenset(f"aten.{kind}avg_pool{n}d.default" for kind in ("", "adaptive_") for n in (1, 2, 3))

@@ -18,8 +18,8 @@ from ..checks import whole
 from ..graph import Graph, Node, Ref, Rewriter, rewrite
 from ..passes import prune
 from ..run.neurons import SpikingReLU
-from .grids import grid_of, weight_at
 from .normalised import normalise_thresholds
+from .weight_grids import grid_of, weight_at
 
 
 def quantise(graph: Graph, neurons: Mapping[str, SpikingReLU], bits: int) -> tuple[Graph, dict[str, SpikingReLU]]:

@@ -14,15 +14,15 @@ from ...progress import Listener, listener
 from ...text import did_you_mean
 from .. import checks, data
 from ..calibrate.second_pass import Sequential
+from ..caller_state import undisturbed
 from ..errors import ConversionError
 from ..graph import Graph, Node
 from ..graph.rules import Role
 from ..options import MSE, Options
 from ..passes import correct_readouts
+from ..run.execution_plan import Plan
 from ..run.neurons import SpikingReLU
-from ..run.plan import Plan
 from ..run.simulator import Simulator
-from ..surroundings import undisturbed
 from .origin import origin_of
 
 

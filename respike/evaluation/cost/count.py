@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ...convert.count.work import Work
+from ...convert.count.arithmetic_work import Work
 from ..layer_activity import Curve, LayerActivity
 from .cost import QUANTISED, Baseline, Cost, LayerCost, Traffic
 from .energy import WEIGHT_BITS, EnergyModel

@@ -14,7 +14,7 @@ from ...convert.count.fan_out import FanOut
 from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
 from ...convert.run.analog import Analog
-from ...convert.run.walk import Walk
+from ...convert.run.graph_walk import Walk
 
 aten = torch.ops.aten
 

@@ -13,13 +13,13 @@ from torch.utils.data import Dataset
 
 from ...convert import checks
 from ...convert import data as reading
+from ...convert.caller_state import undisturbed
 from ...convert.data import first_rows
 from ...convert.graph import BATCH, Graph, Ref
-from ...convert.judging import border, decision, is_single_score, probability
 from ...convert.network import SpikingNetwork
-from ...convert.parallel import cut
+from ...convert.output_judging import border, decision, is_single_score, probability
 from ...convert.run.neurons import SpikingReLU
-from ...convert.surroundings import undisturbed
+from ...convert.thread_pool import cut
 from ...convert.variants.origin import origin_of
 from ...progress import Listener, listener
 from .findings import findings

@@ -28,10 +28,10 @@ from ...convert.options import (
     schedule_of,
     threshold_of,
 )
-from ...convert.parallel import cut
 from ...convert.run.analog import evaluate_graph
 from ...convert.run.arithmetic import check_holds
 from ...convert.run.neurons import SpikingReLU
+from ...convert.thread_pool import cut
 
 SAMPLES = 64
 """Most samples that remedies are tried on, both halves together."""

@@ -12,9 +12,9 @@ from torch import Tensor
 from ...convert.graph import Graph, Node
 from ...convert.network import SpikingNetwork
 from ...convert.run.analog import Analog
-from ...convert.run.plan import Plan
-from ...convert.run.timed import DeferredSum, Timed
-from ...convert.run.walk import Value, Walk
+from ...convert.run.execution_plan import Plan
+from ...convert.run.graph_walk import Value, Walk
+from ...convert.run.time_varying import DeferredSum, Timed
 
 
 @dataclass(frozen=True)

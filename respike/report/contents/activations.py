@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ...convert import data as reading
 from ...convert.data import first_rows
 from ...convert.network import SpikingNetwork
-from ...convert.parallel import cut
 from ...convert.run.neurons import SpikingReLU
+from ...convert.thread_pool import cut
 from ...convert.variants.origin import origin_of
 from ...evaluation.diagnosis.parts import highest
 from ...evaluation.diagnosis.walks import walk

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ...convert.judging import border, decision, is_single_score, single
 from ...convert.network import SpikingNetwork
-from ...convert.tracing.copying import prepare
+from ...convert.output_judging import border, decision, is_single_score, single
+from ...convert.tracing.copy_model import prepare
 from ...errors import InputError
 from ...evaluation.batches import split_batches
 from ...evaluation.targets import UNLABELLED, labels_of

@@ -13,7 +13,7 @@ from ...convert.early_exit import EarlyExit
 from ...convert.graph import Graph, Ref
 from ...convert.network import SpikingNetwork
 from ...convert.options import Judge
-from ...convert.parallel import cut
+from ...convert.thread_pool import cut
 from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
+from ...convert.run.graph_walk import Value
 from ...convert.run.neurons import SpikingReLU
-from ...convert.run.walk import Value
-from ...convert.tracing.copying import prepare
+from ...convert.tracing.copy_model import prepare
 from .decisions import on_device
 from .pictures import picture
 

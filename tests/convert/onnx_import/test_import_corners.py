@@ -15,7 +15,7 @@ from onnx import TensorProto
 from small_graphs import X, op, save, weights
 
 from respike.convert import ConversionError, ConversionWarning, load_onnx, verify_onnx
-from respike.convert.onnx_import.outputs import suggested
+from respike.convert.onnx_import.choose_outputs import suggested
 
 
 @pytest.mark.parametrize("kept", ["a", "b", "c"])

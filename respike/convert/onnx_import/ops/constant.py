@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ...errors import ConversionError
 from .. import limits
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 from ..tensors import dtype
 from .activation import identity
 

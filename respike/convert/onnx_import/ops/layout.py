@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..node import Node, NodeError
-from ..step import Call, Slot
-from ..table import onnx_op
+from ..node_module import Call, Slot
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 from .axes import check_axis
 
 PAD = 2**16

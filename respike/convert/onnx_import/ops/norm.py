@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:

@@ -17,9 +17,9 @@ import torch
 from onnx import TensorProto
 
 from .. import limits
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import on_numbers
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import on_numbers
 from . import constant
 
 Array = Any

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 from .windows import Windows, sides, windows
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 from .activation import identity
 from .axes import check_axis
 

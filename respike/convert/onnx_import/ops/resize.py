@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from ..limits import ELEMENTS
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import onnx_op
 from .resampling import COORDINATES, Axis, Mode, is_identity, length_of, resample
 
 

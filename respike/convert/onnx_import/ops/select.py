@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..node import Node, NodeError
-from ..step import Call
-from ..table import KNOWN_REFUSALS, onnx_op
+from ..node_module import Call
+from ..node_view import Node, NodeError
+from ..operator_table import KNOWN_REFUSALS, onnx_op
 from .axes import check_axis
 
 _ENDS = 2**31 - 1

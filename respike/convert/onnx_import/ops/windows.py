@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..node import Node, NodeError
+from ..node_view import Node, NodeError
 
 AUTO = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 MOST = 2**16

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .node import Node
-from .step import Call
+from .node_module import Call
+from .node_view import Node
 
 Builder = Callable[[Node], Call]
 _B = TypeVar("_B", bound=Builder)

@@ -14,10 +14,10 @@ from ..errors import FormatError
 from ..graph import Node
 from ..run.neurons import SpikingReLU
 from ..run.simulator import Simulator
-from .document import Document, InputText, NeuronText, NodeText, WholeType
 from .format import VERSION
-from .read import network_of
-from .values import drawn, spelled
+from .json_document import Document, InputText, NeuronText, NodeText, WholeType
+from .read_file import network_of
+from .spell_arguments import drawn, spelled
 
 
 def write(snn: Simulator, choice: Choice | None, path: str | os.PathLike[str]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import moves, values
-from .places import Transfer
+from . import computing_rules as values
+from . import moving_rules as moves
+from .axis_place import Transfer
 
 _ELEMENTWISE = (
     "relu add sub rsub mul div true_divide floor_divide neg abs sign pow square sqrt rsqrt reciprocal exp exp2 "

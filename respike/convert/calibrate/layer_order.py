@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..graph import BATCH, Graph, Node
 from ..graph.rules import POOLS, Role
-from ..run.plan import size_of
+from ..run.execution_plan import size_of
 
 AGAIN = 2
 """At how many stops a node is run, at most."""

@@ -11,17 +11,17 @@ from torch import Tensor
 from ..graph import Graph, Node
 from ..options import Options
 from ..run.analog import Analog
+from ..run.execution_plan import Plan, size_of
+from ..run.graph_walk import Value, Walk
 from ..run.layerwise import Layerwise
 from ..run.neurons import SpikingReLU
-from ..run.plan import Plan, size_of
 from ..run.synchronous import Synchronous
-from ..run.timed import Timed
-from ..run.walk import Value, Walk
+from ..run.time_varying import Timed
 from .kept_signals import Kept
 from .layer_firing import Firing
+from .layer_order import Stop
+from .memory_or_disk import Store
 from .packed_integers import packing_of
-from .route import Stop
-from .store import Store
 
 
 class Piece(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .parallel import own_threads
+from .thread_pool import own_threads
 
 _KINDS = ("cpu", "cuda", "mps", "xpu")
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ..graph import BATCH, Graph
 from ..options import Options
+from ..run.execution_plan import size_of
 from ..run.neurons import SpikingReLU
-from ..run.plan import size_of
-from ..run.timed import Timed
-from .prefix import Prefix
+from ..run.time_varying import Timed
+from .converted_prefix import Prefix
+from .layer_order import Stop
 from .ridge import HELD_BACK
-from .route import Stop
 from .start_and_bias import choose_start, start_early, sweep_bias
 from .statistics import per_channel
 from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from ..batch import SAME, Along, Count, apart, places
 from ..graph import Graph, Node
 from ..graph.rules import POOLS, Role
 from ..passes import readouts
+from ..sample_axis import SAME, Along, Count, apart, places
 
 
 class Plan:

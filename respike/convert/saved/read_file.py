@@ -16,15 +16,15 @@ from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import Graph, Node
 from ..options import NeuronOptions
-from ..passes.stairs import MOST
+from ..passes.quantised_activations import MOST
 from ..run.neurons import SpikingReLU
 from ..run.simulator import Simulator
 from . import limits
-from .arguments import label
-from .check import check, kind_of
-from .document import Document, parse
+from .argument_types import label
+from .check_graph import check, kind_of
 from .format import DTYPES, NEURONS, VERSION, WEIGHTS
-from .values import structure, understood
+from .json_document import Document, parse
+from .spell_arguments import structure, understood
 
 Network = TypeVar("Network", bound=Simulator)
 

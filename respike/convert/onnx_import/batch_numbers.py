@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .node_module import Slot, Step, Stored
 from .ops import activation, layout, reduce
 from .ops.resize import resize
-from .step import Slot, Step, Stored
 
 OTHER = 37
 """Stands for any batch size; no axis of a network is likely to have it."""

@@ -18,9 +18,9 @@ from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
 from ..graph.rules import LINEAR, Role
 from ..passes.roles import verdicts
 from ..run.analog import Analog
-from ..run.walk import Walk
+from ..run.graph_walk import Walk
 from . import limits
-from .arguments import check_arguments, check_weights, label
+from .argument_types import check_arguments, check_weights, label
 
 _NAME = re.compile(rf"[A-Za-z0-9_]{{1,{limits.NAME}}}")
 

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import ConversionError
 from . import limits
-from .follow import OTHER, Follower, Shape, shapes_of
+from .batch_numbers import OTHER, Follower, Shape, shapes_of
 from .module import OnnxModule
-from .step import Step
+from .node_module import Step
 
 FAR = 2**16 + 1
 """Beyond any length that a file cuts its batch to and any batch that is run at once: some cut to their own batch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .table import BUILDERS
+from .operator_table import BUILDERS
 
 
 def suggested(graph: Any) -> list[str]:

@@ -14,7 +14,7 @@ from ...text import shown
 from ..errors import FormatError
 from ..graph import BATCH, RELU, Graph, Node, Ref, function, leaves
 from . import limits
-from .table import operations
+from .allowed_operations import operations
 
 _WINDOWED = re.compile(r"aten\.(conv|.*pool|_?upsample|pad|.*_pad|im2col|col2im|unfold|pixel|channel_shuffle)")
 _SIDES = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})

@@ -17,12 +17,12 @@ from typing import Any
 
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
 from ..graph.rules import RESHAPES
-from .places import MIXED as MIXED
-from .places import SAME as SAME
-from .places import Along as Along
-from .places import Call, Place, Shape, UnprovenError
-from .places import Count as Count
-from .table import rule
+from .axis_place import MIXED as MIXED
+from .axis_place import SAME as SAME
+from .axis_place import Along as Along
+from .axis_place import Call, Place, Shape, UnprovenError
+from .axis_place import Count as Count
+from .rule_table import rule
 
 _RANDOM = re.compile(r"rand|normal|bernoulli|dropout|multinomial|poisson|exponential|empty")
 

@@ -12,7 +12,7 @@ from ...text import shown
 from ..choose.choice import Choice
 from ..errors import FormatError
 from ..options import NeuronName, Precision, Schedule
-from .plain import plain
+from .parse_json import plain
 
 DROPPED = frozenset({"allocation", "precision_choice"})
 """What files of the versions 1 and 2 tell of choices that are no more."""

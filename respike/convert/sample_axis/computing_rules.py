@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Ref, leaves
-from .moves import everything
-from .places import SAME, Along, Call, Count, Place, Transfer, need
+from .axis_place import SAME, Along, Call, Count, Place, Transfer, need
+from .moving_rules import everything
 
 
 def elementwise(call: Call) -> Place:

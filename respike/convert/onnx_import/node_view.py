@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import limits
 from .attributes import Attributes
 from .attributes import NodeError as NodeError
-from .step import Call, Slot
+from .node_module import Call, Slot
 from .tensors import TensorReader
 
 

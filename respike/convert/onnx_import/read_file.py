@@ -14,8 +14,8 @@ from onnx.helper import OP_SET_ID_VERSION_MAP
 from ...text import shown
 from ..errors import ConversionError
 from . import limits
-from .order import label, put_in_order
-from .table import VERSIONS
+from .node_order import label, put_in_order
+from .operator_table import VERSIONS
 from .tensors import check_external
 
 

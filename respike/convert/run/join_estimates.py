@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..batch import SAME, Along, places
 from ..graph import BATCH, Graph, Ref
-from .timed import DeferredSum, Timed
+from ..sample_axis import SAME, Along, places
+from .time_varying import DeferredSum, Timed
 
 
 def side_by_side(graph: Graph, parts: list[list[Any]]) -> list[Any]:

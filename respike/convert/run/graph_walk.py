@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..batch import Along, begins, places
 from ..graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
 from ..graph.rules import LINEAR, MOVES, RESHAPES, Role
+from ..sample_axis import Along, begins, places
 from .arithmetic import Arithmetic
-from .timed import DeferredFiring, DeferredSum, Timed, real
+from .time_varying import DeferredFiring, DeferredSum, Timed, real
 
 Value = Any
 """A tensor, a ``Timed``, a number from shapes, or a list of them (what ``split`` gives)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Ref
-from .places import SAME, Along, Call, Place, Shape, Transfer, need
+from .axis_place import SAME, Along, Call, Place, Shape, Transfer, need
 
 
 def reshaped(call: Call) -> Place:
