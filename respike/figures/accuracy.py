@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,23 +47,27 @@ class Judged(Protocol):
 def accuracy_figure(results: Judged | Mapping[str, Judged], title: str = "") -> Figure:
     """Accuracy (left) and synaptic operations (right) against time, the ANN's as dashed lines.
 
+    Accuracy is drawn as its distance from the ANN's, on an axis that is linear close to the ANN and logarithmic further
+    away, so that 0.1 and 0.4 points below it can be told apart beside 90. Without an ANN it is drawn as it is.
+
     Args:
         results: One result, or several by name, say networks calibrated for different T.
         title: Above both panels.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     named = {"SNN": results} if not isinstance(results, Mapping) else dict(results)
     first = next(iter(named.values()))
-    figure = Figure(figsize=(9.5, 3.8), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _accuracy(left, named)
+    (_accuracy if first.ann_accuracy is None else _below_ann)(left, named)
     _cost(right, named)
     for axes in (left, right):
         tidy(axes)
         axes.set_xlabel("timesteps" if first.schedule == "synchronous" else "timesteps per layer")
-        axes.set_xlim(left=0.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, max(result.timesteps for result in named.values()) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
@@ -71,21 +76,50 @@ def accuracy_figure(results: Judged | Mapping[str, Judged], title: str = "") -> 
 def _accuracy(axes: Axes, named: dict[str, Judged]) -> None:
     first = next(iter(named.values()))
     percent = first.metric == "accuracy"
-    scale = 100 if percent else 1
     for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
-        values = scale * result.accuracy
-        last = f"{values[-1]:.2f} %" if percent else f"{values[-1]:.4g}"
-        label = f"{_label(name, named)}: {last}"
-        axes.plot(_clock(result), values, color=colour, label=label, marker="o", markersize=3)
-    if len(named) == 1 and first.agreement is not None:
-        axes.plot(_clock(first), 100 * first.agreement, color=GREEN, linestyle=":", label="agreement with the ANN")
-    if first.ann_accuracy is not None:
-        value = scale * first.ann_accuracy
-        text = f"ANN {value:.2f} %" if percent else f"ANN {value:.4g}"
-        axes.axhline(value, color=RED, linestyle="--", linewidth=1.2, label=text)
+        values = 100 * result.accuracy if percent else result.accuracy
+        axes.plot(_clock(result), values, color=colour, label=_final(name, named), marker="o", markersize=3)
     axes.set_ylabel(f"{first.metric} (%)" if percent else first.metric)
     axes.set_title(f"{first.metric} against time, {first.samples:,} samples", fontsize=10)
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    axes.legend(frameon=False, loc="best", fontsize=9)
+
+
+def _below_ann(axes: Axes, named: dict[str, Judged]) -> None:
+    first = next(iter(named.values()))
+    assert first.ann_accuracy is not None
+    percent = first.metric == "accuracy"
+    scale = 100 if percent else 1
+    drawn = []
+    for (name, result), colour in zip(named.items(), itertools.cycle(LINES)):
+        drawn.append(scale * (result.accuracy - first.ann_accuracy))
+        axes.plot(_clock(result), drawn[-1], color=colour, label=_final(name, named), marker="o", markersize=3)
+    if len(named) == 1 and percent and first.agreement is not None:
+        drawn.append(100 * (first.agreement - 1))
+        label = "agreement with the ANN"
+        axes.plot(_clock(first), drawn[-1], color=GREEN, linestyle=":", label=label)
+    axes.axhline(0, color=RED, linestyle="--", linewidth=1.2, label=f"ANN: {_score(first, first.ann_accuracy)}")
+    _distance_axis(axes, np.concatenate(drawn), 0.1 if percent else None)
+    axes.set_ylabel("percentage points from the ANN" if percent else f"{first.metric}, distance from the ANN")
+    axes.set_title(f"{first.metric} beside the ANN's, {first.samples:,} samples", fontsize=10)
+    axes.legend(frameon=False, loc="best", fontsize=9)
+
+
+def _distance_axis(axes: Axes, distances: NDArray[np.float64], linear: float | None) -> None:
+    """An axis on which distances of very different size can be told apart, 0 among them.
+
+    Args:
+        axes: Where they are drawn.
+        distances: All of them.
+        linear: Up to which size the axis is linear; None for three decades below the largest.
+    """
+    distances = distances[np.isfinite(distances)]
+    lowest, highest = float(distances.min(initial=0)), float(distances.max(initial=0))
+    largest = max(-lowest, highest)
+    if linear is None:
+        linear = 10.0 ** (math.ceil(math.log10(largest)) - 3) if largest > 0 else 1.0
+    axes.set_yscale("symlog", linthresh=linear, linscale=0.8, subs=range(2, 10))
+    axes.set_ylim(min(2 * lowest, -linear), max(2 * highest, 0.5 * linear))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
 
 
 def _cost(axes: Axes, named: dict[str, Judged]) -> None:
@@ -99,11 +133,20 @@ def _cost(axes: Axes, named: dict[str, Judged]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_ylabel("million per sample")
     axes.set_title("synaptic operations against time", fontsize=10)
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    axes.legend(frameon=False, loc="best", fontsize=9)
 
 
 def _clock(result: Judged) -> NDArray[np.int64]:
     return np.arange(1, result.timesteps + 1)
+
+
+def _final(name: str, named: dict[str, Judged]) -> str:
+    """What the legend says of a result: its name, and what it reaches in the end."""
+    return f"{_label(name, named)}: {_score(named[name], float(named[name].accuracy[-1]))}"
+
+
+def _score(result: Judged, value: float) -> str:
+    return f"{100 * value:.2f} %" if result.metric == "accuracy" else f"{value:.4g}"
 
 
 def _label(name: str, named: dict[str, Judged]) -> str:
