@@ -98,10 +98,20 @@ def _below_ann(axes: Axes, named: dict[str, Judged]) -> None:
         label = "agreement with the ANN"
         axes.plot(_clock(first), drawn[-1], color=GREEN, linestyle=":", label=label)
     axes.axhline(0, color=RED, linestyle="--", linewidth=1.2, label=f"ANN: {_score(first, first.ann_accuracy)}")
-    _distance_axis(axes, np.concatenate(drawn), 0.1 if percent else None)
+    _distance_axis(axes, np.concatenate(drawn), _chance(first) if percent else None)
     axes.set_ylabel("percentage points from the ANN" if percent else f"{first.metric}, distance from the ANN")
     axes.set_title(f"{first.metric} beside the ANN's, {first.samples:,} samples", fontsize=10)
     axes.legend(frameon=False, loc="best", fontsize=9)
+
+
+def _chance(result: Judged) -> float:
+    """What the ANN's accuracy is off by with so few samples, in points and rounded up to a power of ten.
+
+    Differences of less say little, so the axis does not enlarge them.
+    """
+    share = result.ann_accuracy or 0.0
+    error = 100 * math.sqrt(max(share * (1 - share), 0.0) / max(result.samples, 1))
+    return 10.0 ** max(math.ceil(math.log10(error)), -1) if error > 0 else 0.1
 
 
 def _distance_axis(axes: Axes, distances: NDArray[np.float64], linear: float | None) -> None:

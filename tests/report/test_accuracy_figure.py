@@ -74,3 +74,9 @@ def test_without_an_ann_it_is_the_accuracy_itself() -> None:
     axes = accuracy_figure(Judged(np.array([0.25, 0.75]), None)).axes[0]
     assert np.allclose(np.asarray(axes.lines[0].get_ydata()), [25, 75])
     assert axes.get_ylabel() == "accuracy (%)"
+
+
+def test_what_chance_does_among_few_samples_is_not_enlarged() -> None:
+    accuracy = np.array([0.6, 0.75, 0.94, 0.949, 0.95])
+    many, few = (heights(Judged(accuracy, 0.95, samples=samples)) for samples in (1_000_000, 1000))
+    assert many[4] - many[3] > 2 * (few[4] - few[3])
