@@ -82,6 +82,13 @@ def _chain(node: Node, graph: Graph, chains: dict[str, Chain]) -> Chain | None:
     other = values[1 if first else 0] if len(values) > 1 else None
     if node.op in _ROUNDINGS and not node.kwargs and len(node.args) == 1:
         return _rounded(before, _ROUNDINGS[node.op], name)
+    if name == "_to_copy" and before.rounded == (not node.whole):  # to whole numbers, and back
+        return before if before.rounded else _rounded(before, 0.0, "trunc")
+    if first and other is not None and _all(other, lambda v: v > 0):
+        if name == "floor_divide":
+            return _rounded(_scaled(before, 1 / other), 0.0, "floor")
+        if node.op == "aten.div.Tensor_mode" and node.kwargs.get("rounding_mode") in ("floor", "trunc"):
+            return _rounded(_scaled(before, 1 / other), 0.0, node.kwargs["rounding_mode"])
     if (
         name in ("mul", "div", "add", "sub")
         and other is not None

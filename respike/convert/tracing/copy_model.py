@@ -13,6 +13,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ConversionError
+from .fake_quantize import freeze_fake_quantizers
 
 
 def prepare(model: nn.Module) -> nn.Module:
@@ -41,6 +42,7 @@ def prepare(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} cannot be copied, and conversion works on a copy: {error}. "
             "Take the attribute that cannot be copied out of the module"
         ) from error
+    freeze_fake_quantizers(twin)
     for part in twin.modules():  # they watch gradients, and there are none
         part._backward_hooks.clear()
         part._backward_pre_hooks.clear()

@@ -18,6 +18,7 @@ from ..errors import ConversionError
 from ..graph import BATCH, Graph
 from .assertions import Assertions
 from .compound_operations import compounds
+from .fake_quantize import FakeQuantizeWrittenOut
 from .lowering import Lowering, labels
 from .trace_at_sizes import ByNoRuleError, follow_batch
 from .user_lines import Line, of_error
@@ -145,7 +146,8 @@ def _exported(model: nn.Module, args: tuple[Any, ...], checks: Assertions, fixed
         # On an error the tracer prints pages of its own symbols besides.
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()), told:
             warnings.simplefilter("ignore")
-            program = torch.export.export(model, args, dynamic_shapes=None if fixed else shapes)
+            with FakeQuantizeWrittenOut():
+                program = torch.export.export(model, args, dynamic_shapes=None if fixed else shapes)
             return program.run_decompositions(compounds())  # type: ignore[no-any-return]
     except Exception as error:  # torch.export raises most things there are
         # Named, not imported: what defines them is slow to load, and torch.export has loaded it by now.
