@@ -4,7 +4,14 @@ from __future__ import annotations
 
 
 class RespikeError(Exception):
-    """Base class of all errors that respike raises on purpose, with a message for the user."""
+    """Base class of all errors that respike raises on purpose, with a message for the user.
+
+    >>> try:
+    ...     respike.Percentile(150)
+    ... except respike.RespikeError as error:
+    ...     print(error)
+    percentile must be a number, above 0 and at most 100 (percent); got 150
+    """
 
     @property
     def plain(self) -> str:

@@ -74,6 +74,12 @@ class EarlyExit:
     The threshold is the one with the smallest mean latency on the calibration samples at which at least ``agreement``
     percent of them get the answer that all timesteps would have given them. No label is looked at.
 
+    >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:128]
+    >>> snn = respike.from_torch(model, calibration, timesteps=8)
+    >>> output, steps = respike.EarlyExit(snn, calibration)(calibration[:100])
+    >>> output.shape, bool(steps.double().mean() < 8)
+    (torch.Size([100, 10]), True)
+
     Args:
         snn: A classifier with the schedule ``"synchronous"``; it runs ``snn.timesteps`` steps at most.
         calibration: As for ``respike.from_torch``; new samples tell more than those it was calibrated with.

@@ -26,6 +26,13 @@ class Refusal:
 class ConversionError(InputError):
     """A network that cannot be converted as it is: nothing was converted, the model is unchanged.
 
+    >>> model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))
+    >>> try:
+    ...     respike.from_torch(model, torch.rand(8, 4))
+    ... except respike.ConversionError as error:
+    ...     print(error.refusals[0].where)
+    3 (GELU)
+
     Attributes:
         refusals: Every node in the way, each with its name, the reason and what to do; empty when the
             whole network, the data or an option is at fault.

@@ -31,6 +31,11 @@ class SpikingNetwork(Simulator):
     Calls do not depend on each other: the same input gives the same output twice. Only
     ``simulate(..., stream=True)`` goes on from where the last such call ended, until ``reset``.
 
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> snn = respike.from_torch(model, torch.rand(64, 4), timesteps=8)
+    >>> snn(torch.rand(5, 4)).shape, snn.simulate(torch.rand(5, 4)).shape  # the estimate after each of 8 steps
+    (torch.Size([5, 2]), torch.Size([5, 8, 2]))
+
     Args:
         graph: With roles set.
         neurons: One layer for each node of role ``spike``, by node name.
@@ -164,6 +169,12 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     and outputs and what ``choice`` says are those of the network that was
     saved. ``memory_budget`` is not kept, as it is about a machine. Nothing in a file is run: it holds numbers and the
     names of operations, which must be those of the library's own table.
+
+    >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+    >>> snn.save("small.respike")
+    >>> loaded, x = respike.load("small.respike"), torch.rand(5, 4)
+    >>> torch.equal(loaded(x), snn(x))
+    True
 
     Args:
         path: The file.

@@ -155,6 +155,12 @@ def from_onnx(
 ) -> SpikingNetwork:
     """A spiking network that does the job of the trained network in an ONNX file.
 
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> torch.onnx.export(model, (torch.rand(2, 4),), "small.onnx", dynamo=False)
+    >>> snn = respike.from_onnx("small.onnx", torch.rand(64, 4), timesteps=8)
+    >>> snn(torch.rand(5, 4)).shape
+    torch.Size([5, 2])
+
     Args:
         path: The file.
         calibration: As for ``from_torch``: inputs in the layout that the file takes (channels last if it

@@ -52,6 +52,13 @@ def evaluate(
     sign, or behind a sigmoid by whether it is above 0.5. Other targets of the output's shape are values (regression)
     and judged by R², the mean over outputs, and by the relative error against the ANN.
 
+    >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:128]
+    >>> snn = respike.from_torch(model, calibration, timesteps=4)
+    >>> images, labels = respike.models.datasets.load("mnist").tensors
+    >>> result = respike.evaluate(snn, (images[:200], labels[:200]), ann=model)
+    >>> len(result.accuracy), bool(result.agreement[-1] > 0.9)
+    (4, True)
+
     Args:
         snn: The network.
         data: A Dataset of (input, target), a pair of tensors or arrays, or an iterable of such batches. For a

@@ -33,6 +33,11 @@ class ALIF(TauNeuron):
     reads 0 rather than ``b0`` before the first step, its synaptic current shrinks by 1 − α in each step
     with ``norm_input`` and is forgotten between calls, and its recordings hold the last step only.
 
+    >>> alif = ALIF(tau_mem=20.0, tau_adapt=50.0, adapt_scale=5.0, norm_input=False)
+    >>> spikes = alif(torch.full((1, 60, 1), 0.4))  # a constant current for 60 timesteps
+    >>> int(spikes[0, :20].sum()), int(spikes[0, -20:].sum())  # it fires less as it adapts
+    (6, 4)
+
     Args:
         tau_mem: Membrane time constant in timesteps; learnable, as all time constants are.
         tau_adapt: Time constant of the adaptation in timesteps.

@@ -18,6 +18,10 @@ class ConstantLeakIAF(IAF):
     with linear (VLSI) integrate-and-fire neurons", Neural Computation 1999), who also put a floor at 0
     under it: without one, a silent neuron sinks for ever.
 
+    >>> neuron = ConstantLeakIAF(v_leak=0.25)
+    >>> transfer_curve(neuron, torch.tensor([0.25, 0.5, 1.0]), timesteps=100)
+    tensor([0.0000, 0.2500, 0.7500])
+
     Args:
         v_leak: What is lost per timestep, in the units of the potential; negative for a constant drive.
         min_v_mem: Lower bound of the potential; None for no floor.

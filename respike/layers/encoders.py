@@ -18,6 +18,11 @@ Seed = int | torch.Generator
 def constant(data: Tensor, num_steps: int) -> Tensor:
     """The data itself as a current in each timestep: no spikes, no noise, the first layer does the coding.
 
+    >>> encoders.constant(torch.tensor([[0.2, 0.7]]), num_steps=3)
+    tensor([[[0.2000, 0.7000],
+             [0.2000, 0.7000],
+             [0.2000, 0.7000]]])
+
     Args:
         data: ``(batch, ...)``.
         num_steps: T >= 1.
@@ -45,6 +50,9 @@ def rate(
     seed: Seed = 0,
 ) -> Tensor:
     """Bernoulli spikes: in each timestep one with the probability gain·x + offset, clipped to [0, 1].
+
+    >>> encoders.rate(torch.tensor([[0.0, 0.5, 1.0]]), num_steps=1000).mean(1).round(decimals=1)
+    tensor([[0.0000, 0.5000, 1.0000]])
 
     Args:
         data: ``(batch, ...)``; with ``time_var_input``, ``(batch, time, ...)``.
@@ -82,6 +90,9 @@ def rate(
 def poisson(data: Tensor, num_steps: int, *, seed: Seed = 0) -> Tensor:
     """Poisson spike counts with the mean x in each timestep; unlike ``rate`` there can be several.
 
+    >>> encoders.poisson(torch.tensor([[0.0, 3.0]]), num_steps=1000).mean(1).round()
+    tensor([[0., 3.]])
+
     Args:
         data: Rates >= 0 in spikes per timestep, ``(batch, ...)``.
         num_steps: T >= 1.
@@ -114,6 +125,11 @@ def latency(
 
     The time is τ·ln(x/(x − θ)), when an RC circuit that is charged by the current x passes θ; with ``linear``
     it is τ·(1 − x). Values below θ count as θ and spike last, or never with ``clip``.
+
+    >>> encoders.latency(torch.tensor([[1.0, 0.5, 0.0]]), num_steps=3, linear=True, normalize=True)[0].T
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.]])
 
     Args:
         data: In [0, 1], ``(batch, ...)``.
@@ -165,6 +181,9 @@ def latency(
 
 def delta(data: Tensor, threshold: float = 0.1, padding: bool = False, off_spike: bool = False) -> Tensor:
     """A spike wherever the data rose by ``threshold`` or more since the timestep before.
+
+    >>> encoders.delta(torch.tensor([[0.0, 0.5, 0.5, 0.0]]), off_spike=True)
+    tensor([[ 0.,  1.,  0., -1.]])
 
     Args:
         data: ``(batch, time, ...)``.

@@ -12,6 +12,10 @@ from .lif import LIF
 class ExpLeak(LIF):
     """Leaky integrator: ``LIF`` without spikes; the output is the membrane potential.
 
+    >>> leak = ExpLeak(tau_mem=10.0)
+    >>> leak(torch.tensor([[[1.0], [0.0], [0.0]]])).detach().flatten()  # exp(-1/10) is left after each step
+    tensor([1.0000, 0.9048, 0.8187])
+
     Args:
         tau_mem: Membrane time constant in timesteps.
         shape: Shape ``(batch, ...)`` to give the states at once.

@@ -18,6 +18,10 @@ class IAF(LIF):
     With ``SingleSpike``, soft reset and ``v_init = θ/2`` the number of spikes after T steps of a
     constant current is ``equations.iaf_count``: the clipped ReLU in T+1 values.
 
+    >>> iaf = IAF(spike_threshold=1.0, v_init=0.5)
+    >>> iaf(torch.full((1, 8, 1), 0.25)).flatten()  # a quarter of the threshold: every fourth step
+    tensor([0., 1., 0., 0., 0., 1., 0., 0.])
+
     Args:
         spike_threshold: θ > 0, a number or a tensor that broadcasts over the trailing dimensions.
         spike_fn: ``SingleSpike``, ``MultiSpike`` (the classes) or ``MaxSpike(n)``.

@@ -27,6 +27,13 @@ class LIF(TauNeuron):
     Names, defaults and the order of update are those of Sinabs 3.1; ``v_init``, thresholds per channel
     and ``leak_compensation`` come on top.
 
+    >>> lif = LIF(tau_mem=10.0, norm_input=False, record_states=True)
+    >>> spikes = lif(torch.full((1, 5, 1), 0.5)).detach()  # (batch, time, neurons)
+    >>> spikes.flatten()
+    tensor([0., 0., 1., 0., 1.])
+    >>> lif.recordings["v_mem"].detach().flatten()  # after the reset
+    tensor([0.5000, 0.9524, 0.3618, 0.8274, 0.2486])
+
     Args:
         tau_mem: Membrane time constant in timesteps; a number or a tensor that broadcasts over the
             trailing dimensions. A learnable parameter.

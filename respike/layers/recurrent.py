@@ -26,6 +26,12 @@ def connection(rec_connect: nn.Module) -> nn.Module:
 class LIFRecurrent(LIF):
     """``LIF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
 
+    >>> inhibition = nn.Linear(2, 2, bias=False)
+    >>> _ = nn.init.constant_(inhibition.weight, -0.5)
+    >>> layer = LIFRecurrent(tau_mem=20.0, rec_connect=inhibition, norm_input=False)
+    >>> layer(torch.full((1, 10, 2), 0.6)).sum(1).detach()  # spikes of each neuron in 10 steps
+    tensor([[3., 3.]])
+
     Args:
         tau_mem: Membrane time constant in timesteps.
         rec_connect: Maps spikes ``(batch, ...)`` to a current with as many elements, say ``nn.Linear``.
@@ -47,6 +53,10 @@ class LIFRecurrent(LIF):
 class IAFRecurrent(IAF):
     """``IAF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
 
+    >>> layer = IAFRecurrent(rec_connect=nn.Identity())  # each neuron excites itself
+    >>> layer(torch.tensor([[[1.0], [0.0], [0.0]]])).flatten()  # one spike keeps itself alive
+    tensor([1., 1., 1.])
+
     Args:
         rec_connect: Maps spikes ``(batch, ...)`` to a current with as many elements.
         **kwargs: As for ``IAF``.
@@ -61,6 +71,10 @@ class IAFRecurrent(IAF):
 
 class ALIFRecurrent(ALIF):
     """``ALIF`` whose spikes pass through ``rec_connect`` and add to the input of the next timestep.
+
+    >>> layer = ALIFRecurrent(tau_mem=20.0, tau_adapt=20.0, rec_connect=nn.Linear(3, 3))
+    >>> layer(torch.rand(2, 5, 3)).shape
+    torch.Size([2, 5, 3])
 
     Args:
         tau_mem: Membrane time constant in timesteps.

@@ -40,7 +40,12 @@ class _Reset:
 
 @dataclass(frozen=True)
 class MembraneSubtract(_Reset):
-    """Soft reset: each spike takes ``subtract_value``, by default the threshold, from the potential."""
+    """Soft reset: each spike takes ``subtract_value``, by default the threshold, from the potential.
+
+    >>> v_mem, spikes = torch.tensor([1.25, 0.5]), torch.tensor([1.0, 0.0])
+    >>> MembraneSubtract()(v_mem, spikes, 1.0)
+    tensor([0.2500, 0.5000])
+    """
 
     subtract_value: float | Tensor | None = None
 
@@ -54,6 +59,10 @@ class MembraneReset(_Reset):
     """Hard reset: a neuron that fired starts again at ``reset_value``, whatever it had above θ is lost.
 
     Silent neurons keep their potential (Sinabs 3.1 adds ``reset_value`` to theirs too).
+
+    >>> v_mem, spikes = torch.tensor([1.25, 0.5]), torch.tensor([1.0, 0.0])
+    >>> MembraneReset(reset_value=-0.5)(v_mem, spikes, 1.0)
+    tensor([-0.5000,  0.5000])
     """
 
     reset_value: float | Tensor = 0.0
@@ -64,7 +73,11 @@ class MembraneReset(_Reset):
 
 @dataclass(frozen=True)
 class NoReset(_Reset):
-    """No reset: a spike leaves the potential alone, so the neuron fires for as long as it is above θ."""
+    """No reset: a spike leaves the potential alone, so the neuron fires for as long as it is above θ.
+
+    >>> IAF(spike_fn=SingleSpike, reset_fn=NoReset())(torch.full((1, 5, 1), 0.5)).flatten()
+    tensor([0., 1., 1., 1., 1.])
+    """
 
     def after(self, v_mem: Tensor, spikes: Tensor, spike_threshold: Tensor | float) -> Tensor:
         return v_mem

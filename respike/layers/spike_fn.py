@@ -51,7 +51,11 @@ class _Surrogate(torch.autograd.Function):
 
 
 class SingleSpike(_Surrogate):
-    """At most one spike a timestep: s = [v ≥ θ]."""
+    """At most one spike a timestep: s = [v ≥ θ].
+
+    >>> SingleSpike.apply(torch.tensor([0.5, 1.0, 2.5]), 1.0, SingleExponential())
+    tensor([0., 1., 1.])
+    """
 
     @staticmethod
     def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
@@ -59,7 +63,11 @@ class SingleSpike(_Surrogate):
 
 
 class StrictSpike(_Surrogate):
-    """At most one spike a timestep, s = [v > θ], as in snnTorch; the gradient reaches the threshold too."""
+    """At most one spike a timestep, s = [v > θ], as in snnTorch; the gradient reaches the threshold too.
+
+    >>> StrictSpike.apply(torch.tensor([0.5, 1.0, 2.5]), 1.0, ATan())
+    tensor([0., 0., 1.])
+    """
 
     @staticmethod
     def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
@@ -72,7 +80,11 @@ class StrictSpike(_Surrogate):
 
 
 class MultiSpike(_Surrogate):
-    """As many spikes a timestep as the potential holds thresholds: s = ⌊v/θ⌋."""
+    """As many spikes a timestep as the potential holds thresholds: s = ⌊v/θ⌋.
+
+    >>> MultiSpike.apply(torch.tensor([0.5, 1.0, 2.5]), 1.0, SingleExponential())
+    tensor([0., 1., 2.])
+    """
 
     @staticmethod
     def forward(ctx: Any, v_mem: Tensor, spike_threshold: Threshold, surrogate_grad_fn: Surrogate) -> Tensor:
@@ -90,6 +102,9 @@ class _AtMost(_Surrogate):
 @dataclass(frozen=True)
 class MaxSpike:
     """At most ``max_num_spikes_per_bin`` spikes a timestep: s = min(⌊v/θ⌋, n); None means no limit.
+
+    >>> IAF(spike_fn=MaxSpike(2))(torch.tensor([[[3.5], [0.0]]])).flatten()  # the third spike waits a step
+    tensor([2., 1.])
 
     Raises:
         ValueError: a number that is negative or not whole.

@@ -15,6 +15,14 @@ from .stateful import StatefulLayer
 class SpikingLayer(StatefulLayer):
     """A neuron model: subclasses say what one timestep does in ``step``.
 
+    >>> class Forgetful(SpikingLayer):  # fires when its inputs add up to more than 1, then starts from 0
+    ...     def step(self, current, state):
+    ...         v = state["v_mem"] + current
+    ...         spikes = (v > 1).to(v.dtype)
+    ...         return spikes, {"v_mem": v * (1 - spikes)}
+    >>> Forgetful(["v_mem"])(torch.full((1, 6, 1), 0.4)).flatten()
+    tensor([0., 0., 1., 0., 0., 1.])
+
     Args:
         state_names: Names of the states.
         record_states: Keep all states over time in ``recordings``, each ``(batch, time, ...)``.

@@ -44,7 +44,13 @@ class _Squeezed(LIF):
 
 
 class LIFSqueeze(_Squeezed):
-    """``LIF`` for ``(batch * time, ...)``; arguments as there, by name."""
+    """``LIF`` for ``(batch * time, ...)``; arguments as there, by name.
+
+    >>> images = torch.rand(2 * 10, 1, 8, 8)  # 2 samples of 10 timesteps
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), LIFSqueeze(batch_size=2, tau_mem=20.0))
+    >>> network(images).shape
+    torch.Size([20, 4, 6, 6])
+    """
 
     def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,7 +58,11 @@ class LIFSqueeze(_Squeezed):
 
 
 class IAFSqueeze(_Squeezed, IAF):
-    """``IAF`` for ``(batch * time, ...)``; arguments as there, by name."""
+    """``IAF`` for ``(batch * time, ...)``; arguments as there, by name.
+
+    >>> IAFSqueeze(num_timesteps=4)(torch.full((4, 1), 0.5)).flatten()  # one sample of 4 timesteps
+    tensor([0., 1., 0., 1.])
+    """
 
     def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
         IAF.__init__(self, **kwargs)
@@ -60,7 +70,11 @@ class IAFSqueeze(_Squeezed, IAF):
 
 
 class ExpLeakSqueeze(_Squeezed, ExpLeak):
-    """``ExpLeak`` for ``(batch * time, ...)``; arguments as there, by name."""
+    """``ExpLeak`` for ``(batch * time, ...)``; arguments as there, by name.
+
+    >>> ExpLeakSqueeze(batch_size=1, tau_mem=10.0)(torch.tensor([[1.0], [0.0]])).detach().flatten()
+    tensor([1.0000, 0.9048])
+    """
 
     def __init__(self, batch_size: int | None = None, num_timesteps: int | None = None, **kwargs: Any) -> None:
         ExpLeak.__init__(self, **kwargs)
@@ -71,6 +85,11 @@ def set_batch_size(model: nn.Module, batch_size: int) -> None:
     """Give every squeeze form in the model, the model itself included, another batch size.
 
     Layers that had another start anew.
+
+    >>> network = nn.Sequential(nn.Linear(3, 3), IAFSqueeze(batch_size=2))
+    >>> set_batch_size(network, 5)
+    >>> network(torch.rand(5 * 4, 3)).shape
+    torch.Size([20, 3])
 
     Raises:
         ValueError: a batch size below 1.

@@ -21,6 +21,13 @@ class StatefulLayer(nn.Module):
     call, and start anew after ``reset_states``; before the first input their shape is ``(0,)``. They are
     of float32 at least, whatever the input is. They are not part of the ``state_dict``: a checkpoint
     holds parameters, not the membrane potentials of whichever batch came last.
+
+    >>> layer = IAF()
+    >>> _ = layer(torch.full((1, 1, 1), 0.75))
+    >>> layer.shape, layer.v_mem
+    (torch.Size([1, 1]), tensor([[0.7500]]))
+    >>> layer(torch.full((1, 1, 1), 0.75))  # goes on from the state: 1.5 is over the threshold
+    tensor([[[1.]]])
     """
 
     def __init__(self, state_names: Sequence[str]) -> None:
@@ -166,14 +173,29 @@ def _kind(like: Tensor | None) -> dict[str, Any]:
 
 
 def reset_states(model: nn.Module) -> None:
-    """Reset the states of every stateful layer in the model, the model itself included."""
+    """Reset the states of every stateful layer in the model, the model itself included.
+
+    >>> network = nn.Sequential(nn.Linear(3, 3), IAF())
+    >>> _ = network(torch.ones(2, 5, 3))
+    >>> reset_states(network)
+    >>> network[1].v_mem
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     for layer in model.modules():
         if isinstance(layer, StatefulLayer):
             layer.reset_states()
 
 
 def zero_grad(model: nn.Module) -> None:
-    """Zero the gradients and detach the states of every stateful layer, the model itself included."""
+    """Zero the gradients and detach the states of every stateful layer, the model itself included.
+
+    >>> layer = LIF(tau_mem=20.0)
+    >>> layer(torch.ones(1, 5, 1)).sum().backward()
+    >>> zero_grad(layer)
+    >>> layer.tau_mem.grad is None, layer.v_mem.requires_grad
+    (True, False)
+    """
     for layer in model.modules():
         if isinstance(layer, StatefulLayer):
             layer.zero_grad()

@@ -26,7 +26,11 @@ def _check_width(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class Heaviside:
-    """1/θ wherever v ≥ θ − ``window``."""
+    """1/θ wherever v ≥ θ − ``window``.
+
+    >>> Heaviside(window=0.5)(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0., 1., 1.])
+    """
 
     window: float = 1.0
 
@@ -36,7 +40,11 @@ class Heaviside:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The density of N(θ + ``mu``, ``sigma``²), times ``grad_scale``."""
+    """The density of N(θ + ``mu``, ``sigma``²), times ``grad_scale``.
+
+    >>> Gaussian()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.1080, 0.7979, 0.4839])
+    """
 
     mu: float = 0.0
     sigma: float = 0.5
@@ -54,6 +62,9 @@ class MultiGaussian:
     """A Gaussian with two wide negative side lobes (Yin et al., Nature Machine Intelligence 2021).
 
     ``h`` is the weight and ``s`` the relative width of the side lobes.
+
+    >>> MultiGaussian()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0869, 0.8782, 0.5177])
     """
 
     mu: float = 0.0
@@ -75,7 +86,11 @@ class MultiGaussian:
 
 @dataclass(frozen=True)
 class SingleExponential:
-    """The density ``exp(−|v − θ|/wθ)/wθ`` (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w."""
+    """The density ``exp(−|v − θ|/wθ)/wθ`` (Shrestha and Orchard, SLAYER, NeurIPS 2018); ``grad_width`` is w.
+
+    >>> SingleExponential()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.2707, 2.0000, 0.7358])
+    """
 
     grad_width: float = 0.5
     grad_scale: float = 1.0
@@ -90,7 +105,11 @@ class SingleExponential:
 
 @dataclass(frozen=True)
 class PeriodicExponential:
-    """Like ``SingleExponential`` below θ and repeated at every multiple above it (Weidel and Sheik 2021)."""
+    """Like ``SingleExponential`` below θ and repeated at every multiple above it (Weidel and Sheik 2021).
+
+    >>> PeriodicExponential()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.1353, 1.0000, 0.1353])
+    """
 
     grad_width: float = 0.5
     grad_scale: float = 1.0
@@ -107,7 +126,11 @@ class PeriodicExponential:
 
 @dataclass(frozen=True)
 class ATan:
-    """a/2 / (1 + (π/2·a·(v − θ))²), the slope of an arctangent (Fang et al., ICCV 2021); ``alpha`` is a."""
+    """a/2 / (1 + (π/2·a·(v − θ))²), the slope of an arctangent (Fang et al., ICCV 2021); ``alpha`` is a.
+
+    >>> ATan()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0920, 1.0000, 0.2884])
+    """
 
     alpha: float = 2.0
 
@@ -117,7 +140,11 @@ class ATan:
 
 @dataclass(frozen=True)
 class FastSigmoid:
-    """``1 / (1 + k·|v − θ|)²`` (Zenke and Ganguli, SuperSpike, 2018); ``slope`` is k."""
+    """``1 / (1 + k·|v − θ|)²`` (Zenke and Ganguli, SuperSpike, 2018); ``slope`` is k.
+
+    >>> FastSigmoid(slope=5)(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0278, 1.0000, 0.0816])
+    """
 
     slope: float = 25.0
 
@@ -127,7 +154,11 @@ class FastSigmoid:
 
 @dataclass(frozen=True)
 class SparseFastSigmoid:
-    """``FastSigmoid`` where v − θ > ``B``, else 0 (snnTorch's ``SFS``; Perez-Nieves and Goodman 2021)."""
+    """``FastSigmoid`` where v − θ > ``B``, else 0 (snnTorch's ``SFS``; Perez-Nieves and Goodman 2021).
+
+    >>> SparseFastSigmoid(slope=5, B=0.25)(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0000, 0.0000, 0.0816])
+    """
 
     slope: float = 25.0
     B: float = 1.0
@@ -141,6 +172,9 @@ class Sigmoid:
     """The slope of the logistic function, k·σ(k(v − θ))·(1 − σ(k(v − θ))); ``slope`` is k.
 
     Far below θ, where the exponential of snnTorch 1.0 overflows to a NaN, this one goes to 0.
+
+    >>> Sigmoid(slope=5)(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0332, 1.2500, 0.3505])
     """
 
     slope: float = 25.0
@@ -155,6 +189,9 @@ class Triangular:
     """``max(0, w − |v − θ|)``, a triangle around θ (Esser et al., PNAS 2016); ``threshold`` is its height w.
 
     snnTorch 1.0 gives +w below θ and −w from θ on: the sign of a neuron's gradient turned where it fires.
+
+    >>> Triangular()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.0000, 1.0000, 0.5000])
     """
 
     threshold: float = 1.0
@@ -165,7 +202,11 @@ class Triangular:
 
 @dataclass(frozen=True)
 class StraightThroughEstimator:
-    """1 everywhere: the spike passes the gradient on as it is."""
+    """1 everywhere: the spike passes the gradient on as it is.
+
+    >>> StraightThroughEstimator()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([1., 1., 1.])
+    """
 
     def __call__(self, v_mem: Tensor, spike_threshold: Tensor) -> Tensor:
         return torch.ones_like(v_mem)
@@ -176,6 +217,9 @@ class SpikeRateEscape:
     """``k·exp(−b·|v − θ|)``, a Boltzmann-like escape rate (Gerstner and Kistler 2002); ``beta`` is b, ``slope`` k.
 
     In snnTorch 1.0 the peak stands at θ + 1, as it shifts by the threshold twice.
+
+    >>> SpikeRateEscape()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([ 9.1970, 25.0000, 15.1633])
     """
 
     beta: float = 1.0
@@ -190,6 +234,9 @@ class LeakySpikeOperator:
     """1 where v > θ, else ``slope``; with a slope of 0 the surrogate of snnTorch 0.2.
 
     snnTorch's ``LSO``, which in version 1.0 gives random numbers instead.
+
+    >>> LeakySpikeOperator()(torch.tensor([0.0, 1.0, 1.5]), torch.tensor(1.0))
+    tensor([0.1000, 0.1000, 1.0000])
     """
 
     slope: float = 0.1

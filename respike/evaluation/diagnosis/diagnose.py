@@ -52,6 +52,12 @@ def diagnose(
     difference is split by cause, see ``parts``. Besides each layer is tried alone, see ``Trial``: what tells a layer
     that is broken from one that suffers from those before it.
 
+    >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:128]
+    >>> snn = respike.from_torch(model, calibration, timesteps=4)
+    >>> diagnosis = respike.diagnose(snn, calibration, samples=64)
+    >>> [layer.where for layer in diagnosis.layers], diagnosis.faults
+    (['net.2 (ReLU)', 'net.4 (ReLU)'], ())
+
     Args:
         snn: The network; not changed.
         data: Unlabelled samples, as for ``respike.from_torch``, or a pair of tensors of inputs and targets, of which

@@ -24,6 +24,10 @@ def closed_form(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Tenso
     after k steps makes them fire every k + d steps, d of which they are deaf. No reset: Leaky, Lapicque,
     Synaptic and Alpha fire in each step in which their step response is above θ.
 
+    >>> neuron, currents = IAF(spike_fn=SingleSpike, v_init=0.5), torch.linspace(-0.5, 1.5, 101)
+    >>> torch.equal(closed_form(neuron, currents, 8), transfer_curve(neuron, currents, 8))
+    True
+
     Args:
         neuron: Any neuron.
         currents: ``(K,)``.

@@ -13,6 +13,10 @@ from ..spiking import SpikingLayer
 def transfer_curve(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Tensor:
     """Firing rate, in spikes per timestep, measured over ``timesteps`` of each constant current.
 
+    >>> currents = torch.tensor([-0.5, 0.25, 0.5, 2.0])
+    >>> transfer_curve(IAF(spike_fn=SingleSpike, v_init=0.5), currents, timesteps=8)  # a clipped ReLU
+    tensor([0.0000, 0.2500, 0.5000, 1.0000])
+
     Args:
         neuron: Any neuron; its own states stay as they are.
         currents: ``(K,)``.
@@ -38,6 +42,9 @@ def transfer_curve(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Te
 @torch.no_grad()
 def decay_curve(neuron: SpikingLayer, start: float, timesteps: int) -> Tensor:
     """The membrane potential of a neuron left alone at ``start``, before and after each of ``timesteps``.
+
+    >>> decay_curve(Leaky(beta=0.5), start=0.8, timesteps=3)
+    tensor([0.8000, 0.4000, 0.2000, 0.1000])
 
     Args:
         neuron: Any neuron; its own states stay as they are.

@@ -18,6 +18,9 @@ def rheobase(neuron: SpikingLayer) -> Tensor | None:
 
     The steady potential is a·I + c for a small current I: rheobase is (θ − c)/a. It is 0 without a leak, and
     what leaks per step where that is constant.
+
+    >>> rheobase(LIF(tau_mem=20.0, spike_threshold=1.5)), rheobase(Leaky(beta=0.9))
+    (tensor(1.5000), tensor(0.1000))
     """
     with torch.no_grad():
         if isinstance(neuron, ConstantLeakIAF):
@@ -51,6 +54,10 @@ def closed_decay(neuron: SpikingLayer, start: float, timesteps: int) -> Tensor |
 
     a is exp(−1/τ), β, or 1 − Δt/τ by forward Euler; a constant leak takes k·v_leak, down to the floor. None
     where the potential is not a state of its own (``Alpha``, ``SRM0``) or feedback drives it.
+
+    >>> neuron = Leaky(beta=0.5)
+    >>> closed_decay(neuron, start=0.8, timesteps=3), decay_curve(neuron, 0.8, 3)
+    (tensor([0.8000, 0.4000, 0.2000, 0.1000]), tensor([0.8000, 0.4000, 0.2000, 0.1000]))
     """
     with torch.no_grad():
         share = share_left(neuron)

@@ -14,6 +14,9 @@ from ..constants import as_tensor, whole
 def step(num_steps: int, amplitude: float | Tensor = 1.0, start: int = 0, stop: int | None = None) -> Tensor:
     """A constant current from timestep ``start`` up to, but without, ``stop``; 0 outside.
 
+    >>> stimuli.step(5, amplitude=0.5, start=1, stop=4).flatten()
+    tensor([0.0000, 0.5000, 0.5000, 0.5000, 0.0000])
+
     Args:
         num_steps: T >= 1.
         amplitude: The current; a tensor ``(...)`` for one value per neuron.
@@ -36,6 +39,9 @@ def pulse(
     num_steps: int, amplitude: float | Tensor = 1.0, start: int = 0, width: int = 1, period: int | None = None
 ) -> Tensor:
     """A current that is on for ``width`` timesteps from ``start``, once or every ``period``.
+
+    >>> stimuli.pulse(6, start=1, period=3).flatten()
+    tensor([0., 1., 0., 0., 1., 0.])
 
     Args:
         num_steps: T >= 1.
@@ -60,6 +66,9 @@ def pulse(
 
 def spike_train(num_steps: int, times: Sequence[int], amplitude: float | Tensor = 1.0) -> Tensor:
     """A current of ``amplitude`` at each of ``times``; a time that is given twice counts twice.
+
+    >>> stimuli.spike_train(5, times=[0, 3, 3]).flatten()
+    tensor([1., 0., 0., 2., 0.])
 
     Args:
         num_steps: T >= 1.

@@ -29,6 +29,11 @@ class Alpha(BetaNeuron):
     ``reset_mechanism`` leaves e with what gives this potential. ``learn_alpha`` works, which in
     snnTorch 1.0 it does not. Eshraghian et al., Proceedings of the IEEE 2023.
 
+    >>> alpha = Alpha(alpha=0.7, beta=0.5, record_states=True)
+    >>> spikes = alpha(torch.tensor([[[1.0], [0.0], [0.0], [0.0], [0.0]]]))
+    >>> alpha.recordings["mem"].flatten()  # the response to a pulse rises before it falls
+    tensor([0.0000, 0.4120, 0.4944, 0.4491, 0.3659])
+
     Args:
         alpha: α in [0, 1], above β.
         beta: β in [0, 1].
@@ -103,6 +108,10 @@ class SRM0(Alpha):
 
     snnTorch keeps z outside the states, so that it leaks from one input into the next; here it is a state.
     The default surrogate is 0.2's. Gerstner and Kistler, "Spiking Neuron Models", 2002, section 4.2.
+
+    >>> srm = SRM0(alpha=0.7, beta=0.5)
+    >>> srm(torch.full((1, 8, 1), 2.0)).flatten()
+    tensor([0., 0., 0., 1., 0., 0., 1., 0.])
 
     Args:
         alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Alpha``; ``reset_mechanism`` is

@@ -42,6 +42,10 @@ class BetaNeuron(SpikingLayer):
     Names and defaults are those of snnTorch 1.0, except that a layer always keeps its states (there,
     ``init_hidden=True``) and shows them through ``record_states`` (there, ``output=True``).
 
+    >>> leaky = Leaky(beta=0.9, reset_mechanism="zero", reset_delay=False)
+    >>> leaky(torch.full((1, 6, 1), 0.4)).flatten()
+    tensor([0., 0., 1., 0., 0., 1.])
+
     Args:
         state_names: Names of the states besides ``mem``, the membrane potential.
         threshold: θ > 0, a number or a tensor that broadcasts over the trailing dimensions.

@@ -30,6 +30,12 @@ class Lapicque(BetaNeuron):
     ``learn_beta`` trains it by name and by effect (snnTorch fixes R and C at the start, and its second
     backward pass fails). Lapicque, J. Physiol. Pathol. Gen. 9, 1907.
 
+    >>> lapicque = Lapicque(R=5.0, C=0.01, time_step=0.001)
+    >>> lapicque.beta  # exp(-time_step / RC)
+    tensor(0.9802)
+    >>> rheobase(lapicque)  # the current that it must exceed to fire, θ/R
+    tensor(0.2000)
+
     Args:
         beta: β in (0, 1), the decay factor per timestep; None to derive it.
         R: Resistance in Ω.

@@ -24,6 +24,12 @@ class Leaky(BetaNeuron):
     spiking neural networks using lessons from deep learning", Proceedings of the IEEE 2023. With
     ``"none"`` the neuron integrates without ever being reset.
 
+    >>> leaky = Leaky(beta=0.9, record_states=True)
+    >>> leaky(torch.full((1, 6, 1), 0.4)).flatten()
+    tensor([0., 0., 1., 0., 0., 1.])
+    >>> leaky.recordings["mem"].flatten()  # above the threshold for one step: the reset comes with the next
+    tensor([0.4000, 0.7600, 1.0840, 0.3756, 0.7380, 1.0642])
+
     Args:
         beta: β in [0, 1]; a number or a tensor that broadcasts over the trailing dimensions.
         threshold: θ > 0.

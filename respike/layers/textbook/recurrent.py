@@ -84,6 +84,10 @@ class RLeaky(_Recurrent, Leaky):
     v ← β·v + I + F(s) with the spikes s of the step before; a hard reset then empties the membrane after
     this update (``Leaky`` does it before). Eshraghian et al., Proceedings of the IEEE 2023.
 
+    >>> layer = RLeaky(beta=0.5, V=1.5, all_to_all=False, learn_recurrent=False)
+    >>> layer(torch.tensor([[[1.5], [0.0], [0.0]]])).flatten()  # each spike brings back 1.5 in the next step
+    tensor([1., 1., 1.])
+
     Args:
         beta: β in [0, 1].
         V: Weight of a neuron's feedback to itself, F(s) = V·s, with ``all_to_all=False``.
@@ -128,6 +132,10 @@ class RSynaptic(_Recurrent, Synaptic):
     """``Synaptic`` whose spikes come back as a current in the next timestep: i ← α·i + I + F(s).
 
     ``reset_delay=False`` works, which in snnTorch 1.0 fails. Eshraghian et al., Proceedings of the IEEE 2023.
+
+    >>> layer = RSynaptic(alpha=0.8, beta=0.9, linear_features=3)
+    >>> layer(torch.rand(2, 5, 3)).shape
+    torch.Size([2, 5, 3])
 
     Args:
         alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Synaptic``.

@@ -24,6 +24,11 @@ class Synaptic(BetaNeuron):
 
     The synaptic current is never reset. Eshraghian et al., Proceedings of the IEEE 2023.
 
+    >>> layer = Synaptic(alpha=0.5, beta=0.9, record_states=True)
+    >>> _ = layer(torch.tensor([[[0.4], [0.0], [0.0]]]))
+    >>> layer.recordings["syn"].flatten(), layer.recordings["mem"].flatten()
+    (tensor([0.4000, 0.2000, 0.1000]), tensor([0.4000, 0.5600, 0.6040]))
+
     Args:
         alpha: α in [0, 1], the decay factor of the synaptic current.
         beta: β in [0, 1], that of the membrane.
@@ -67,6 +72,10 @@ class Stein(Synaptic):
     A potential above θ after step t gives the spike of step t + 1, together with the reset. The default
     surrogate is 0.2's too: the gradient passes where there is a spike. Stein, "A theoretical analysis of
     neuronal variability", Biophysical Journal 1965.
+
+    >>> pulse = torch.tensor([[[1.5], [0.0], [0.0]]])
+    >>> Synaptic(alpha=0.1, beta=0.9)(pulse).flatten(), Stein(alpha=0.1, beta=0.9)(pulse).flatten()
+    (tensor([1., 0., 0.]), tensor([0., 1., 0.]))
 
     Args:
         alpha, beta, threshold, learn_alpha, learn_beta, options: As for ``Synaptic``.

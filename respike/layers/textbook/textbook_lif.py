@@ -37,6 +37,12 @@ class TextbookLIF(SpikingLayer):
     "Neuronal Dynamics", 2014, section 1.3. The class is not called LIF because that is Sinabs' layer, whose
     time is counted in steps and whose current has no resistance.
 
+    >>> cell = TextbookLIF(tau_mem=10.0, spike_threshold=-50.0, v_rest=-65.0, R=10.0, t_ref=3.0)  # ms, mV, MΩ
+    >>> rheobase(cell)  # nA
+    tensor(1.5000)
+    >>> transfer_curve(cell, torch.tensor([1.0, 2.0, 3.0]), timesteps=1000)  # spikes per ms
+    tensor([0.0000, 0.0590, 0.1000])
+
     Args:
         tau_mem: τ > 0, in the unit of time that ``dt`` and ``t_ref`` have too, say ms.
         spike_threshold: θ, above ``v_reset``; in the unit of voltage of all potentials, say mV.
