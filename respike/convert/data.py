@@ -67,19 +67,23 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         seed: Of the order.
 
     Raises:
-        ConversionError: something else, or not a single sample.
+        ConversionError: something else, not a single sample, or one that holds NaN or infinity.
     """
-    found = False
-    for batch in _raw_batches(calibration, count, seed):
+    seen = 0
+    raw, order = _raw_batches(calibration, count, seed)
+    for batch in raw:
         args = _arguments(batch, count)
         if rows(args):
-            found = True
+            _require_finite(args, seen, order)
+            seen += rows(args)
             yield args
-    if not found:
+    if not seen:
         raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
 
 
-def _raw_batches(calibration: Any, count: int, seed: int) -> Iterable[Any]:
+def _raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
+    """Batches as they come, and in which order samples were taken, if that is ours to choose."""
+
     def inputs_alone(samples: list[Any]) -> Any:
         """A batch of what stands before the labels: those are not even put into a tensor."""
         try:
@@ -94,20 +98,37 @@ def _raw_batches(calibration: Any, count: int, seed: int) -> Iterable[Any]:
         if not calibration.dim():
             raise ConversionError("calibration must be (N, ...), got a single number")
         order = torch.randperm(len(calibration), generator=generator)
-        return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i))
+        return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i)), order
     if isinstance(calibration, Dataset) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
         if not len(calibration):
-            return ()
+            return (), None
         order = torch.randperm(len(calibration), generator=generator)
-        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE, collate_fn=inputs_alone)
+        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE, collate_fn=inputs_alone), order
     if isinstance(calibration, Dataset):
-        return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=inputs_alone)
+        return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=inputs_alone), None
     if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
-        return calibration
+        return calibration, None
     hint = "; a single batch goes into a list" if isinstance(calibration, Mapping) else ""
     raise ConversionError(
         f"calibration must be a tensor, a Dataset or an iterable of batches, got {type(calibration).__name__}{hint}"
     )
+
+
+def _require_finite(args: tuple[Any, ...], seen: int, order: Tensor | None) -> None:
+    """Refuse a batch with NaN or infinity in it, by the place of the sample in the user's data."""
+    tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
+    for number, x in enumerate(tensors, 1):
+        if not x.dim() or not x.is_floating_point() or bool(x.isfinite().all()):
+            continue
+        row = seen + int(
+            (~x.isfinite()).flatten(1).any(1).nonzero()[0] if x.dim() > 1 else (~x.isfinite()).nonzero()[0]
+        )
+        sample = row if order is None else int(order[row])
+        which = f"input {number}" if len(tensors) > 1 else "the input"
+        raise ConversionError(
+            f"the calibration data holds NaN or infinity: {which} of sample {sample}, counted from 0; "
+            "leave such samples out, or replace the values"
+        )
 
 
 def _several(item: Any) -> bool:

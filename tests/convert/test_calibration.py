@@ -226,7 +226,7 @@ def test_a_layer_that_never_fires_is_named_in_a_warning() -> None:
 def test_values_that_are_not_finite_are_an_error(threshold: str) -> None:
     x = torch.randn(200, 6)
     x[150:] = float("nan")
-    with pytest.raises(respike.ConversionError, match="not finite"):
+    with pytest.raises(respike.ConversionError, match="NaN or infinity: the input of sample"):
         respike.from_torch(two_layers(), [x[:100], x[100:]], threshold=threshold)
     broken = two_layers()
     with torch.no_grad():

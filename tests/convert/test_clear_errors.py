@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 import respike
 from respike.report import neuron_curves
@@ -75,3 +76,13 @@ def test_options_that_are_out_of_range_are_refused_at_once(snn: respike.SpikingN
 def test_a_neuron_in_the_wrong_case_is_suggested() -> None:
     with pytest.raises(ValueError, match=r"unknown neuron 'iaf'; did you mean IAF\? Known are"):
         neuron_curves(["iaf"])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_calibration_samples_that_are_no_numbers_are_named(bad: float) -> None:
+    x = torch.rand(200, 4)
+    x[137, 2] = bad
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    for data in (x, TensorDataset(x, torch.zeros(200)), [x[:100], x[100:]]):
+        with pytest.raises(respike.ConversionError, match="the input of sample 137, counted from 0"):
+            respike.from_torch(net, data, 4)
