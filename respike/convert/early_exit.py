@@ -8,7 +8,6 @@ For rate-coded SNNs see Li et al., "SEENN: towards temporal spiking early-exit n
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from . import checks, data
 from .caller_state import Inference, undisturbed
 from .data import first_batches
-from .errors import ConversionError, ConversionWarning
+from .errors import ConversionError, warn
 from .network import SpikingNetwork
 from .output_judging import border, commonest, is_single_score, probability, single
 from .run.recording import Recorder
@@ -149,11 +148,9 @@ class EarlyExit:
             )
         share = 100 * commonest(answers)
         if share >= self.agreement:
-            warnings.warn(
+            warn(
                 f"early exit compares decisions, and {share:.1f} % of the samples get the same one, so their agreement "
-                f"says nothing, and the threshold may be too low; give samples of all classes, or {known}",
-                ConversionWarning,
-                stacklevel=3,
+                f"says nothing, and the threshold may be too low; give samples of all classes, or {known}"
             )
 
     def rated(self, output: Any) -> Tensor:

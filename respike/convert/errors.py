@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +52,17 @@ class ConversionError(InputError):
 
 class ConversionWarning(UserWarning):
     """Something in a conversion that works but deserves a look, say a layer that never fires."""
+
+
+def warn(message: str) -> None:
+    """A ``ConversionWarning`` at the user's line: the nearest one that is not respike's or one of its libraries'."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and _OURS.match(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ConversionWarning, stacklevel=level)
+
+
+_OURS = re.compile(r"(respike|torch|contextlib)(\.|$)")
 
 
 class FormatError(ConversionError):

@@ -86,3 +86,16 @@ def test_calibration_samples_that_are_no_numbers_are_named(bad: float) -> None:
     for data in (x, TensorDataset(x, torch.zeros(200)), [x[:100], x[100:]]):
         with pytest.raises(respike.ConversionError, match="the input of sample 137, counted from 0"):
             respike.from_torch(net, data, 4)
+
+
+def test_warnings_are_about_the_users_line() -> None:
+    dead = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    dead[0].weight.data.zero_()
+    dead[0].bias.data.fill_(-1.0)
+    with pytest.warns(respike.convert.ConversionWarning, match="never fires") as first:
+        snn = respike.from_torch(dead, torch.rand(20, 4), 4)
+    with pytest.warns(respike.convert.ConversionWarning, match="runs 9 timesteps") as second:
+        snn.simulate(torch.rand(3, 4), timesteps=9)
+    with pytest.warns(respike.convert.ConversionWarning, match="get the same one") as third:
+        respike.EarlyExit(snn, torch.rand(20, 4), judge="auto")
+    assert {warning.filename for told in (first, second, third) for warning in told} == {__file__}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Set
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from ...progress import Progress
 from ..data import first_rows, rows
-from ..errors import ConversionWarning
+from ..errors import warn
 from ..graph import Graph
 from ..memory_limits import PIECE, calibration_budget
 from ..options import MSE, Options
@@ -138,12 +137,10 @@ class Sequential:
         if needed <= room:
             return
         prefix.leave(max(1, room // each))
-        warnings.warn(
+        warn(
             f"calibration uses {prefix.samples} of the {given} samples: for all of them it would have to keep "
             f"{needed / 2**30:.3g} GiB, and memory and the folder for temporary files have room for "
-            f"{room / 2**30:.3g} GiB. Set TMPDIR to a folder with more room, or give fewer timesteps",
-            ConversionWarning,
-            stacklevel=4,
+            f"{room / 2**30:.3g} GiB. Set TMPDIR to a folder with more room, or give fewer timesteps"
         )
 
     def _repair(self, stop: Stop, neuron: SpikingReLU | None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from ...layers.kernels import Drive
-from ..errors import ConversionError, ConversionWarning
+from ..errors import ConversionError, warn
 from ..options import Options
 from ..run.neurons import SpikingReLU
 from ..run.pipelined import move_ahead
@@ -33,11 +32,7 @@ def set_thresholds(neuron: SpikingReLU, values: Tensor, options: Options) -> Non
         values = values.max().reshape(1)
     alive = values > 0
     if not bool(alive.any()):
-        warnings.warn(
-            f"{neuron.where} never fires on the calibration data; its threshold is set to 1",
-            ConversionWarning,
-            stacklevel=5,
-        )
+        warn(f"{neuron.where} never fires on the calibration data; its threshold is set to 1")
         values = torch.ones_like(values)
     else:
         values = torch.where(alive, values, values[alive].median())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from torch import Tensor
 
-from ..errors import ConversionWarning
+from ..errors import warn
 
 
 def lost_in_float32(x: Tensor) -> str:
@@ -31,5 +29,5 @@ def warn_of_float32(x: Tensor, what: str) -> bool:
     """Say what a tensor in float64 loses, if anything; returns whether there was something to say."""
     lost = lost_in_float32(x)
     if lost:
-        warnings.warn(f"{what} is float64, respike computes in float32, and {lost}", ConversionWarning, stacklevel=3)
+        warn(f"{what} is float64, respike computes in float32, and {lost}")
     return bool(lost)

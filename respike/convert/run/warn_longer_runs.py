@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
-from ..errors import ConversionWarning
+from ..errors import warn
 
 
 def warn_of_longer_run(fitted: bool, calibrated: int, timesteps: int) -> bool:
@@ -16,11 +14,9 @@ def warn_of_longer_run(fitted: bool, calibrated: int, timesteps: int) -> bool:
     """
     if not fitted or timesteps <= calibrated:
         return False
-    warnings.warn(
+    warn(
         f"this network runs {timesteps} timesteps, and its thresholds and biases were chosen for {calibrated} "
         "(threshold='mse'): beyond these its error soon stops falling, and can rise. Convert with "
-        f"timesteps={timesteps}, or with threshold='max', with which the error goes on falling",
-        ConversionWarning,
-        stacklevel=4,
+        f"timesteps={timesteps}, or with threshold='max', with which the error goes on falling"
     )
     return True
