@@ -33,17 +33,20 @@ def test_the_python_example_runs(
 def test_what_it_points_to_is_there() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).is_file(), target
-    for folder in re.findall(r"^(\S+/)  ", README, re.M):
-        assert (ROOT / folder).is_dir(), folder
-    for script in re.findall(r"train|evaluate_mnist|plot_activation_curves|convert_pretrained", README):
-        assert (ROOT / "scripts" / f"{script}.py").is_file()
+    for script in re.findall(r"scripts/\w+\.py", README):
+        assert (ROOT / script).is_file(), script
     for command in re.findall(r"`?respike (\w+)", README):
-        assert command in {*cli.commands, "turns"}
+        assert command in {*cli.commands, "converts"}
 
 
-def test_the_options_it_lists_are_those_of_from_torch() -> None:
+def test_it_fits_on_three_screens() -> None:
+    assert README.count("\n") <= 110
+
+
+def test_the_page_on_conversion_lists_all_options_of_from_torch_with_their_defaults() -> None:
     import inspect
 
+    page = (ROOT / "docs" / "conversion.md").read_text(encoding="utf-8")
     parameters = inspect.signature(respike.from_torch).parameters
-    for name, default in re.findall(r"^\| `(\w+)` \| `?\"?(\w+)", README, re.M):
-        assert str(parameters[name].default) == default
+    listed = dict(re.findall(r"^\| `(\w+)` \| `\"?([^`\"]+)\"?`", page, re.M))
+    assert listed == {name: str(x.default) for name, x in parameters.items() if x.default is not x.empty}
