@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
-import re
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -18,8 +16,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from .models import REGISTRY, datasets
 from .models import load as load_reference
-from .source_error import SourceError as SourceError
-from .source_error import require as require
+from .source_names import SourceError, ending, is_onnx, is_saved, lengths, require
 from .text import did_you_mean, shown
 from .weights_file import fill
 
@@ -27,34 +24,6 @@ MODELS = sorted(REGISTRY)
 DATA = ["mnist", "fashion_mnist"]
 MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
 DATA_HELP = f"data: {', '.join(DATA)}, folder:DIR (one folder per class), FILE.npz (arrays x and y), FILE.safetensors"
-
-
-def is_saved(name: str) -> bool:
-    """Whether a model's name is that of a file that ``SpikingNetwork.save`` wrote, by its ending."""
-    return ending(name) == ".respike"
-
-
-def is_onnx(name: str) -> bool:
-    """Whether a model's name is that of an ONNX file, by its ending."""
-    return ending(name) == ".onnx"
-
-
-def ending(name: str | PathLike[str]) -> str:
-    """The ending of a file's name, in small letters: ``.npz``, also of ``TEST.NPZ``."""
-    return Path(name).suffix.lower()
-
-
-def lengths(text: str, before: str = "") -> list[int]:
-    """The shape of a sample from a text such as ``3x64x64``; ``before`` is what stands before it, for messages.
-
-    Raises:
-        SourceError: it is not of this form, or a length is below 1 or beyond what a tensor has.
-    """
-    found = [int(n) for n in text.split("x") if re.fullmatch(r"\d{1,12}", n, re.ASCII)]
-    if len(found) != text.count("x") + 1 or min(found) < 1 or math.prod(found) >= 2**40:
-        form = f"{before}3x64x64: whole numbers, 1 or more, with an x between them"
-        raise SourceError(f"{before + shown(text)!r} is not of the form {form}")
-    return found
 
 
 def own_data(name: str) -> str | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from .source_error import SourceError, require
+from .source_names import SourceError, require
 
 Weights = Mapping[str, Tensor]
 

@@ -166,3 +166,18 @@ def test_importing_loads_no_optional_library() -> None:
     """What makes ``import respike`` quick; how quick, is for a stopwatch and not for a test."""
     names = "{'torchvision', 'matplotlib', 'onnx', 'click', 'numba', 'triton', 'altair', 'vl_convert'}"
     assert run(f"import sys, respike; print(sorted({names} & set(sys.modules)))") == "[]"
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    """Nor does the parsing of a command, so that respike demo can say at once that it loads it."""
+    code = """
+import contextlib, io, sys
+from respike.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main(["--help"])
+for name in main.commands:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main([name, "--help"])
+print("torch" in sys.modules)
+"""
+    assert run(code) == "False"

@@ -14,6 +14,7 @@ from .. import sources
 from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..progress import Bar
+from ..source_names import SourceError, is_saved, require
 from .given import was_given
 from .options import CONVERSION_NAMES
 from .room import check_run, check_steps
@@ -30,10 +31,10 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     """
     model = options["model"]
     check_steps(options["timesteps"])
-    if sources.is_saved(model):
+    if is_saved(model):
         return _saved(options)
     if options.get("ann") is not None:
-        raise sources.SourceError(f"--ann is for a network from a file; {model} is itself what to compare with")
+        raise SourceError(f"--ann is for a network from a file; {model} is itself what to compare with")
     _check_conversion(options)
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     data = calibration(options)
@@ -52,12 +53,10 @@ def _check_conversion(options: dict[str, Any]) -> None:
     """Raise for an option that the user gave and that belongs to a value that was not chosen."""
     for name, kinds in NAMED.items():
         parts = {kind: {part.name for part in fields(made)} for kind, made in kinds.items()}
-        for part in sorted(
-            {part for kind in parts for part in parts[kind]} - parts.get(options[name], set()) - OF_A_RUN
-        ):
+        for part in sorted(set().union(*parts.values()) - parts.get(options[name], set()) - OF_A_RUN):
             if was_given(part):
                 choices = " or ".join(f"--{name} {kind}" for kind in parts if part in parts[kind])
-                raise sources.SourceError(f"--{part.replace('_', '-')} has no effect without {choices}")
+                raise SourceError(f"--{part.replace('_', '-')} has no effect without {choices}")
 
 
 def calibration(options: dict[str, Any]) -> Any:
@@ -90,10 +89,10 @@ def data_name(options: dict[str, Any], which: str) -> str:
         options[which] or sources.own_data(options["model"]) or sources.own_data(options.get("ann") or "")
     )
     if name is None:
-        if not sources.is_saved(options["model"]):  # a mistyped name is the first thing to say
+        if not is_saved(options["model"]):  # a mistyped name is the first thing to say
             sources.find_model(options["model"], options["weights"], options["outputs"])
         say = "train.npz, or random:3x64x64 to see whether it converts" if which == "calibration" else "test.npz"
-        raise sources.SourceError(
+        raise SourceError(
             f"{options['model']} is no reference network, so name its data: --{which} {say} ({sources.DATA_HELP})"
         )
     return name
@@ -110,7 +109,7 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
     try:
         snn.graph.flatten(next(batches(data, snn.graph.arity, 0)))
     except ValueError as error:
-        raise sources.SourceError(f"the network cannot take the samples of {name}: {error}") from error
+        raise SourceError(f"the network cannot take the samples of {name}: {error}") from error
     if ann is not None:
         _check_model(ann, options["ann"] or options["model"], data, name)
 
@@ -120,25 +119,25 @@ def _check_model(ann: nn.Module, model: str, data: Any, name: str, cause: Except
     args = example(next(batches(data, arity(ann), 0)), torch.device("cpu"))
     misfit = _misfit(ann, args)
     if misfit is not None:
-        raise sources.SourceError(f"{model} does not take the samples of {name}, {misfit}") from cause
+        raise SourceError(f"{model} does not take the samples of {name}, {misfit}") from cause
 
 
 def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     model, ann = options["model"], options.get("ann")
     settled = [f"--{name.replace('_', '-')}" for name in CONVERSION_NAMES if name not in OF_A_RUN and was_given(name)]
     if settled:
-        raise sources.SourceError(
+        raise SourceError(
             f"{model} is already converted, so {', '.join(settled)} cannot be chosen any more: convert the ANN anew "
             "with it, or leave it out (timesteps can be)"
         )
     stray = [f"--{name}" for name in ("weights", "outputs", "verify") if options[name]]
     if ann is None and stray:
-        raise sources.SourceError(f"{model} holds its own weights; {', '.join(stray)} is for the network of --ann")
-    sources.require(Path(model), "saved network")
+        raise SourceError(f"{model} holds its own weights; {', '.join(stray)} is for the network of --ann")
+    require(Path(model), "saved network")
     snn = conversion.load(model)
     if was_given("timesteps"):
         if options["timesteps"] == "auto":
-            raise sources.SourceError(f"{model} is already converted; -T auto is for conversion, here T is a number")
+            raise SourceError(f"{model} is already converted; -T auto is for conversion, here T is a number")
         snn.timesteps = options["timesteps"]
     if ann is None:
         return None, snn

@@ -18,21 +18,26 @@ NAMES = ("demo", "inspect", "convert", "evaluate", "diagnose", "report", "curve"
 
 
 @cache
-def _commands() -> dict[str, click.Command]:
-    return {name: getattr(import_module(f".commands.{name}", __package__), name) for name in NAMES}
+def _command(name: str) -> click.Command:
+    found: click.Command = getattr(import_module(f".commands.{name}", __package__), name)
+    return found
 
 
 class Commands(click.Group):
-    """Imports its commands, and torch with them, when one is asked for: then Ctrl-C is answered already."""
+    """Imports a command when it is asked for, and each command imports torch when it runs: help comes at once."""
 
     @property
     def commands(self) -> MutableMapping[str, click.Command]:
         """By name."""
-        return _commands()
+        return {name: _command(name) for name in NAMES}
 
     @commands.setter
     def commands(self, none: MutableMapping[str, click.Command]) -> None:
         """Click sets its own, which are none."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None if there is none of this name."""
+        return _command(cmd_name) if cmd_name in NAMES else None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In order, not by the alphabet."""

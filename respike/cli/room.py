@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ..convert import SpikingNetwork
-from ..sources import SourceError
+from ..source_names import SourceError
+
+if TYPE_CHECKING:
+    from ..convert import SpikingNetwork
 
 CURVES = 16
 """Numbers in double precision that a run keeps for each timestep at least: accuracy, spikes, latency, ..."""

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from ..errors import InputError
 from ..files import check_writable
-from ..sources import DATA, MODELS, SourceError, ending, lengths, torchvision_models
+from ..source_names import SourceError, ending, lengths
 from ..text import did_you_mean
 
 
@@ -106,6 +106,8 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from ..sources import MODELS, torchvision_models
+
         names = [*MODELS, "torchvision:"]
         if incomplete.startswith("torchvision:"):  # only then, as importing it takes a second
             names = [f"torchvision:{name}" for name in torchvision_models()]
@@ -118,6 +120,8 @@ class DataName(ModelName):
     name = "data"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from ..sources import DATA
+
         names = [*DATA, "folder:"] + (["random:"] if param.name == "calibration" else [])
         return [CompletionItem(incomplete, type="file"), *_starting(names, incomplete)]
 

@@ -190,7 +190,7 @@ class Stop:
 sys.meta_path.insert(0, Stop())
 """
     process = subprocess.Popen(
-        command("info", before=before), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("convert", "mnist_mlp", before=before), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     started.append(process)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..command import Command, echo, option, say_json
-from ..network import network
 from ..options import CONVERSION, JSON, MODEL, MODELS_ARE
 from ..values import Output
 
@@ -34,6 +33,8 @@ def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> N
     A network that cannot become spiking is refused with a list of the nodes in the way.
     --calibration random:3x64x64 is enough to see whether a network converts at all.
     """
+    from ..network import network
+
     _, snn = network({"model": model, **options})
     if as_json:
         say_json(snn.as_dict())

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from ... import sources
+from ...source_names import SourceError, is_saved
 from ..command import Command, echo, say_json
-from ..network import check_data, find_test, network
 from ..options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
@@ -38,15 +37,16 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ...evaluation import diagnose as examine
     from ...report import save
+    from ..network import check_data, find_test, network
 
-    if sources.is_saved(options["model"]) and options["ann"] is None:
-        raise sources.SourceError(
+    if is_saved(options["model"]) and options["ann"] is None:
+        raise SourceError(
             f"{options['model']} does not hold the network it was made from, to compare with: name it, --ann mnist_cnn"
         )
     test = find_test(options, labelled=False)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    held = ann if sources.is_saved(options["model"]) else None  # one that was just converted still has its own
+    held = ann if is_saved(options["model"]) else None  # one that was just converted still has its own
     found = examine(snn, test, held, samples=options["samples"], seed=options["seed"])
     if as_json:
         say_json(found.as_dict())

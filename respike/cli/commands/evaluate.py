@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..command import Command, echo, option, say_json
-from ..network import calibration, check_data, find_test, network
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
@@ -16,6 +15,7 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
     """How the network does if its samples stop early."""
     from ...convert import EarlyExit
     from ...evaluation import evaluate_exit
+    from ..network import calibration
 
     kwargs = {name: options[name] for name in ("judge", "samples", "seed")}
     early = EarlyExit(snn, calibration(options), agreement=options["early_exit"], **kwargs)
@@ -64,6 +64,7 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ... import evaluation
     from ...report import save
+    from ..network import check_data, find_test, network
 
     test = find_test(options)
     ann, snn = network(options)

@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from ... import sources
 from ...errors import RespikeError
+from ...source_names import SourceError, ending, is_saved, require
 from ..command import Command, echo, option, say_json
 from ..given import command_line, given
-from ..network import calibration, check_data, data_name, find_test, network
 from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
 from ..values import Choice, ModelName, Names, Output
 
@@ -26,14 +25,14 @@ def _files(models: tuple[str, ...]) -> list[str]:
     Raises:
         ValueError: a mixture, or several models.
     """
-    files = [name for name in models if sources.ending(name) == ".json"]
+    files = [name for name in models if ending(name) == ".json"]
     if files and len(files) < len(models):
         other = next(name for name in models if name not in files)
-        raise sources.SourceError(
+        raise SourceError(
             f"reports are compared with reports: make one of {other} first, respike report {other} -o NAME.json"
         )
     if not files and len(models) > 1:
-        raise sources.SourceError(
+        raise SourceError(
             f"a report is about one model, got {', '.join(models)}; to compare, make a report of each in a file "
             "(-o NAME.json), then one of the files"
         )
@@ -46,11 +45,11 @@ def _read(files: list[str], name: str | None) -> list[Any]:
 
     stray = [f"--{key.replace('_', '-')}" for key in given() if key not in WRITING]
     if stray:
-        raise sources.SourceError(f"{files[0]} is a report already, so {', '.join(stray)} cannot be chosen any more")
+        raise SourceError(f"{files[0]} is a report already, so {', '.join(stray)} cannot be chosen any more")
     if name is not None and len(files) > 1:
-        raise sources.SourceError("--name is for one report; several are named by what is in their files")
+        raise SourceError("--name is for one report; several are named by what is in their files")
     for file in files:
-        sources.require(Path(file), "report")
+        require(Path(file), "report")
     reports = [Report.from_json(file) for file in files]
     return reports if name is None else [replace(reports[0], name=name)]
 
@@ -59,6 +58,7 @@ def _gather(options: dict[str, Any]) -> Any:
     """The report of a model."""
     from ... import evaluation
     from ...report import gather
+    from ..network import calibration, check_data, data_name, find_test, network
 
     test = find_test(options)
     ann, snn = network(options)
@@ -84,9 +84,11 @@ def _gather(options: dict[str, Any]) -> Any:
 
 def _calibrated(options: dict[str, Any]) -> bool:
     """Whether there are samples to choose the early exit on: a network from a file can do without."""
-    if not sources.is_saved(options["model"]) or options["calibration"] is not None:
+    if not is_saved(options["model"]) or options["calibration"] is not None:
         return True
-    return sources.own_data(options["ann"] or "") is not None
+    from ...sources import own_data
+
+    return own_data(options["ann"] or "") is not None
 
 
 def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[str]:
@@ -95,14 +97,14 @@ def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[st
 
     report, alone = reports[0], len(reports) == 1
     asked = [f"--{key}" for key in ("csv", "charts") if options[key] is not None]
-    asked += [f"--output {output}"] if sources.ending(output) == ".json" else []
+    asked += [f"--output {output}"] if ending(output) == ".json" else []
     if not alone and asked:
-        raise sources.SourceError(f"{', '.join(asked)} is for one report; several can be compared on a page")
-    if sources.ending(output) == ".json":
+        raise SourceError(f"{', '.join(asked)} is for one report; several can be compared on a page")
+    if ending(output) == ".json":
         report.to_json(output)
     else:
         write_page(reports, output)
-    told = [f"{'report' if sources.ending(output) == '.json' else 'page'}: {output}"]
+    told = [f"{'report' if ending(output) == '.json' else 'page'}: {output}"]
     if options["csv"] is not None:
         told.append(f"tables: {', '.join(map(str, report.to_csv(options['csv'])))}")
     if options["charts"] is not None:
@@ -164,7 +166,7 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
             raise
         # A file may hold values of any type. In a report that was made just now, they would be a bug.
         reason = f"{type(error).__name__}: {error}"
-        raise sources.SourceError(f"{', '.join(files)}: a damaged report ({reason}); make it once more") from error
+        raise SourceError(f"{', '.join(files)}: a damaged report ({reason}); make it once more") from error
     if as_json:
         told = [one.as_dict() for one in found]
         say_json(told[0] if len(told) == 1 else told)
