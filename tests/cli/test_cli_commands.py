@@ -34,7 +34,10 @@ def test_demo_prints_the_table_and_writes_the_figure(tmp_path: Path, monkeypatch
     assert result.exit_code == 0, result.output
     rows = [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
     assert rows == ["MNIST", "T", "2", "ANN", "60"]
-    assert result.stderr == f"figure: {figure}\n"
+    lines = result.stderr.splitlines()
+    assert lines[0] == "loading PyTorch and a trained MNIST network"
+    steps = ["T = 2: converting it to a spiking network", "T = 2: classifying 60 test images"]
+    assert lines[-3:] == [*steps, f"figure: {figure}"]
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 

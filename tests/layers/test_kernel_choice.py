@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -104,3 +108,21 @@ def test_what_a_backend_cannot_do_runs_eagerly(monkeypatch: pytest.MonkeyPatch) 
     assert expected.dtype == torch.float64 and expected.count_nonzero() > 0
     monkeypatch.setattr(eager, "scan", lambda *args: ("eager", ()))
     assert kernels.scan(*arguments) == ("eager", ())
+
+
+def test_compiled_kernels_are_kept_in_the_users_cache_folder(tmp_path: Path) -> None:
+    """And the user's own functions stay where numba puts them."""
+    code = """
+import torch, numba, respike
+from respike.layers.kernels import kept
+before = kept.is_empty()
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+respike.from_torch(net, torch.rand(8, 3), 4)
+print(before, kept.is_empty(), kept.folder(), repr(numba.config.CACHE_DIR))
+"""
+    env = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    env |= {"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    before, after, folder, untouched = done.stdout.split()
+    assert (before, after, untouched) == ("True", "False", "''")
+    assert Path(folder).is_relative_to(tmp_path) and list(Path(folder).rglob("*.nbc"))

@@ -10,6 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from .kept import kept
 from .rule import Rule
 
 TILE = 1024
@@ -89,7 +90,8 @@ def whole(form: Any, x: Any) -> Any:
 def _keeps() -> bool:
     """Whether compiled code can be kept on disk, so that the next process need not compile it again."""
     try:
-        njit(cache=True)(_keeps.__wrapped__)
+        with kept():
+            njit(cache=True)(_keeps.__wrapped__)
     except RuntimeError:  # no folder can be written to
         return False
     return True
@@ -98,7 +100,8 @@ def _keeps() -> bool:
 def compiled(function: Any) -> Any:
     """The function as machine code that runs without the interpreter's lock."""
     # What a kernel encloses are plain numbers: only then does numba find it again on disk.
-    return njit(nogil=True, error_model="numpy", cache=_keeps())(function)
+    with kept():
+        return njit(nogil=True, error_model="numpy", cache=_keeps())(function)
 
 
 def kind_of(rule: Rule) -> int:
