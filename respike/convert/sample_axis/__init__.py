@@ -2,7 +2,7 @@
 
 Every value has a place: the axis that its samples are along (``Along``); ``SAME``, if it is the same for every batch; a
 number that counts samples (``Count``); or ``MIXED``, if samples meet in it, or if nothing else is proven. The inputs
-begin with the batch, and each operation's rule (``table.py``) says what it makes of the places of what it reads.
+begin with the batch, and each operation's rule (``rule_table.py``) says what it makes of the places of what it reads.
 
 A network may be run on pieces of a batch if all of its outputs are ``Along`` or ``SAME``: what mixes is then read by
 nothing. In ``(T, N, ...)`` time lies before the batch, so that an operation that takes ``Along(0)`` to ``Along(0)`` may
