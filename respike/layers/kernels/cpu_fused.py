@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import equations
-from .cpu_parts import FORM, as_numpy, compiled, fired, kind_of, read, written
+from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, compiled, fired, kind_of, limits_of, read, written
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
@@ -29,13 +29,14 @@ unsigned: Any = np.uint64
 
 
 @cache
-def _kernel(rule: Rule, given: int, sent: int) -> Any:
-    """The compiled pass of a neuron, for currents and increments of these forms."""
-    kind, signed, leaky, alpha = kind_of(rule), rule.signed, rule.alpha is not None, np.float32(rule.alpha or 1.0)
-    most, top, finest = np.float32(rule.most or np.inf), rule.levels - 1, np.float32(2 ** (rule.levels - 1))
-    zero = np.float32(0.0)
+def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
+    """The compiled pass of a kind of neuron, for currents and increments of these forms."""
+    top, finest, zero = levels - 1, np.float32(2 ** (levels - 1)), np.float32(0.0)
+    signed = kind in (SIGNED, GRADED)
 
     def kernel(
+        most: Any,
+        alpha: Any,
         channels: int,
         values: Any,
         value_scale: Any,
@@ -128,7 +129,8 @@ def pooled_scan(
         return layout.row(value).numpy().reshape(pairs)
 
     lost = None if rule.alpha is None else equations.leak_compensation(torch.tensor(rule.alpha), threshold)
-    _kernel(rule, FORM[values.dtype], FORM[sent])(
+    _kernel(kind_of(rule), rule.levels, rule.alpha is not None, FORM[values.dtype], FORM[sent])(
+        *limits_of(rule),
         channels,
         as_numpy(layout.flat(values)).reshape(-1, samples, *pairs),
         None if drive.scale is None else row(drive.scale),

@@ -37,7 +37,7 @@ def to_bits(x: Any) -> Any:
 
 @njit(inline="always")
 def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: Any) -> Any:
-    """The spikes of a potential, in units of θ, see ``eager.fire``; all but the last three are known when compiled."""
+    """The spikes of a potential, in units of θ, see ``eager.fire``; ``kind``, ``top`` and ``finest`` are known when compiled."""
     zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     if kind == BINARY:
         s = one if x >= theta else zero
@@ -107,6 +107,14 @@ def compiled(function: Any) -> Any:
 def kind_of(rule: Rule) -> int:
     """Which of the four ways to fire a neuron has."""
     return GRADED if rule.levels > 1 else SIGNED if rule.signed else BINARY if rule.most == 1 else BURST
+
+
+def limits_of(rule: Rule) -> tuple[Any, Any]:
+    """Most spikes a step, and the share of the potential that a step leaves over.
+
+    Arguments of a kernel rather than constants in it: networks that differ in nothing else run the same machine code.
+    """
+    return np.float32(rule.most or np.inf), np.float32(rule.alpha or 1.0)
 
 
 def as_numpy(values: Tensor) -> Any:

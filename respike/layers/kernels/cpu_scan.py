@@ -17,24 +17,21 @@ from torch import Tensor
 
 from .. import equations
 from . import eager
-from .cpu_parts import FORM, GRADED, SIGNED, TILE, as_numpy, compiled, fired, kind_of, read, whole, written
+from .cpu_parts import FORM, GRADED, SIGNED, TILE, as_numpy, compiled, fired, kind_of, limits_of, read, whole, written
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
 
 
 @cache
-def _kernel(rule: Rule, given: int, more: int, sent: int) -> Any:
-    """The compiled scan of a neuron for currents and spikes of these forms."""
-    return _scan_kernel(kind_of(rule), rule.most or 0, rule.levels, rule.alpha, given, more, sent)
-
-
-def _scan_kernel(kind: int, limit: int, levels: int, leak: float | None, given: int, more: int, sent: int) -> Any:
-    most, top, finest = np.float32(limit or np.inf), levels - 1, np.float32(2 ** (levels - 1))
-    signed, leaky, alpha = kind in (SIGNED, GRADED), leak is not None, np.float32(leak or 1.0)
-    zero, small = np.float32(0.0), 0 < limit <= 256
+def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: int, sent: int) -> Any:
+    """The compiled scan of a kind of neuron for currents and spikes of these forms."""
+    top, finest, zero = levels - 1, np.float32(2 ** (levels - 1)), np.float32(0.0)
+    signed = kind in (SIGNED, GRADED)
 
     def kernel(  # every array ends with the neurons of a sample
+        most: Any,
+        alpha: Any,
         values: Any,
         value_scale: Any,
         extra: Any,
@@ -107,7 +104,9 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     if rule.alpha is not None:
         lost = row(equations.leak_compensation(torch.tensor(rule.alpha), threshold))
     if out.numel():
-        _kernel(rule, FORM[drive.values.dtype], FORM[more], FORM[sent])(
+        kind, small, leaky = kind_of(rule), 0 < (rule.most or 0) <= 256, rule.alpha is not None
+        _kernel(kind, small, rule.levels, leaky, FORM[drive.values.dtype], FORM[more], FORM[sent])(
+            *limits_of(rule),
             as_numpy(layout.flat(drive.values)),
             None if drive.scale is None else row(drive.scale),
             None if drive.extra is None else as_numpy(layout.flat(drive.extra)),
