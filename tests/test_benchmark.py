@@ -9,6 +9,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
+@pytest.mark.slow
 def test_speed_compares_the_ann_and_ours_in_every_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from samples import quick_are
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -21,7 +22,10 @@ def figures(page: Path) -> set[str]:
     return set(re.findall(rf"\]\((?:\.\./)?figures/({page.stem}-[\w-]+\.png)\)", page.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+QUICK = {"adding-an-op", "conversion", "saving"}
+
+
+@pytest.mark.parametrize("page", quick_are([p for p in PAGES if p.stem in QUICK], PAGES), ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from samples import quick_are, slow
 
 import respike
 from respike.convert import normal_form, relative_error
@@ -19,18 +20,16 @@ script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet18", "squeezenet1_1", "shufflenet_v2_x1_0", "mnasnet1_0"])
+QUICK = ["resnet18", "squeezenet1_1"]
+OTHERS = ["alexnet", "mnasnet1_0", "vgg11_bn", "densenet121", "regnet_x_400mf", "mobilenet_v2"]
+
+
+@pytest.mark.parametrize("name", quick_are(QUICK, QUICK + OTHERS))
 def test_converts_with_the_anns_output(name: str) -> None:
     model = script.build(name)
     x = torch.rand(2, 3, 64, 64)
     graph = normal_form(model, (x,))
     assert relative_error(graph, model, (x,)) < 1e-4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["vgg11_bn", "densenet121", "googlenet", "regnet_x_400mf", "mobilenet_v2"])
-def test_slow_ones_convert_with_the_anns_output(name: str) -> None:
-    test_converts_with_the_anns_output(name)
 
 
 @pytest.mark.slow
@@ -40,10 +39,12 @@ def test_a_whole_resnet_follows_the_ann_in_time() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x1_0", "googlenet"])
-def test_comes_back_from_a_file(name: str) -> None:
-    x = torch.rand(2, 3, 64, 64)
-    assert script.comes_back(script.spiking(script.build(name), x), x)
+@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "googlenet"])
+def test_converts_with_the_anns_output_and_comes_back_from_a_file(name: str) -> None:
+    model, x = script.build(name), torch.rand(2, 3, 64, 64)
+    snn = script.spiking(model, x)
+    assert relative_error(snn.origin, model, (x,)) < 1e-4
+    assert script.comes_back(snn, x)
 
 
 def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:
@@ -53,7 +54,7 @@ def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("mobilenet_v3_small", {"Hardswish", "SqueezeExcitation"}),
+        slow(("mobilenet_v3_small", {"Hardswish", "SqueezeExcitation"})),
         ("convnext_tiny", {"GELU", "LayerNorm2d"}),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 
 import respike
@@ -130,7 +131,7 @@ class Steps(nn.Module):
         return torch.floor(x * self.steps / self.threshold + 0.5).clamp(0, self.steps) * self.threshold / self.steps
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", one_in(4, OPERATIONS))
 def test_layer_by_layer_it_is_the_quantised_ann(name: str) -> None:
     model, x = Model(OPERATIONS[name]), torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     snn = respike.from_torch(model, x, 4, schedule="layerwise", threshold="max", correction="none")
@@ -159,7 +160,7 @@ COUNTED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("name", one_in(4, COUNTED))
 def test_synapses_behind_it_are_counted(name: str) -> None:
     model, x = Model(OPERATIONS[name]), torch.rand(16, 3, 8, 8)
     snn = respike.from_torch(model, x, 4, threshold="max", correction="none")

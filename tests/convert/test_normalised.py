@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import zoo
+from samples import one_in, quick_are
 from test_saved import SETTINGS, again, assert_same
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -38,7 +39,7 @@ def thresholds(snn: respike.SpikingNetwork) -> Tensor:
     return torch.cat([neuron.threshold.flatten() for neuron in snn.neurons.values()])  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", zoo.CONVERTS)
+@pytest.mark.parametrize("name", one_in(7, zoo.CONVERTS))
 def test_the_zoo_comes_back_from_files_and_spikes_alike_with_unit_thresholds(name: str, tmp_path: Any) -> None:
     case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) % len(SETTINGS)]
     x = tuple(torch.randn(20, *shape) for shape in case.shapes)
@@ -57,7 +58,7 @@ def test_the_zoo_comes_back_from_files_and_spikes_alike_with_unit_thresholds(nam
     assert_same(unit, again(unit, tmp_path), x)
 
 
-@pytest.mark.parametrize("name", respike.models.REGISTRY)
+@pytest.mark.parametrize("name", quick_are(["mnist_mlp", "fashion_resnet"], respike.models.REGISTRY))
 def test_the_reference_networks_spike_alike_with_unit_thresholds(name: str) -> None:
     x = datasets.calibration()[:24]
     snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")
@@ -98,7 +99,7 @@ def exponents(weight: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("name", respike.models.REGISTRY)
+@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 def test_weights_and_thresholds_are_whole_numbers(name: str) -> None:
     made = respike.from_torch(respike.models.load(name), datasets.calibration()[:24], 4, correction="bias")
     for bits in (3, 8):

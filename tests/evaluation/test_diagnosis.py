@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import zoo
+from samples import one_in, quick_are
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -104,7 +105,7 @@ def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str
     return {name: walk.env[name].double() for name in snn.neurons}
 
 
-@pytest.mark.parametrize("name", [name for k, name in enumerate(zoo.CONVERTS) if k % 8 == 0 or "inputs" in name])
+@pytest.mark.parametrize("name", one_in(5, (n for k, n in enumerate(zoo.CONVERTS) if k % 8 == 0 or "inputs" in n)))
 def test_parts_add_up_in_the_zoo(name: str) -> None:
     case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) // 8 % len(SETTINGS)]
     x = tuple(torch.randn(20, *shape) for shape in case.shapes)
@@ -118,9 +119,10 @@ REFERENCE: list[tuple[str, dict[str, Any]]] = [
     ("fashion_vgg", {"neuron": "multi_threshold", "correction": "bias"}),
     ("fashion_mobilenet", {"max_spikes": 2, "schedule": "pipelined", "correction": "bias"}),
 ]
+QUICK = [case for case in REFERENCE if case[0] == "mnist_mlp"]
 
 
-@pytest.mark.parametrize(("name", "options"), REFERENCE)
+@pytest.mark.parametrize(("name", "options"), quick_are(QUICK, REFERENCE))
 def test_parts_add_up_in_the_reference_networks(name: str, options: dict[str, Any]) -> None:
     x = datasets.calibration()[:6]
     assert_adds_up(convert(respike.models.load(name), x, 3, **options), (x,))

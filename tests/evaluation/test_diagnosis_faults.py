@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from samples import one_in, quick_are
 from torch import Tensor, nn
 
 import respike
@@ -102,7 +103,10 @@ BROKEN: list[tuple[str, int, Callable[[SpikingReLU], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "number", "harm", "cause"), BROKEN)
+QUICK = [case for case in BROKEN if case[0] == "cnn"]
+
+
+@pytest.mark.parametrize(("name", "number", "harm", "cause"), quick_are(QUICK, BROKEN))
 def test_a_broken_layer_is_named_with_its_cause_and_comes_back(
     name: str, number: int, harm: Callable[[SpikingReLU], None], cause: str, request: pytest.FixtureRequest
 ) -> None:
@@ -118,6 +122,7 @@ def test_a_broken_layer_is_named_with_its_cause_and_comes_back(
     assert bad - mended >= 0.9 * (bad - sound), (sound, bad, mended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "timesteps"), [("cnn", 1), ("resnet", 1)])
 def test_too_few_timesteps_are_told_from_a_broken_layer(
     name: str, timesteps: int, request: pytest.FixtureRequest
@@ -194,6 +199,7 @@ def test_no_layer_of_a_sound_network_is_called_broken(timesteps: int, options: d
         assert not diagnosis.faults
 
 
+@pytest.mark.slow
 def test_data_beyond_the_calibration_are_told_from_a_wrong_threshold(cnn: Setting) -> None:
     """The same error of the same layers: brighter images, or thresholds made smaller."""
     bright = cnn.x * 6
@@ -212,6 +218,7 @@ def test_data_beyond_the_calibration_are_told_from_a_wrong_threshold(cnn: Settin
     assert both.findings[0].cause == "threshold too low"
 
 
+@pytest.mark.slow
 def test_nothing_is_suggested_that_does_not_help(cnn: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     from respike.evaluation.diagnosis import remedies
 
@@ -227,12 +234,6 @@ def test_nothing_is_suggested_that_does_not_help(cnn: Setting, monkeypatch: pyte
         assert "does not lessen the error" in finding.text
 
 
-def test_what_is_suggested_keeps_the_options_of_the_network(cnn: Setting) -> None:
-    snn = respike.from_torch(cnn.model, cnn.calibration, 2, neuron="signed", schedule="pipelined")
-    (finding,) = respike.diagnose(snn, cnn.x, samples=48).findings
-    assert 'neuron="signed", schedule="pipelined")' in finding.suggestion
-
-
 OWN: list[dict[str, Any]] = [
     {"schedule": "layerwise"},
     {"schedule": respike.Pipelined(2)},
@@ -243,7 +244,7 @@ OWN: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("own", OWN, ids=str)
+@pytest.mark.parametrize("own", one_in(3, OWN), ids=str)
 def test_a_suggested_call_has_all_options_of_the_network_and_makes_such_a_one(own: dict[str, Any]) -> None:
     torch.manual_seed(0)
     sizes = [(8, 16), (16, 16), (16, 16)]

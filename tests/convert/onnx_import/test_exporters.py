@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from samples import quick_are, slow
 from torch import nn
 
 import respike
@@ -87,7 +88,7 @@ SPELLINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", quick_are(["legacy"], SPELLINGS))
 def test_awkward_network(spelling: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Awkward().eval()
@@ -114,7 +115,7 @@ def export_mnist_cnn(path: Path, spelling: str) -> None:
     export(respike.models.load("mnist_cnn"), respike.models.datasets.calibration()[:2], path, **options)
 
 
-@pytest.mark.parametrize("spelling", ["dynamo", "legacy, batch norm kept"])
+@pytest.mark.parametrize("spelling", ["dynamo", slow("legacy, batch norm kept")])
 def test_the_mnist_cnn_gives_the_same_spikes(spelling: str, tmp_path: Path) -> None:
     """Bit for bit: the file holds the module's weights, or batch norm that we fold as we do the module's."""
     export_mnist_cnn(tmp_path / "net.onnx", spelling)

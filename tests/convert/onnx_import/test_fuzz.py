@@ -220,7 +220,7 @@ def chunk(sandbox: Sandbox, folder: Path, seed: str, size: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_mutants_load_or_are_refused(seed: int, sandbox: Sandbox, tmp_path: Path) -> None:
-    chunk(sandbox, tmp_path, f"quick {seed}", 300)
+    chunk(sandbox, tmp_path, f"quick {seed}", 100)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 from hostile import HOSTILE, NAMES, expected
 from hostile_build import mlp, write
 from hostile_sandbox import Sandbox
+from samples import one_in, slow
 
 import respike
 
@@ -24,6 +25,9 @@ NOISE = (
     r'Traceback|File "|\.py\b|line \d+, in|0x[0-9a-f]{6,}|<class |object at |google\.|numpy\.'
     r"|MemoryError|([Uu]nable|not enough memory|can't|cannot) (to )?allocate|DefaultCPUAllocator"
 )
+
+
+QUICK = [name for name, file in HOSTILE.items() if not file.slow]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +43,7 @@ def one(sandbox: Sandbox, path: Path, then: str = "load") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if file.slow else []) for name, file in HOSTILE.items()]
-)
+@pytest.mark.parametrize("name", [*one_in(5, QUICK), *(slow(name) for name in HOSTILE if name not in QUICK)])
 def test_what_cannot_be_is_refused_with_the_reason(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     file = HOSTILE[name]
     found = one(sandbox, file.write(tmp_path), "run")
