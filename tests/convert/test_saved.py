@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from safetensors.torch import load_file
+from samples import quick_are
 from saved_networks import small
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -63,7 +64,7 @@ def assert_same(snn: respike.SpikingNetwork, loaded: respike.SpikingNetwork, arg
     assert not loaded.training
 
 
-@pytest.mark.parametrize("name", respike.models.REGISTRY)
+@pytest.mark.parametrize("name", quick_are(["mnist_mlp"], respike.models.REGISTRY))
 def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
     x = datasets.calibration()[:40]
     snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")

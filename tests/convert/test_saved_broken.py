@@ -182,11 +182,19 @@ def renamed(graph: Any, tensors: dict[str, Tensor], name: str) -> None:
         one["args"] = [{"ref": name} if arg == {"ref": old} else arg for arg in one["args"]]
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file as it should be."""
+    path = tmp_path_factory.mktemp("sound") / "net.respike"
+    small()[0].save(path)
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+def test_a_broken_file_is_refused_with_the_reason(name: str, sound: bytes, tmp_path: Path) -> None:
     change, message = BROKEN[name]
     path = tmp_path / "net.respike"
-    small()[0].save(path)
+    path.write_bytes(sound)
     tensors, metadata = load_file(path), metadata_of(path)
     graph, text = json.loads(metadata["network"]), metadata["network"]
     change(graph, tensors, metadata)
@@ -215,20 +223,19 @@ def metadata_of(path: Path) -> dict[str, str]:
         (lambda data: b"PK\x03\x04" + data, "damaged or no safetensors"),
     ],
 )
-def test_damaged_bytes_are_refused(data: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
+def test_damaged_bytes_are_refused(data: Callable[[bytes], bytes], message: str, sound: bytes, tmp_path: Path) -> None:
     path = tmp_path / "net.respike"
-    small()[0].save(path)
-    path.write_bytes(data(path.read_bytes()))
+    path.write_bytes(data(sound))
     with pytest.raises(respike.ConversionError, match=rf"cannot load {re.escape(str(path))}: .*{message}"):
         respike.load(path)
 
 
-def test_what_is_no_file_or_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_file_or_too_large_is_refused(sound: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FormatError, match="no such file"):
         respike.load(tmp_path / "net.respike")
     with pytest.raises(FormatError, match="it is not a regular file"):
         respike.load(tmp_path)
-    small()[0].save(tmp_path / "net.respike")
+    (tmp_path / "net.respike").write_bytes(sound)
     monkeypatch.setattr(limits, "FILE_BYTES", 1000)
     with pytest.raises(FormatError, match="networks have from 1 to 1,000"):
         respike.load(tmp_path / "net.respike")

@@ -44,7 +44,7 @@ def assert_equal(found: Any, expected: Any) -> None:
 
 
 # How numbers are read and written is the same function for every neuron: each form with one that sends whole spikes of
-# one sign, of both signs, and parts of spikes. Eight levels of int8 would be up to 128 of the smallest, more than it holds.
+# one sign, of both signs, and parts of spikes.
 WRITTEN = ["burst", "signed leaky", "four levels"]
 CASES = [(name, form) for name in RULES for form in FORMS if form == "float32" or name in WRITTEN]
 

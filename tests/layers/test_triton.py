@@ -23,6 +23,7 @@ COMPARISONS = ("test_compiled_scan.py", "test_pooled_increments.py")
 interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(interpreted, reason="is in the interpreter already")
 def test_every_comparison_holds_in_the_interpreter() -> None:
     """In a process of its own: Triton looks at the variable when it is imported."""

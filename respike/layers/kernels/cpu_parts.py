@@ -37,7 +37,7 @@ def to_bits(x: Any) -> Any:
 
 @njit(inline="always")
 def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: Any) -> Any:
-    """The spikes of a potential, in units of θ, see ``eager.fire``; ``kind``, ``top`` and ``finest`` are known when compiled."""
+    """The spikes of a potential, in units of θ, see ``eager.fire``; ``kind``, ``top``, ``finest`` are constants."""
     zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     if kind == BINARY:
         s = one if x >= theta else zero
