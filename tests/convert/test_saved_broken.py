@@ -42,8 +42,8 @@ def moved_first(graph: Any, op: str) -> None:
 RELU, HUGE = "respike.relu", 1 << 40
 BROKEN: dict[str, tuple[Break, str]] = {
     "newer": (
-        lambda g, t, m: m.update(format="respike network 3"),
-        "version 3 of the format, .* reads versions up to 2",
+        lambda g, t, m: m.update(format="respike network 4"),
+        "version 4 of the format, .* reads versions up to 3",
     ),
     "other": (lambda g, t, m: m.update(format="pt"), "tensors but no network"),
     "no graph": (lambda g, t, m: m.pop("network"), "tensors but no network"),
@@ -100,7 +100,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "lone surrogate": (lambda g, t, m: node(g, RELU).update(kind="\ud800"), "all of them printable"),
     "beyond 64 bits": (lambda g, t, m: node(g, "conv2d")["args"].append([10**400] * 2), "holds 1000.*must be from -2"),
-    "tau beyond 64 bits": (lambda g, t, m: neuron(g).update(neuron=respike.LIF(10) ** 400), "must be from -2"),
+    "tau beyond 64 bits": (lambda g, t, m: neuron(g).update(tau_mem=10**400), "must be from -2"),
     "one more argument": (
         lambda g, t, m: node(g, "softmax")["kwargs"].update(dim=1),
         "does not take, or lacks some: dim",
