@@ -1,9 +1,9 @@
-"""Names and messages as a terminal, a page or a log may have them: from whom they come is not known."""
+"""Names, messages and tables as a terminal, a page or a log may have them: names may come from anyone."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 LENGTH: Final = 80
@@ -25,3 +25,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known name that is most like this one, or nothing if none is."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def table(rows: Iterable[Sequence[str]], align: str = "<") -> list[str]:
+    """Rows of cells as lines of text; each column is as wide as its widest cell.
+
+    >>> table([("layer", "size"), ("net.2 (ReLU)", "256")], "<>")
+    ['layer         size', 'net.2 (ReLU)   256']
+
+    Args:
+        rows: Cells, as many in each row.
+        align: ``<`` (left) or ``>`` (right) for each column; the last one holds for all further columns.
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = align.ljust(len(widths), align[-1])
+    return [
+        "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, widths, strict=True)).rstrip()
+        for row in rows
+    ]

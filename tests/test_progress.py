@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from torch import nn
 
 import respike
+from respike import progress
 from respike.progress import SILENT, Bar, Lines, Progress, in_words, listener
 
 X, Y = torch.rand(20, 4), torch.arange(20) % 3
@@ -62,6 +64,11 @@ def test_a_function_is_told_lines_of_text() -> None:
         "calibrating layers: 2 of 2",
     ]
     assert in_words("a", 1000, 2000) == "a: 1,000 of 2,000"
+
+
+def test_the_example_is_what_is_printed() -> None:
+    found = doctest.testmod(progress)
+    assert found.failed == 0 < found.attempted
 
 
 def test_what_users_may_pass() -> None:

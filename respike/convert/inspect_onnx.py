@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..text import shown
+from ..text import shown, table
 from . import checks
 from .errors import ConversionError, Refusal
 from .graph import Graph
@@ -79,9 +79,7 @@ class Inspection:
             "operators: " + ", ".join(f"{op} {n}" for op, n in self.operators.items()),
             "",
         ]
-        width = max((len(n.name) for n in self.nodes), default=0)
-        op_width = max((len(n.op_type) for n in self.nodes), default=0)
-        lines += [f"{n.name:<{width}}  {n.op_type:<{op_width}}  {n.verdict}" for n in self.nodes]
+        lines += table((n.name, n.op_type, n.verdict) for n in self.nodes)
         lines += ["", self.problem or "converts"]
         return "\n".join(lines)
 

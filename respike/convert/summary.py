@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .. import text
 from .choose.choice import Choice
 from .count.fan_out import FanOut
 from .graph.rules import Role
@@ -41,8 +42,7 @@ def table(about: dict[str, Any]) -> str:
         bias = "-" if layer["bias"] == [0, 0] else _span(layer["bias"])
         size = "x".join(str(n) for n in layer["shape"])
         rows.append((layer["where"], kind, size, _span(layer["threshold"]), fan_out, bias))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = text.table(rows)
     if about["static"]:
         lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
     if about["analog"]:

@@ -17,8 +17,8 @@ from ..convert.early_exit import EarlyExit, Watch, exits, thresholds
 from ..errors import InputError
 from ..figures.exits import exit_figure
 from ..progress import Listener, listener
+from ..text import table
 from .batches import batched, split
-from .formatting import columns
 from .targets import UNLABELLED, labels_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ExitEvaluation:
             ("fixed", f"{100 * self.fixed_accuracy:.2f} %", str(self.timesteps), f"{self.fixed_synops:,.0f}"),
         ]
         told = f"{self.samples:,} samples; {waits} steps; {100 * self.agreement:.2f} % get the answer of all steps"
-        return "\n".join([*columns(lines), told])
+        return "\n".join([*table(lines, ">"), told])
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -15,12 +15,6 @@ from ..files import written_whole
 def steps_worth_a_line(timesteps: int) -> list[int]:
     """Powers of two, and the last."""
     return sorted({2**k for k in range(timesteps.bit_length())} | {timesteps})
-
-
-def columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells, each column as wide as its widest cell and flush right."""
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
 
 
 def plain(value: Any) -> Any:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..convert.count.arithmetic_work import Work
 from ..figures.accuracy import accuracy_figure
 from ..figures.style import save
+from ..text import table
 from .cost import ENERGY_45NM, Cost, EnergyModel, cost_of
-from .formatting import as_json, columns, plain, steps_worth_a_line
+from .formatting import as_json, plain, steps_worth_a_line
 from .layer_activity import Curve, LayerActivity
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _table(first: Evaluation, rows: list[tuple[Evaluation, int]]) -> str:
     left_out |= {5} if all(result.error is None for result, _ in rows) else set()
     lines = [[cell for k, cell in enumerate(line) if k not in left_out] for line in lines]
     judged = f"; {first.judged}" if first.judged else ""
-    return "\n".join([*columns(lines), f"{first.samples:,} samples; spikes and SynOps per sample{judged}"])
+    return "\n".join([*table(lines, ">"), f"{first.samples:,} samples; spikes and SynOps per sample{judged}"])
 
 
 def _row(result: Evaluation, t: int) -> list[str]:

@@ -360,11 +360,6 @@ def test_warnings_are_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.stderr == "warning: a layer never fires\n" and result.stdout == '{\n "a": "b"\n}\n'
 
 
-def test_near_names_are_found_and_far_ones_are_not_guessed() -> None:
-    assert sources.did_you_mean("mnist_cn", sources.MODELS) == "; did you mean 'mnist_cnn'?"
-    assert sources.did_you_mean("quux", sources.MODELS) == ""
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     # Programs that are started in the background inherit that SIGINT is ignored.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...text import table
 from ..command import Command, echo, say_json
 from ..options import JSON
 
@@ -28,5 +29,4 @@ def info(as_json: bool) -> None:
     if as_json:
         say_json(found)
     else:
-        width = max(map(len, found))
-        echo("\n".join(f"{name:{width}}  {value}" for name, value in found.items()))
+        echo("\n".join(table(found.items())))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ... import text
 from ..options import Preference
 
 
@@ -144,9 +145,4 @@ def table(trials: Sequence[Trial], chosen: Trial | None = None) -> str:
         mark = "chosen" if t == chosen else "reached" if t.reached else ""
         share = t.missing if t.agreement is None else t.agreement
         rows.append((t.code, str(t.timesteps), f"{100 * share:.2f} %", f"{t.synops:,.0f}", mark))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for name, *numbers, mark in rows:
-        cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *cells, mark]).rstrip())
-    return "\n".join(lines)
+    return "\n".join(text.table(rows, "<>>><"))

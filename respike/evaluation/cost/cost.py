@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ..formatting import columns, plain, steps_worth_a_line
+from ...text import table
+from ..formatting import plain, steps_worth_a_line
 from ..layer_activity import Curve
 from .energy import EnergyModel
 
@@ -153,7 +154,7 @@ class Cost:
             counts = [f"{self.synops[i]:,.0f}", f"{self.updates[i]:,.0f}"]
             lines.append([str(t), *counts, *share, f"{self.energy[i] / 1e6:.3f}", *ratios, bits])
         said = textwrap.wrap(self.verdict, 110, break_on_hyphens=False)
-        return "\n".join([*columns(lines), f"{self.samples:,} samples; all per sample", *said])
+        return "\n".join([*table(lines, ">"), f"{self.samples:,} samples; all per sample", *said])
 
     def layer_table(self, timesteps: int | None = None) -> str:
         """A line for each layer, at the longest run or another.
@@ -170,7 +171,7 @@ class Cost:
             synops, updates, energy = (curve[t - 1] for curve in (layer.synops, layer.updates, layer.energy))
             share = f"{100 * energy / total:.1f} %"
             lines.append([layer.where, f"{synops:,.0f}", f"{updates:,.0f}", f"{energy / 1e6:.3f}", share])
-        return "\n".join(columns(lines))
+        return "\n".join(table(lines, ">"))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold."""

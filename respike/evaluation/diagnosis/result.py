@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...figures.errors_by_layer import diagnosis_figure
 from ...figures.style import save
+from ...text import table
 from ..formatting import as_json
 
 if TYPE_CHECKING:
@@ -197,11 +198,7 @@ class Diagnosis:
 def _table(diagnosis: Diagnosis) -> str:
     """A line for each layer, what the numbers are, and the findings."""
     rows = [["layer", *HEAD, *BEHIND], *(_row(layer) for layer in diagnosis.layers)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True))])
-        for first, *cells in rows
-    ]
+    lines = table(rows, "<>")
     agreement = "" if diagnosis.agreement is None else f", {100 * diagnosis.agreement:.2f} % decided as the ANN"
     lines += [
         f"{diagnosis.samples:,} samples, T = {diagnosis.timesteps}, {diagnosis.schedule}{agreement}; "
