@@ -37,6 +37,7 @@ def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
     def kernel(
         most: Any,
         alpha: Any,
+        new: Any,
         channels: int,
         values: Any,
         value_scale: Any,
@@ -61,7 +62,7 @@ def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
                 v_, sum_, before, b_, th_ = v[a, r], sums[a, r], pooled[a, r], bias[r], theta[r]
                 if scale is not None:
                     sc_ = scale[r]
-                if first is not None:
+                if new:
                     v_[:] = first[r]
                 if value_scale is not None:
                     is_ = value_scale[r]
@@ -128,17 +129,19 @@ def pooled_scan(
     def row(value: Tensor | float) -> Any:
         return layout.row(value).numpy().reshape(pairs)
 
+    theta = row(threshold)
     lost = None if rule.alpha is None else equations.leak_compensation(torch.tensor(rule.alpha), threshold)
     _kernel(kind_of(rule), rule.levels, rule.alpha is not None, FORM[values.dtype], FORM[sent])(
         *limits_of(rule),
+        new,
         channels,
         as_numpy(layout.flat(values)).reshape(-1, samples, *pairs),
         None if drive.scale is None else row(drive.scale),
         row(0.0 if drive.bias is None else drive.bias),
-        row(threshold),
+        theta,
         None if lost is None else row(lost),
         None if send.unit else row(send.scale),
-        row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else None,
+        row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else theta,  # not read
         v.numpy().reshape(samples, *pairs),
         counts[0].numpy().reshape(samples, *pairs) if counts else None,
         total.numpy().reshape(samples, *pairs),

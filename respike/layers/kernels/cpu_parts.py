@@ -22,20 +22,20 @@ PLAIN, BITS, WHOLE = range(3)
 FORM = {torch.float32: PLAIN, torch.bfloat16: BITS, torch.int8: WHOLE}
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def of_bits(x: Any) -> Any:
     """The bits of a bfloat16, as a float32."""
     return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def to_bits(x: Any) -> Any:
     """The bits of the bfloat16 nearest to a float32, of two the even one."""
     bits = np.float32(x).view(np.uint32)
     return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: Any) -> Any:
     """The spikes of a potential, in units of θ, see ``eager.fire``; ``kind``, ``top``, ``finest`` are constants."""
     zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
@@ -56,13 +56,13 @@ def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: 
     return s
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def read(form: Any, x: Any) -> Any:
     """A number in memory, as a float32."""
     return of_bits(x) if form == BITS else np.float32(x)
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def written(form: Any, x: Any) -> Any:
     """A float32 as a number in memory."""
     if form == BITS:
@@ -74,13 +74,13 @@ def written(form: Any, x: Any) -> Any:
     return found
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def larger(form: Any, a: Any, b: Any) -> Any:
     """The larger of two sums, of which NaN is larger than any, as in torch's pools; spikes are never NaN."""
     return (a if a > b or a != a else b) if form == PLAIN else a if a > b else b
 
 
-@njit(inline="always")
+@njit(error_model="numpy")
 def whole(form: Any, x: Any) -> Any:
     """A small whole number, a float32, as a number in memory: a bfloat16 holds it exactly."""
     return np.uint16(np.float32(x).view(np.uint32) >> np.uint32(16)) if form == BITS else written(form, x)

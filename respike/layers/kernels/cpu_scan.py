@@ -32,6 +32,7 @@ def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: 
     def kernel(  # every array ends with the neurons of a sample
         most: Any,
         alpha: Any,
+        new: Any,
         values: Any,
         value_scale: Any,
         extra: Any,
@@ -53,7 +54,7 @@ def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: 
                 v_, b_, th_ = v[a, cut], bias[cut], theta[cut]
                 if scale is not None:
                     sc_ = scale[cut]
-                if first is not None:
+                if new:
                     v_[:] = first[cut]
                 if value_scale is not None:
                     is_ = value_scale[cut]
@@ -103,19 +104,21 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     lost = None
     if rule.alpha is not None:
         lost = row(equations.leak_compensation(torch.tensor(rule.alpha), threshold))
+    theta = row(threshold)
     if out.numel():
         kind, small, leaky = kind_of(rule), 0 < (rule.most or 0) <= 256, rule.alpha is not None
         _kernel(kind, small, rule.levels, leaky, FORM[drive.values.dtype], FORM[more], FORM[sent])(
             *limits_of(rule),
+            new,
             as_numpy(layout.flat(drive.values)),
             None if drive.scale is None else row(drive.scale),
             None if drive.extra is None else as_numpy(layout.flat(drive.extra)),
             None if drive.extra is None else row(1.0 if drive.extra_scale is None else drive.extra_scale),
             row(0.0 if drive.bias is None else drive.bias),
-            row(threshold),
+            theta,
             lost,
             None if send.unit else row(send.scale),
-            row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else None,
+            row(state[0][0] if state[0].dim() == len(layout.shape) else state[0]) if new else theta,  # not read
             v.numpy(),
             counts[0].numpy() if counts else None,
             as_numpy(out).reshape(drive.steps, len(v), -1),
