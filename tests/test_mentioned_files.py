@@ -20,7 +20,7 @@ def strangers(text: str) -> list[str]:
     ends = {"/".join(file.split("/")[at:]) for file in FILES for at in range(file.count("/") + 1)}
     found = [file for file in FILE.findall(text) if file not in ends]
     for parts in MODULE.findall(text):
-        *folders, last = ["respike", *parts[1:].split(".")]
+        *folders, _ = ["respike", *parts[1:].split(".")]
         for at in range(1, len(folders)):
             if not (ROOT / "/".join(folders[: at + 1])).is_dir():
                 if "/".join(folders[: at + 1]) + ".py" not in FILES:

@@ -110,6 +110,7 @@ def test_what_a_backend_cannot_do_runs_eagerly(monkeypatch: pytest.MonkeyPatch) 
     assert kernels.scan(*arguments) == ("eager", ())
 
 
+@pytest.mark.slow
 def test_compiled_kernels_are_kept_in_the_users_cache_folder(tmp_path: Path) -> None:
     """And the user's own functions stay where numba puts them."""
     code = """
