@@ -15,8 +15,8 @@ from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..progress import Bar
 from ..source_names import SourceError, is_saved, require
+from .conversion_options import CONVERSION_NAMES
 from .given import was_given
-from .options import CONVERSION_NAMES
 from .room import check_run, check_steps
 
 OF_A_RUN = {"timesteps", "judge", "samples", "seed"}

@@ -124,6 +124,7 @@ def from_torch(
         correction=correction,
         samples=samples,
         seed=seed,
+        precision=precision,
     )
     told = listener(progress)
     twin = prepare(model)
@@ -140,7 +141,7 @@ def from_torch(
         options = replace(options, timesteps=choice.timesteps, neurons=kind)
     graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, told)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
-    snn.choice, snn.origin, snn.precision = choice, origin, precision
+    snn.choice, snn.origin, snn.precision = choice, origin, options.precision
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"
     return snn
 

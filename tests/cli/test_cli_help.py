@@ -14,7 +14,7 @@ from cli_models import every_command, run
 
 import respike
 from respike.cli import main
-from respike.cli.options import CONVERSION_NAMES
+from respike.cli.conversion_options import CONVERSION_NAMES
 from respike.convert.options import NAMED, gathered
 
 ROOT = Path(__file__).parent.parent.parent

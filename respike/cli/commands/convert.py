@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..command import Command, echo, option, say_json
-from ..options import CONVERSION, JSON, MODEL, MODELS_ARE
+from ..conversion_options import CONVERSION
+from ..options import JSON, MODEL, MODELS_ARE
 from ..values import Output
 
 

@@ -9,7 +9,8 @@ import click
 
 from ...source_names import SourceError, is_saved
 from ..command import Command, echo, say_json
-from ..options import CONVERSION, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..conversion_options import CONVERSION
+from ..options import DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
 @click.command(

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..command import Command, echo, option, say_json
-from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..conversion_options import CONVERSION
+from ..options import BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
 def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:

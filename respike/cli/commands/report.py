@@ -11,8 +11,9 @@ import click
 from ...errors import RespikeError
 from ...source_names import SourceError, ending, is_saved, require
 from ..command import Command, echo, option, say_json
+from ..conversion_options import CONVERSION
 from ..given import command_line, given
-from ..options import BATCH_SIZE, CONVERSION, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
+from ..options import BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
 from ..values import Choice, ModelName, Names, Output
 
 WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}

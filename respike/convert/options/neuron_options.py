@@ -25,7 +25,9 @@ class NeuronOptions(Value):
         levels: Weights θ, θ/2, ... of a spike of ``"multi_threshold"``.
     """
 
-    neuron: NeuronName = option("iaf", one_of(NeuronName), "The neuron.")
+    neuron: NeuronName = option(
+        "iaf", one_of(NeuronName), "What takes a ReLU's place; auto is iaf, and with -T auto all but lif are tried."
+    )
     max_spikes: int = option(1, whole(1, checks.STEPS), "Most spikes of a neuron in one timestep.")
     tau_mem: float = tau_mem_field()
     levels: int = levels_field()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .. import checks
 from .neuron_options import NeuronOptions
-from .values import MSE, Correction, Granularity, Schedule, Threshold, Value, one_of, option, whole
+from .values import MSE, Correction, Granularity, Precision, Schedule, Threshold, Value, one_of, option, whole
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,33 @@ class Options(Value):
         correction: What may change so that what arrives gives what the ANN has.
         samples: Most calibration samples used.
         seed: Random seed for the sample order.
+        precision: In what synapses compute after conversion.
     """
 
-    timesteps: int = option(16, whole(1, checks.STEPS, ", or 'auto'"), "Timesteps to calibrate for.")
-    threshold: Threshold = field(default_factory=MSE)
-    schedule: Schedule = option("synchronous", one_of(Schedule), "When layers run.")
+    timesteps: int = option(
+        16,
+        whole(1, checks.STEPS, ", or 'auto'"),
+        "Timesteps to calibrate for; auto finds the cheapest that decide as the ANN, and the neuron.",
+    )
+    threshold: Threshold = field(
+        default_factory=MSE,
+        metadata={"help": "Thresholds by the least squared error at T, or by the ANN's activations."},
+    )
+    schedule: Schedule = option(
+        "synchronous",
+        one_of(Schedule),
+        "Whether layers run at once, wait for their whole input, or start one after the other.",
+    )
     delay: int = 1
     neurons: NeuronOptions = field(default_factory=NeuronOptions)
     correction: Correction = option(
-        "ridge", one_of(Correction), "What may change so that a layer reproduces the ANN's currents."
+        "ridge", one_of(Correction), "What may change so that layers reproduce the ANN: nothing, biases, weights too."
     )
     samples: int = option(512, whole(1), "Most calibration samples used.")
     seed: int = option(0, lambda _, value: checks.seed(value), "Random seed for the sample order.")
+    precision: Precision = option(
+        "float32", one_of(Precision), "Number format in which synapses compute; spikes are exact in all."
+    )
 
     @property
     def granularity(self) -> Granularity:
