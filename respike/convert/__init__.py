@@ -1,24 +1,66 @@
 """From a trained ReLU network to a spiking network."""
 
-from .count.fan_out import FanOut as FanOut
-from .early_exit import EarlyExit as EarlyExit
-from .errors import ConversionError as ConversionError
-from .errors import ConversionWarning as ConversionWarning
-from .errors import FormatError as FormatError
-from .errors import Refusal as Refusal
-from .inspect_onnx import inspect_onnx as inspect_onnx
-from .network import SpikingNetwork as SpikingNetwork
-from .network import load as load
-from .onnx_import import load_onnx as load_onnx
-from .onnx_import import verify_onnx as verify_onnx
-from .options import LIF as LIF
-from .options import MSE as MSE
-from .options import Auto as Auto
-from .options import Max as Max
-from .options import MultiThreshold as MultiThreshold
-from .options import Percentile as Percentile
-from .options import Pipelined as Pipelined
-from .pipeline import from_onnx as from_onnx
-from .pipeline import from_torch as from_torch
-from .tracing.normal_form import normal_form as normal_form
-from .tracing.normal_form import relative_error as relative_error
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .count.fan_out import FanOut as FanOut
+    from .early_exit import EarlyExit as EarlyExit
+    from .errors import ConversionError as ConversionError
+    from .errors import ConversionWarning as ConversionWarning
+    from .errors import FormatError as FormatError
+    from .errors import Refusal as Refusal
+    from .network import SpikingNetwork as SpikingNetwork
+    from .network import load as load
+    from .onnx_import import load_onnx as load_onnx
+    from .onnx_import import verify_onnx as verify_onnx
+    from .onnx_inspection import inspect_onnx as inspect_onnx
+    from .options import LIF as LIF
+    from .options import MSE as MSE
+    from .options import Auto as Auto
+    from .options import Max as Max
+    from .options import MultiThreshold as MultiThreshold
+    from .options import Percentile as Percentile
+    from .options import Pipelined as Pipelined
+    from .pipeline import from_onnx as from_onnx
+    from .pipeline import from_torch as from_torch
+    from .tracing.normal_form import normal_form as normal_form
+    from .tracing.normal_form import relative_error as relative_error
+
+_PLACES = {
+    "Auto": "options",
+    "ConversionError": "errors",
+    "ConversionWarning": "errors",
+    "EarlyExit": "early_exit",
+    "FanOut": "count.fan_out",
+    "FormatError": "errors",
+    "LIF": "options",
+    "MSE": "options",
+    "Max": "options",
+    "MultiThreshold": "options",
+    "Percentile": "options",
+    "Pipelined": "options",
+    "Refusal": "errors",
+    "SpikingNetwork": "network",
+    "from_onnx": "pipeline",
+    "from_torch": "pipeline",
+    "inspect_onnx": "onnx_inspection",
+    "load": "network",
+    "load_onnx": "onnx_import",
+    "normal_form": "tracing.normal_form",
+    "relative_error": "tracing.normal_form",
+    "verify_onnx": "onnx_import",
+}
+"""What is exported, by name the module that it is imported from when it is asked for: options need no torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".{_PLACES[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

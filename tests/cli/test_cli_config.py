@@ -18,8 +18,8 @@ json = true
 [convert]
 model = "cli_models:tiny"
 timesteps = 6
-threshold = "max"
-tau_mem = 10              # a whole number is a number
+threshold = "percentile"
+percentile = 99           # a whole number is a number
 analog = []
 """
 
@@ -39,7 +39,18 @@ def config(folder: Path, text: str) -> str:
 
 def test_the_file_does_what_the_options_do_and_options_win(folder: Path) -> None:
     path = config(folder, CONVERT + 'calibration = "data.npz"\n')
-    args = ("cli_models:tiny", "--calibration", "data.npz", "--samples", "20", "--threshold", "max", "--json")
+    args = (
+        "cli_models:tiny",
+        "--calibration",
+        "data.npz",
+        "--samples",
+        "20",
+        "--threshold",
+        "percentile",
+        "--percentile",
+        "99",
+        "--json",
+    )
     from_file = run("convert", "--config", path)
     assert from_file.exit_code == 0, from_file.output
     assert from_file.stdout == run("convert", *args, "-T", "6").stdout

@@ -90,7 +90,8 @@ class Graph:
         try:
             given = self.in_spec.flatten_up_to((args, {}))
         except ValueError as error:
-            takes = f"the network takes {self.arity} input{'s' * (self.arity > 1)} ({', '.join(self.inputs)})"
+            noun = "input" if self.arity == len(self.inputs) else "argument"
+            takes = f"the network takes {self.arity} {noun}{'s' * (self.arity > 1)} ({', '.join(self.inputs)})"
             other = f", structured as when traced: {error}" if len(args) == self.arity else f"; got {len(args)}"
             raise InputError(takes + other) from error
         found = []

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from ...layers import equations
-from ...layers.kernels import Rule
 from .. import checks
 from ..errors import ConversionError
 from .values import NeuronName, Value, levels_field, one_of, option, tau_mem_field, whole
@@ -46,13 +42,6 @@ class NeuronOptions(Value):
     def finest(self) -> float:
         """The smallest weight of a spike, in units of θ."""
         return 0.5 ** (self.levels - 1) if self.neuron == "multi_threshold" else 1.0
-
-    @property
-    def rule(self) -> Rule:
-        """The neuron, for kernels."""
-        alpha = float(equations.decay(torch.tensor(self.tau_mem))) if self.neuron == "lif" else None
-        levels = self.levels if self.neuron == "multi_threshold" else 1
-        return Rule(self.max_spikes, self.takes_back, levels, alpha)
 
     @property
     def values_per_step(self) -> int:

@@ -8,11 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from ...layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
-from ...layers.kernels import Drive, Send
+from ...layers.kernels import Drive, Rule, Send
 from ..errors import ConversionError
 from ..graph import Graph, Node, relu
 from ..options import NeuronOptions
 from .weights import versions
+
+
+def rule_of(options: NeuronOptions) -> Rule:
+    """Such a neuron, for kernels."""
+    alpha = float(equations.decay(torch.tensor(options.tau_mem))) if options.neuron == "lif" else None
+    levels = options.levels if options.neuron == "multi_threshold" else 1
+    return Rule(options.max_spikes, options.takes_back, levels, alpha)
 
 
 class SpikingReLU(nn.Module):
@@ -109,7 +116,7 @@ class SpikingReLU(nn.Module):
             send: The form of the spikes.
         """
         drive = currents if isinstance(currents, Drive) else Drive(currents, len(currents))
-        return kernels.scan(self.options.rule, drive, self.threshold, state or self.rest, send or Send())
+        return kernels.scan(rule_of(self.options), drive, self.threshold, state or self.rest, send or Send())
 
     def events(self, spikes: Tensor) -> Tensor:
         """How many spikes these are, each of either sign and any weight being one."""
