@@ -1,4 +1,4 @@
-"""How far long work is: one protocol that the library, its users, the command line and the scripts share."""
+"""Progress reporting: one protocol that the library, its users, the command line and the scripts share."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def main() -> None:
     accuracy.add_argument("--codes", nargs="*", default=list(CODES), choices=list(CODES))
     accuracy.add_argument("--corrections", nargs="*", default=["bias", "ridge"], choices=CORRECTIONS)
     accuracy.add_argument("--samples", type=int, default=10_000, help="test images used")
-    accuracy.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
+    accuracy.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
     cost = commands.add_parser("calibration", help="what calibration takes, in forward passes of the ANN")
@@ -93,7 +93,7 @@ def main() -> None:
         action="store_true",
         help="instead: the relative error on 1,000 test images, and the memory that calibration took at most",
     )
-    cost.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
+    cost.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     speed.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--model", default="mnist_cnn", help="a reference network")
     parser.add_argument("-T", "--timesteps", type=int, default=4)
     parser.add_argument("--samples", type=int, default=2000, help="test samples")
-    parser.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie")
+    parser.add_argument("--data-dir", type=Path, help="directory of torchvision's data sets")
     options = parser.parse_args()
     absent = missing()
     if absent:

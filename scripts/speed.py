@@ -100,7 +100,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--batch", type=int, help="images at once; 100 by default, 10 of 224x224")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument("--samples", type=int, default=10_000, help="test images for accuracy and whole")
-    parser.add_argument("--data-dir", type=Path, help="where torchvision's data sets lie or go")
+    parser.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, after every network")
 

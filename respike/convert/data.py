@@ -207,8 +207,8 @@ def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device) -> lis
         return [x.to(device) for x in graph.flatten(args)]
     except ValueError as error:
         raise ConversionError(
-            f"the calibration batches are not alike: {error}. A tuple counts as several batches: of inputs and labels "
-            "pass the inputs alone, or [(inputs, labels)]"
+            f"the calibration batches differ in type or shape: {error}. A tuple is read as several batches; instead of "
+            "inputs and labels pass the inputs alone, or [(inputs, labels)]"
         ) from error
 
 

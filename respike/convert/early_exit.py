@@ -88,14 +88,14 @@ class EarlyExit:
             it is found out: a single output without a sigmoid is refused, and of one answer for nearly all samples
             there is a warning.
         samples: Most calibration samples used.
-        seed: Of the order in which they are read.
+        seed: Random seed for the sample order.
 
     Attributes:
         threshold: Samples stop when their score reaches it.
         expected: Mean latency on the calibration samples.
 
     Raises:
-        ConversionError: another schedule, samples that meet on their way, an output that is no class scores ``(N, K)``
+        ConversionError: another schedule, a network that mixes samples, an output that is not class scores ``(N, K)``
             and no single score, or an option out of range.
     """
 
@@ -122,8 +122,8 @@ class EarlyExit:
             raise ConversionError(f"early exit requires schedule='synchronous'; this network is {snn.schedule}")
         if not snn.plan.separable:
             raise ConversionError(
-                "samples meet on their way through this network, or are not proven to stay apart along the first axis "
-                "of every value: early exit needs that, so that one of them can leave"
+                "early exit requires samples that stay apart along the first axis of every value, so that one of them "
+                "can leave; this network mixes them, or they are not proven to stay apart"
             )
         self.snn, self.score, self.agreement = snn, score, agreement
         stream = data.inputs(calibration, snn.graph, seed, next(iter(snn.buffers())).device)

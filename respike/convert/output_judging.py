@@ -233,7 +233,7 @@ class Spread:
         varies = spread > CONSTANT * self.size
         if not bool(varies.any()):
             raise ConversionError(
-                f"an error is measured against how much values differ, and the {self.rows:,} that are wanted are all "
+                f"a relative error needs outputs that vary, but the {self.rows:,} reference values are all "
                 "the same; give samples that differ"
             )
         return (missed / torch.where(varies, spread, spread[varies].mean())).mean(-1)

@@ -1,6 +1,6 @@
 """Work on several parts of a batch at once, one core each.
 
-Samples do not meet on their way through a network, so each thread takes some of them through all layers and all
+A network does not mix samples, so each thread takes some of them through all layers and all
 timesteps, and what it works on stays in its own core's cache. Splitting each operation over all cores instead would
 send everything through memory, once for each operation.
 """

@@ -233,7 +233,7 @@ def test_inspect_of_what_does_not_convert_says_why_and_fails(tmp_path: Path) -> 
     assert "give the shape of one sample" in run("inspect", path).output
     result = run("inspect", path, "--input", "5")
     assert result.exit_code == 1
-    assert "the Elu" in result.output and "is curved, and no firing rate follows it" in result.output
+    assert "the Elu" in result.output and "is not piecewise linear" in result.output
     result = run("convert", path, "--calibration", "random:5")
     assert result.exit_code == 1 and "the Elu (Elu)" in result.output
 

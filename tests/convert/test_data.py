@@ -76,7 +76,7 @@ WRONG: dict[str, tuple[nn.Module, Any, str]] = {
     "words": (net(), np.array(["a", "b"]), "an array of type <U1 cannot become a tensor"),
     "objects": (net(), [np.array([None], dtype=object)], "an array of type object cannot become a tensor"),
     "single samples": (net(), list(X), "whose first axis counts the samples"),
-    "inputs and labels": (net(), (X, Y), "A tuple counts as several batches"),
+    "inputs and labels": (net(), (X, Y), "A tuple is read as several batches"),
     "one of two inputs": (Sum(), [X], r"takes 2 inputs; .* got 1 \(Tensor\)"),
     "unequal lengths": (Sum(), [(X, X[:30])], r"the inputs of a batch have different lengths: \[30, 40\]"),
     "unequal samples": (net(), Samples(lambda i: X[0, : 5 + i % 2]), "do not fit into one batch"),

@@ -146,7 +146,7 @@ def test_analog_keeps_what_it_names_and_the_summary_marks_it() -> None:
     [
         (["2.acts"], "did you mean 2.act"),
         (["nothing like it"], "matches no module"),
-        (["0"], "names nothing that needs it"),
+        (["0"], "has no effect"),
     ],
 )
 def test_an_analog_name_that_fits_nothing_is_an_error(analog: list[str], message: str) -> None:

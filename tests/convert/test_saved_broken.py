@@ -67,7 +67,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "wrong shape": (lambda g, t, m: node(g, "conv2d").update(shape=[None, 4, 5, 4]), "where the file says"),
     "fixed batch": (lambda g, t, m: node(g, "conv2d").update(shape=[2, 4, 4, 4]), "where the file says"),
     "wrong input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 1, 7, 6]), "where the file says"),
-    "huge input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 1, HUGE, 6]), "no possible shape"),
+    "huge input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 1, HUGE, 6]), "an impossible shape"),
     "wrong kind": (lambda g, t, m: put(t, "0_weight", lambda x: x.double()), "reads torch.float|computed"),
     "whole numbers": (lambda g, t, m: put(t, "0_weight", lambda x: x.int()), "reads torch.int32|computed"),
     "complex": (lambda g, t, m: put(t, "0_weight", lambda x: x.to(torch.complex64)), "type C64, which no network has"),
@@ -78,20 +78,20 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "wrong threshold": (lambda g, t, m: put(t, "threshold", lambda x: x[:3]), "its layer wants"),
     "no threshold": (lambda g, t, m: [t.pop(n) for n in list(t) if n.endswith("threshold")], "threshold' is missing"),
     "no weight": (lambda g, t, m: [t.pop(n) for n in list(t) if n.endswith("0_weight")], "0_weight' is missing"),
-    "one more tensor": (lambda g, t, m: t.update(extra=torch.zeros(1)), "'extra' belongs to nothing"),
+    "one more tensor": (lambda g, t, m: t.update(extra=torch.zeros(1)), "'extra' is not used"),
     "read nowhere": (lambda g, t, m: node(g, RELU).update(args=[{"ref": "gone"}]), "reads 'gone', which is nowhere"),
     "out of order": (lambda g, t, m: moved_first(g, RELU), "out of order or wait for each other"),
     "cycle": (lambda g, t, m: node(g, "conv2d").update(args=[{"ref": node(g, RELU)["name"]}]), "wait for each other"),
     "itself": (lambda g, t, m: node(g, RELU).update(args=[{"ref": node(g, RELU)["name"]}]), "wait for each other"),
     "two of a name": (lambda g, t, m: g["nodes"].append(g["nodes"][-1]), "is given 2 times"),
-    "bad name": (lambda g, t, m: node(g, "softmax").update(name="a.b"), "is no name"),
+    "bad name": (lambda g, t, m: node(g, "softmax").update(name="a.b"), "is not a name"),
     "reserved name": (lambda g, t, m: renamed(g, t, "training"), "training"),
     "no output": (lambda g, t, m: g.update(outputs=[{"ref": "gone"}]), "output 'gone' is nowhere"),
     "too many outputs": (lambda g, t, m: g.update(outputs=2 * g["outputs"]), "structure has 1 places"),
     "arguments of no call": (lambda g, t, m: g.update(arguments={"tuple": ["*"]}), "arguments must be a tuple of"),
-    "bad structure": (lambda g, t, m: g.update(output={"set": ["*"]}), "no structure of inputs or outputs"),
+    "bad structure": (lambda g, t, m: g.update(output={"set": ["*"]}), "not a structure of inputs or outputs"),
     "bad names in it": (lambda g, t, m: g.update(output={"namedtuple": ["x", [["a b", "*"]]]}), "cannot be made"),
-    "deep structure": (lambda g, t, m: g.update(output=deep(20)), "no structure of inputs or outputs"),
+    "deep structure": (lambda g, t, m: g.update(output=deep(20)), "not a structure of inputs or outputs"),
     "deeper structure": (lambda g, t, m: g.update(output=deep(60)), "nested more than 72 deep"),
     "nested": (lambda g, t, m: g["leaves"].append(nested(300)), "nested more than 72 deep"),
     "escape sequence": (
@@ -110,13 +110,16 @@ BROKEN: dict[str, tuple[Break, str]] = {
         "another kind",
     ),
     "one argument less": (lambda g, t, m: node(g, "conv2d").update(args=[]), "lacks some: input, weight"),
-    "bad argument": (lambda g, t, m: node(g, "conv2d")["args"].append({"call": "x"}), "no argument of an operation"),
-    "long argument": (lambda g, t, m: node(g, "conv2d")["args"].append([0] * 5000), "no argument of an operation"),
+    "bad argument": (
+        lambda g, t, m: node(g, "conv2d")["args"].append({"call": "x"}),
+        "not an argument of an operation",
+    ),
+    "long argument": (lambda g, t, m: node(g, "conv2d")["args"].append([0] * 5000), "not an argument of an operation"),
     "many pieces": (lambda g, t, m: cut_up(g, 4_000), "too many tensors"),
     "long pieces": (lambda g, t, m: cut_up(g, 1, 1 << 20), "cuts something of more than 65,536"),
-    "much at once": (lambda g, t, m: cut_up(g, 0, 1 << 28), "no possible shape"),
+    "much at once": (lambda g, t, m: cut_up(g, 0, 1 << 28), "an impossible shape"),
     "much in secret": (lambda g, t, m: cut_up(g, 0, 1 << 28, -1), "gives more than"),
-    "much as input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 3, 1 << 28, 1 << 28]), "no possible shape"),
+    "much as input": (lambda g, t, m: g["inputs"][0].update(shape=[None, 3, 1 << 28, 1 << 28]), "an impossible shape"),
     "many operations": (lambda g, t, m: cut_up(g, 7_000), "the most that is read is 6,000"),
     "bad dtype": (lambda g, t, m: node(g, "conv2d")["args"].append({"dtype": "qint8"}), "no dtype 'qint8'"),
     "huge pad": (lambda g, t, m: node(g, "conv2d")["args"].extend([1, HUGE]), "argument beyond"),
@@ -215,12 +218,12 @@ def metadata_of(path: Path) -> dict[str, str]:
     ("data", "message"),
     [
         (lambda data: b"", "0 bytes"),
-        (lambda data: data[:4], "damaged or no safetensors"),
-        (lambda data: data[: len(data) // 2], "damaged or no safetensors"),
-        (lambda data: data[:-1], "damaged or no safetensors"),
-        (lambda data: data + b"\0", "damaged or no safetensors"),
-        (lambda data: b"\xff" * 8 + data[8:], "damaged or no safetensors"),
-        (lambda data: b"PK\x03\x04" + data, "damaged or no safetensors"),
+        (lambda data: data[:4], "damaged or not a safetensors"),
+        (lambda data: data[: len(data) // 2], "damaged or not a safetensors"),
+        (lambda data: data[:-1], "damaged or not a safetensors"),
+        (lambda data: data + b"\0", "damaged or not a safetensors"),
+        (lambda data: b"\xff" * 8 + data[8:], "damaged or not a safetensors"),
+        (lambda data: b"PK\x03\x04" + data, "damaged or not a safetensors"),
     ],
 )
 def test_damaged_bytes_are_refused(data: Callable[[bytes], bytes], message: str, sound: bytes, tmp_path: Path) -> None:
@@ -284,7 +287,7 @@ class Runs:
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(Runs(), tmp_path / "net.respike")
-    with pytest.raises(FormatError, match="no safetensors"):
+    with pytest.raises(FormatError, match="not a safetensors"):
         respike.load(tmp_path / "net.respike")
     assert not Path("touched").exists()
 

@@ -247,7 +247,7 @@ def test_names_of_what_is_static_or_linear() -> None:
     snn = respike.from_torch(Net(_standardised), images(), 4, analog=["std", "div"])
     assert snn.as_dict()["analog"] == ["forward: std", "forward: div"]
     assert torch.equal(snn(images()), respike.from_torch(Net(_standardised), images(), 4)(images()))
-    assert "analog='mean' names nothing that needs it" in refused(_standardised, analog=["mean"])
+    assert "analog='mean' has no effect" in refused(_standardised, analog=["mean"])
 
 
 def test_statistics_of_the_batch_are_no_function_of_a_sample() -> None:

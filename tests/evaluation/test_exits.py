@@ -134,7 +134,7 @@ def test_what_cannot_stop_early_is_refused(setup: Any) -> None:
     z = torch.rand(20, 5)
     with pytest.raises(respike.ConversionError, match="early exit requires schedule='synchronous'; this network"):
         EarlyExit(respike.from_torch(model, z, 4, schedule="layerwise"), z)
-    with pytest.raises(respike.ConversionError, match="samples meet"):
+    with pytest.raises(respike.ConversionError, match="this network mixes them"):
         EarlyExit(respike.from_torch(Mixes().eval(), z, 4), z)
     early = EarlyExit(snn, x)
     with pytest.raises(ValueError, match="must be one-hot"):

@@ -149,8 +149,8 @@ class _File:
             with contextlib.suppress(OSError):
                 self.file.close()
             raise ConversionError(
-                f"calibration keeps what does not fit into memory in the folder for temporary files, {self.folder}, "
-                f"and could not write there: {error.strerror}. Give fewer samples or timesteps, or set TMPDIR to a "
+                f"calibration writes what does not fit into memory to temporary files, and could not write to their "
+                f"folder, {self.folder}: {error.strerror}. Give fewer samples or timesteps, or set TMPDIR to a "
                 "folder with more room"
             ) from error
 

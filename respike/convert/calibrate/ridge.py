@@ -36,7 +36,7 @@ HELD_BACK = 4
 LONGEST = 4096
 """Most rows of a chunk."""
 FEW = 16
-"""Rows for each weight of an output, below which those that judged are fitted too, once λ is chosen."""
+"""Rows for each weight of an output, below which the last fit, with λ chosen, uses all rows, the held-back ones too."""
 
 _SUMS = ("aten.add.Tensor",)
 

@@ -130,7 +130,7 @@ _PRODUCT = (
     "take the multiplication (gate, hard-swish, attention, squeeze-and-excitation) out, "
     "or keep it analog: analog=['NAME', ...]",
 )
-_CURVED = ("is curved, and no firing rate follows it", _REPLACE)
+_CURVED = ("is not piecewise linear", _REPLACE)
 _NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")
 _DIVIDES = (
     "divides one signal by another, and no spike train is the quotient of two",

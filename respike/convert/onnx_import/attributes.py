@@ -21,7 +21,7 @@ class NodeError(Exception):
         todo: What the user can do about it.
     """
 
-    def __init__(self, why: str, todo: str = "check how the file was exported, or export it anew") -> None:
+    def __init__(self, why: str, todo: str = "check how the file was exported, or export it again") -> None:
         super().__init__(why)
         self.why, self.todo = why, todo
 

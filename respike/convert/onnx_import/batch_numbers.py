@@ -62,7 +62,7 @@ class Follower:
             self._one_row(step, before, axes)
 
     def _axis(self, before: Shape | None, x: Any) -> int | None:
-        """Which axis of a value is the batch, times a whole number; None if none is or it cannot be told."""
+        """Which axis of a value is the batch, times a whole number; None if there is none or it is ambiguous."""
         if before is None:
             return None
         after = tuple(x.shape)

@@ -123,7 +123,7 @@ class _Builder:
             if value.type.WhichOneof("value") != "tensor_type":
                 if value.name not in read:
                     continue
-                raise ConversionError(f"{what} is no tensor")
+                raise ConversionError(f"{what} is not a tensor")
             tensor = value.type.tensor_type
             shape = tuple(_length(d, what) for d in tensor.shape.dim) if tensor.HasField("shape") else None
             found.append(Input(value.name, shape, dtype(tensor.elem_type, what)))

@@ -23,13 +23,13 @@ def put_in_order(graph: Any) -> None:
     for index, node in enumerate(graph.node):
         for name in filter(None, node.output):
             if name in known or name in maker:
-                raise ConversionError(f"{_what(graph.node, index)} writes {shown(name)!r}, which is there already")
+                raise ConversionError(f"{_what(graph.node, index)} writes {shown(name)!r}, which exists already")
             maker[name] = index
     waits_for: list[set[int]] = []
     for index, node in enumerate(graph.node):
         for name in filter(None, node.input):
             if name not in known and name not in maker:
-                raise ConversionError(f"{_what(graph.node, index)} reads {shown(name)!r}, which is made nowhere")
+                raise ConversionError(f"{_what(graph.node, index)} reads {shown(name)!r}, which no node computes")
         waits_for.append({maker[name] for name in node.input if name in maker})
     order = _sorted(graph.node, waits_for)
     if order != list(range(len(order))):

@@ -30,7 +30,7 @@ def read(path: str | os.PathLike[str]) -> onnx.ModelProto:
         return _read(path)
     except (DecodeError, UnicodeDecodeError) as error:
         name = shown(str(path), 400)
-        raise ConversionError(f"{name} is no ONNX file, or it is damaged: it cannot be parsed") from error
+        raise ConversionError(f"{name} is not an ONNX file, or it is damaged: it cannot be parsed") from error
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -40,7 +40,7 @@ def _read(path: Path) -> onnx.ModelProto:
     model.ParseFromString(data)
     graph = model.graph
     if not model.HasField("graph") or not (graph.node or graph.output):
-        raise ConversionError(f"{name} is no ONNX file, or it is damaged: there is no graph in it")
+        raise ConversionError(f"{name} is not an ONNX file, or it is damaged: there is no graph in it")
     if len(graph.node) > limits.NODES:
         raise ConversionError(f"{name} has {len(graph.node):,} nodes; the most that is read is {limits.NODES:,}")
     if model.functions:
@@ -105,7 +105,7 @@ def _check_names(model: onnx.ModelProto, name: str) -> None:
     for node in graph.node:
         names += [node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute)]
     if any(isinstance(text, bytes) for text in names):
-        raise ConversionError(f"{name} is damaged: a name in it is no UTF-8 text")
+        raise ConversionError(f"{name} is damaged: a name in it is not UTF-8 text")
 
 
 def _check_inputs(model: onnx.ModelProto) -> None:

@@ -95,7 +95,7 @@ class TensorReader:
         else:
             found, needed = len(getattr(proto, filled[0])) if filled else 0, count
         if len(filled) > 1:
-            raise ConversionError(f"{what} has its values twice, in {' and '.join(filled)}")
+            raise ConversionError(f"{what} stores its values twice, in {' and '.join(filled)}")
         if found != needed:
             unit = "bytes" if proto.HasField("raw_data") else "values"
             raise ConversionError(f"{what} has {found} {unit} where its shape {list(proto.dims)} needs {needed}")
@@ -166,7 +166,7 @@ def region(proto: TensorProto, folder: Path, what: str) -> tuple[Path, int, int 
         offset = int(entries.get("offset", 0))
         length = int(entries["length"]) if "length" in entries else None
     except ValueError:
-        raise ConversionError(f"{what} has an offset or length in its external data that is no number") from None
+        raise ConversionError(f"{what} has an offset or length in its external data that is not a number") from None
     bad = not isinstance(location, str) or not location or "\0" in location or "\\" in location
     if bad or Path(location).is_absolute() or ".." in Path(location).parts:
         raise ConversionError(

@@ -268,8 +268,7 @@ def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:
             continue
         if any(_named(name, n) for n in graph.nodes):
             raise ConversionError(
-                f"analog={name!r} names nothing that needs it: what is there is linear, constant "
-                "or computed from the input alone"
+                f"analog={name!r} has no effect: what is there is linear, constant or computed from the input alone"
             )
         near = difflib.get_close_matches(name, known, 3)
         raise ConversionError(

@@ -76,7 +76,7 @@ class SpikingReLU(nn.Module):
             ConversionError: neurons that take spikes back are no layer yet.
         """
         if self.options.takes_back:
-            raise ConversionError(f"{self.options.neuron} neurons are no layer of respike.layers")
+            raise ConversionError(f"{self.options.neuron} neurons have no equivalent layer in respike.layers")
         fire = SingleSpike if self.options.max_spikes == 1 else MaxSpike(self.options.max_spikes)
         if self.options.neuron == "iaf":
             made: LIF = IAF(self.threshold, fire, v_init=self.v_init)
@@ -111,8 +111,8 @@ class SpikingReLU(nn.Module):
 
         Args:
             currents: ``(T, N, ...)``, to which no bias is added, or the parts of the current.
-            state: As returned: the potential ``(N, ...)`` and, for neurons that take spikes back, the net count;
-                None: before the first step.
+            state: As this function returns it: the potential ``(N, ...)`` and, for neurons that take spikes back, the
+                net count; None: before the first step.
             send: The form of the spikes.
         """
         drive = currents if isinstance(currents, Drive) else Drive(currents, len(currents))

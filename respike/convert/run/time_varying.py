@@ -44,7 +44,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class DeferredSum:
-    """The sum of two values of one shape, which only neurons read: they add it up on their way."""
+    """The sum of two values of one shape, which only neurons read: the sum is deferred to their kernel."""
 
     first: Timed
     second: Timed
@@ -57,7 +57,7 @@ class DeferredSum:
 
 @dataclass(frozen=True)
 class DeferredFiring:
-    """The current of neurons whose spikes only a max-pool reads: it fires them on its way.
+    """The current of neurons whose spikes only a max-pool reads: firing is fused into the pooling kernel.
 
     Attributes:
         node: The neurons.

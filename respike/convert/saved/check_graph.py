@@ -46,7 +46,7 @@ def check(graph: Graph, kind: torch.dtype) -> None:
     _check_order(graph)
     for node in graph.nodes:
         if node.shape is not None and not _is_shape(node.shape):
-            raise FormatError(f"{label(node)} has no possible shape: {shown(repr(node.shape))}")
+            raise FormatError(f"{label(node)} has an impossible shape: {shown(repr(node.shape))}")
     for node in graph.nodes:
         check_arguments(node, graph)
     _check_finite(graph)
@@ -58,7 +58,7 @@ def _check_names(graph: Graph) -> None:
     names = [*graph.inputs, *graph.tensors, *(node.name for node in graph.nodes)]
     for name, count in Counter(names).items():
         if not _NAME.fullmatch(name):
-            raise FormatError(f"{shown(name)!r} is no name: names are letters, digits and '_'")
+            raise FormatError(f"{shown(name)!r} is not a name: names are letters, digits and '_'")
         if count > 1:
             raise FormatError(f"the name {shown(name)!r} is given {count} times")
 
@@ -144,7 +144,7 @@ def _batch(graph: Graph) -> int:
     for prime in (31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 1009, 10007):
         if not any(n % prime == 0 for n in numbers):
             return prime
-    raise FormatError("its graph has so many lengths that its batch cannot be told from them")
+    raise FormatError("the batch axis is ambiguous: too many sizes in its graph could be the batch's")
 
 
 @torch.no_grad()
@@ -152,7 +152,7 @@ def _follow(graph: Graph, batch: int, kind: torch.dtype) -> None:
     """Go through the graph with shapes alone: tensors on the device ``meta`` have no numbers."""
     for name, shape in graph.inputs.items():
         if not _is_shape(shape) or DERIVED in shape:
-            raise FormatError(f"the input {shown(name)!r} has no possible shape: {shown(repr(shape))}")
+            raise FormatError(f"the input {shown(name)!r} has an impossible shape: {shown(repr(shape))}")
     inputs = [
         torch.empty(_sizes(shape, batch), dtype=graph.integers.get(name, kind), device="meta")
         for name, shape in graph.inputs.items()

@@ -74,7 +74,7 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
     except SafetensorError as error:
         reason = shown(str(error), 200)
         raise FormatError(
-            f"it is damaged or no safetensors file ({reason}); get it once more, or save the network again"
+            f"it is damaged or not a safetensors file ({reason}); get it once more, or save the network again"
         ) from error
 
 
@@ -133,7 +133,7 @@ def _keywords(kwargs: dict[str, object]) -> dict[str, object]:
 def _leaf(value: object) -> object:
     leaf = understood(value)
     if isinstance(leaf, list):
-        raise FormatError(f"{shown(repr(leaf)[:200])} is no single input or output")
+        raise FormatError(f"{shown(repr(leaf)[:200])} is not a single input or output")
     return leaf
 
 
@@ -158,7 +158,7 @@ def _network(
         raise FormatError(shown(str(error), 300)) from error
     unknown = tensors.keys() - snn.state_dict().keys()
     if unknown:
-        raise FormatError(f"the tensor {shown(min(unknown))!r} belongs to nothing in it")
+        raise FormatError(f"the tensor {shown(min(unknown))!r} is not used by the network")
     snn.fitted = document.fitted
     ones = all(bool((neuron.threshold == 1).all()) for neuron in neurons.values())
     snn.unit_thresholds = ones if document.unit_thresholds is None else document.unit_thresholds

@@ -55,7 +55,9 @@ def spelled(value: Any) -> Any:
         return {"float": str(value)}
     if value is None or type(value) in (bool, int, float, str):
         return value
-    raise FormatError(f"there is no way to write down a {type(value).__name__} among its arguments")
+    raise FormatError(
+        f"its arguments include a value that cannot be saved, a {type(value).__name__} among its arguments"
+    )
 
 
 def understood(value: Any, depth: int = 0) -> Any:
@@ -75,7 +77,7 @@ def understood(value: Any, depth: int = 0) -> Any:
                 raise FormatError(f"there is no {key} {shown(text)!r}") from None
     if value is None or type(value) in (bool, int, float, str):
         return value
-    raise FormatError(f"{shown(repr(value)[:200])} is no argument of an operation")
+    raise FormatError(f"{shown(repr(value)[:200])} is not an argument of an operation")
 
 
 def drawn(spec: pytree.TreeSpec) -> Any:
@@ -100,7 +102,7 @@ def _draw(tree: Any) -> Any:
         fields = zip(tree._fields, tree, strict=True)
         return {"namedtuple": [type(tree).__name__, [[name, _draw(item)] for name, item in fields]]}
     raise FormatError(
-        f"a {type(tree).__name__} among its inputs or outputs is no tuple, list or dict, which files hold"
+        f"a {type(tree).__name__} among its inputs or outputs cannot be saved: it is not a tuple, list or dict"
     )
 
 
@@ -126,7 +128,7 @@ def _build(drawing: Any, depth: int) -> Any:
                 return found
         if kind == "namedtuple" and isinstance(items, list) and len(items) == 2 and _are_pairs(items[1]):
             return _named(items[0], [key for key, _ in items[1]], [_build(item, depth + 1) for _, item in items[1]])
-    raise FormatError(f"{shown(repr(drawing)[:200])} is no structure of inputs or outputs")
+    raise FormatError(f"{shown(repr(drawing)[:200])} is not a structure of inputs or outputs")
 
 
 def _are_pairs(items: Any) -> bool:

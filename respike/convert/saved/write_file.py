@@ -71,7 +71,7 @@ def _input(name: str, shape: tuple[int | None, ...], kind: torch.dtype | None) -
         return InputText(name, shape, False)
     found = next((name for name in get_args(WholeType) if getattr(torch, name) is kind), None)
     if found is None:
-        raise FormatError(f"the input {name!r} has the type {kind}, which has no place in a file")
+        raise FormatError(f"the input {name!r} has the type {kind}, which cannot be saved")
     return InputText(name, shape, True, found)
 
 

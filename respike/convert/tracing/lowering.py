@@ -81,7 +81,7 @@ class Lowering:
             stored = {**self.program.constants, **self.program.state_dict}[spec.target]
             self.tensors[n.name] = stored.detach().clone()
         else:
-            raise ConversionError(f"{spec.target} is a {spec.kind.name.lower()}, which conversion does not know")
+            raise ConversionError(f"{spec.target} is a {spec.kind.name.lower()}, which conversion does not support")
         self.values[n.name] = Ref(n.name)
 
     def _refuse_written_buffers(self, fx_nodes: list[torch.fx.Node]) -> None:

@@ -48,7 +48,7 @@ def recalibrate(
         layers: Their names: as ``snn.summary()`` shows them, or the module's path alone, ``"features.2"``.
         ann: The model it was made from, if the network was loaded from a file.
         samples: Most samples used.
-        seed: Of the order in which samples are read.
+        seed: Random seed for the sample order.
         progress: As for ``from_torch``.
 
     Raises:
@@ -102,7 +102,7 @@ def named(snn: Simulator, layers: Iterable[str]) -> frozenset[str]:
             raise ConversionError(f"no layer of neurons is called {layer!r}{hint} (layers: {', '.join(known)})")
         found |= fitting
     if not found:
-        raise ConversionError("name at least one layer to calibrate anew")
+        raise ConversionError("name at least one layer to recalibrate")
     return frozenset(found)
 
 

@@ -65,7 +65,7 @@ def diagnose(
         ann: The model that the network was made from; needed if it was loaded from a file. Not changed.
         timesteps: T; ``snn.timesteps`` by default.
         samples: Most samples that are looked at.
-        seed: Of the order in which samples are read.
+        seed: Random seed for the sample order.
         progress: As for ``respike.evaluate``.
 
     Raises:
@@ -121,7 +121,7 @@ def diagnose(
 
 
 def _pieces(snn: SpikingNetwork, batches: Iterator[list[Tensor]], samples: int) -> Iterator[list[Tensor]]:
-    """The samples in pieces that fit into ``ROOM``, unless they meet on their way through the network."""
+    """The samples in pieces that fit into ``ROOM``, unless the network mixes samples."""
     for inputs in batches:
         if samples <= 0:
             return

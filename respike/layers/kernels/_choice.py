@@ -106,7 +106,7 @@ def pooled_increments(
     Args:
         values: x, ``(T, N, C, H, W)``; sums are taken in float32.
         pool: The max-pool, ``(N, C, H, W)`` to ``(N, C, H', W')``.
-        sums: Of the steps before, and their pool, as returned before.
+        sums: Sums over the steps before, and their pool, as the call before returned them.
         geometry: ``(kernel, stride, padding, dilation)``, pairs, if it is a plain one, for kernels that do without
             ``pool``.
 

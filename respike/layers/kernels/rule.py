@@ -40,7 +40,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Drive:
-    """The current I_t of a layer of neurons, in parts that a kernel adds up on its way.
+    """The current I_t of a layer of neurons, in parts; the sum is deferred to the kernel.
 
     Attributes:
         values: ``(T, N, ...)``, or ``(1, N, ...)`` if it is the same in every step.

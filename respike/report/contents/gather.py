@@ -66,7 +66,7 @@ def gather(
         agreement: Of the early exit, in percent.
         energy: Of each operation.
         batch_size: For a Dataset or a pair of tensors.
-        seed: Of the order in which samples are read, and of what is drawn.
+        seed: Random seed for the sample order and for the choice of what is drawn.
         command: That made the report, to be shown in it.
         run: What else should be known: names of data, options.
         progress: As for ``respike.evaluate``.

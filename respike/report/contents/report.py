@@ -98,7 +98,7 @@ class Report:
             found = {"name": place.stem, "evaluation": found, "early_exit": found.get("early_exit")}
         elif kind != FORMAT:
             raise InputError(
-                f"{place} is no report: it says {kind!r} where {FORMAT!r} is expected; "
+                f"{place} is not a report: it says {kind!r} where {FORMAT!r} is expected; "
                 "write one with respike report MODEL -o FILE.json"
             )
         known = {f.name: found[f.name] for f in fields(cls) if f.name in found}

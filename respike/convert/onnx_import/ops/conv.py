@@ -152,5 +152,5 @@ def _matmul(node: Node) -> Call:
 def _einsum(node: Node) -> Call:
     equation = node.attr_string("equation", "")
     if not equation or len(equation) > 200:
-        raise NodeError("lacks its equation, or has one that nobody could read")
+        raise NodeError("lacks a readable equation")
     return node.call(torch.einsum, equation, *[node.x(i) for i in range(node.count)])

@@ -60,7 +60,7 @@ def transpose(x: Tensor, perm: tuple[int, ...] | None) -> Tensor:
 def _transpose(node: Node) -> Call:
     perm = node.attr_ints("perm")
     if perm is not None and sorted(perm) != list(range(len(perm))):
-        raise NodeError(f"has perm = {list(perm[:8])}, which is no order of the axes")
+        raise NodeError(f"has perm = {list(perm[:8])}, which is not an order of the axes")
     return node.call(transpose, node.x(), perm)
 
 
