@@ -56,7 +56,7 @@ def find_model(
         raise SourceError(f"{name} holds a spiking network; expected a trained ReLU network")
     if is_onnx(name):
         if weights is not None:
-            raise SourceError(f"{name} holds its own weights; leave --weights out")
+            raise SourceError(f"{name} contains its own weights; omit --weights")
         return _onnx(name, outputs, verify)
     if outputs is not None or verify:
         raise SourceError("--outputs and --verify are for ONNX files")
@@ -76,7 +76,7 @@ def find_model(
 def _unknown_model(name: str) -> str:
     said = f"no model is called {name!r}"
     if ending(name) in (".pt", ".pth", ".safetensors"):
-        return f"{said}: a file of weights does not say what to do with them. Name the model, and --weights {name}"
+        return f"{said}: a weights file does not describe the network. Name the model, and --weights {name}"
     hint = did_you_mean(name, MODELS)
     if not hint and name in torchvision_models():
         hint = f"; did you mean 'torchvision:{name}'?"
@@ -153,7 +153,7 @@ def find_test_data(
     """
     data = _find(name, False, data_dir, image_size)
     if labelled and isinstance(data, TensorDataset) and len(data.tensors) < 2:
-        raise SourceError(f"{name} holds inputs x and no targets y, and test data needs both")
+        raise SourceError(f"{name} contains inputs x but no targets y; test data needs both")
     return data
 
 
@@ -202,7 +202,7 @@ def _folder(path: Path, image_size: int) -> Dataset[Any]:
     try:
         found: Dataset[Any] = ImageFolder(str(path), transforms.Compose(steps))
     except (FileNotFoundError, RuntimeError) as error:
-        raise SourceError(f"{path} is no folder of class folders with images: {error}") from error
+        raise SourceError(f"{path} is not a folder with one subfolder of images per class: {error}") from error
     return found
 
 

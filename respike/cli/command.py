@@ -42,7 +42,7 @@ class Command(click.Command):
                 expose_value=False,
                 callback=config.read,
                 metavar="FILE",
-                help=f"TOML file of options, in a table [{self.name}] or [respike]; those given here win.",
+                help=f"TOML file with options in a table [{self.name}] or [respike]; the command line overrides it.",
             ),
         ]
 

@@ -32,7 +32,7 @@ def in_words() -> Iterator[None]:
             warnings.showwarning = _warned
             yield
     except KeyboardInterrupt:
-        click.echo("interrupted; nothing was half-written", err=True)
+        click.echo("interrupted; no file was left incomplete", err=True)
         sys.exit(130)
     except BrokenPipeError:  # click knows what to do
         raise

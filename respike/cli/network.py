@@ -34,7 +34,7 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     if is_saved(model):
         return _saved(options)
     if options.get("ann") is not None:
-        raise SourceError(f"--ann is for a network from a file; {model} is itself what to compare with")
+        raise SourceError(f"--ann is for a saved network; {model} is an ANN itself")
     _check_conversion(options)
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     data = calibration(options)
@@ -93,7 +93,7 @@ def data_name(options: dict[str, Any], which: str) -> str:
             sources.find_model(options["model"], options["weights"], options["outputs"])
         say = "train.npz, or random:3x64x64 to see whether it converts" if which == "calibration" else "test.npz"
         raise SourceError(
-            f"{options['model']} is no reference network, so name its data: --{which} {say} ({sources.DATA_HELP})"
+            f"{options['model']} is not a reference network: name its data with --{which} {say} ({sources.DATA_HELP})"
         )
     return name
 
@@ -127,17 +127,19 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
     settled = [f"--{name.replace('_', '-')}" for name in CONVERSION_NAMES if name not in OF_A_RUN and was_given(name)]
     if settled:
         raise SourceError(
-            f"{model} is already converted, so {', '.join(settled)} cannot be chosen any more: convert the ANN anew "
-            "with it, or leave it out (timesteps can be)"
+            f"{model} is already converted; {', '.join(settled)} cannot be changed: convert the ANN again "
+            "with this option, or omit it"
         )
     stray = [f"--{name}" for name in ("weights", "outputs", "verify") if options[name]]
     if ann is None and stray:
-        raise SourceError(f"{model} holds its own weights; {', '.join(stray)} is for the network of --ann")
+        raise SourceError(
+            f"{model} contains its own weights; {', '.join(stray)} only applies to the network named by --ann"
+        )
     require(Path(model), "saved network")
     snn = conversion.load(model)
     if was_given("timesteps"):
         if options["timesteps"] == "auto":
-            raise SourceError(f"{model} is already converted; -T auto is for conversion, here T is a number")
+            raise SourceError(f"{model} is already converted; -T must be a number")
         snn.timesteps = options["timesteps"]
     if ann is None:
         return None, snn

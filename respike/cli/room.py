@@ -54,7 +54,7 @@ def check_run(snn: SpikingNetwork, samples: int, options: dict[str, Any]) -> Non
 def _check(needed: int, what: str, todo: str) -> None:
     free = psutil.virtual_memory().available
     if needed > free:
-        raise SourceError(f"{what} need at least {_size(needed)} of memory, and {_size(free)} are free: {todo}")
+        raise SourceError(f"{what} need at least {_size(needed)} of memory, but {_size(free)} are free: {todo}")
 
 
 def _size(count: int) -> str:

@@ -151,7 +151,7 @@ def test_report_writes_pages_files_and_comparisons(tmp_path: Path, monkeypatch: 
     assert page.exit_code == 0 and page.stderr == "page: both.html\n" and not page.stdout
     assert "cli_models:tiny" in Path("both.html").read_text() and "two" in Path("both.html").read_text()
     refused = run("report", "three.json", "two.json", "-o", "both.json")
-    assert refused.exit_code == 1 and "is for one report" in refused.stderr
+    assert refused.exit_code == 1 and "needs a single report" in refused.stderr
     named = run("report", "three.json", "--name", "my net", "--charts", "figures", "-o", "my.html")
     assert named.exit_code == 0 and "<title>my net" in Path("my.html").read_text()
     assert all(path.read_text().startswith("<svg") for path in Path("figures").iterdir())

@@ -107,13 +107,13 @@ def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--threshold", "max", "--max-spikes", "3"], "is already converted, so --threshold, --max-spikes cannot be"),
-        (["-T", "auto"], "-T auto is for conversion, here T is a number"),
-        (["--weights", "x.pt"], "holds its own weights; --weights is for the network of --ann"),
+        (["--threshold", "max", "--max-spikes", "3"], "is already converted; --threshold, --max-spikes cannot be"),
+        (["-T", "auto"], "-T must be a number"),
+        (["--weights", "x.pt"], "contains its own weights; --weights only applies to the network"),
         (["--ann", "net.respike"], "holds a spiking network; expected a trained ReLU network"),
         (["--ann", "cli_models:other"], "cli_models:other does not take the samples of"),
         (["--ann", "mnist_cn"], "did you mean 'mnist_cnn'?"),
-        (["--early-exit", "99"], "so name its data: --calibration"),
+        (["--early-exit", "99"], "name its data with --calibration"),
     ],
 )
 def test_what_is_settled_cannot_be_chosen(folder: Path, args: list[str], message: str) -> None:

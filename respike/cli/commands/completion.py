@@ -11,7 +11,7 @@ COLONS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # or bash would cut torchvision
 
 
 @click.command(
-    short_help="Let the shell complete what you type.",
+    short_help="Set up shell completion.",
     epilog="""\b
 To install it, once:
   bash: respike completion bash > ~/.respike-complete.bash
@@ -23,7 +23,7 @@ Then open a new shell.""",
 )
 @click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, options, choices, and names of models and data sets."""
+    """Print a script that makes SHELL complete commands, options, choices, models and data sets."""
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(click.get_current_context().find_root().command, {}, "respike", "_RESPIKE_COMPLETE").source()

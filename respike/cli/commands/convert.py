@@ -26,13 +26,19 @@ Examples:
 )
 @MODEL
 @CONVERSION
-@option("-o", "--output", type=Output(["respike"]), metavar="FILE", help="Write the network here, net.respike say.")
+@option(
+    "-o",
+    "--output",
+    type=Output(["respike"]),
+    metavar="FILE",
+    help="Write the network to this file, net.respike for example.",
+)
 @JSON
 def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
-    """Convert MODEL, show each spiking layer (neuron, size, thresholds, fan-out), and keep it in a file.
+    """Convert MODEL, show each spiking layer (neuron, size, thresholds, fan-out), and save the network.
 
     A network that cannot become spiking is refused with a list of the nodes in the way.
-    --calibration random:3x64x64 is enough to see whether a network converts at all.
+    Use --calibration random:3x64x64 to check whether a network converts at all.
     """
     from ..network import network
 

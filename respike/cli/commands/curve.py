@@ -18,7 +18,7 @@ POINTS = 401
 
 @click.command(
     cls=Command,
-    short_help="Draw how well neurons stand in for the ReLU.",
+    short_help="Draw transfer curves of neurons beside the ReLU.",
     epilog="""\b
 Examples:
   respike curve -T 4,16 -o curves.svg
@@ -30,7 +30,7 @@ Examples:
     type=Steps(),
     metavar="T,T,...",
     default="4,16,64",
-    help="For IAF; all others take the largest.",
+    help="Timesteps for IAF; all other neurons use the largest.",
 )
 @option(
     "--tau",
@@ -38,17 +38,19 @@ Examples:
     type=float,
     multiple=True,
     default=(5.0, 20.0),
-    help="Of LIF, in timesteps; with --neuron the first.",
+    help="Time constants of LIF, in timesteps; --neuron uses the first.",
 )
 @option(
-    "--neuron", metavar="NAME|all", help="A neuron by its class, say Leaky, or all, beside closed form and rheobase."
+    "--neuron",
+    metavar="NAME|all",
+    help="Draw this neuron class (Leaky, for example) or all, with closed forms and rheobase.",
 )
-@option("-o", "--output", type=Output(), metavar="FILE", default="curves.png", help="Write the figure here.")
+@option("-o", "--output", type=Output(), metavar="FILE", default="curves.png", help="Write the figure to this file.")
 @JSON
 def curve(timesteps: list[int], taus: tuple[float, ...], neuron: str | None, output: Path, as_json: bool) -> None:
-    """Draw the transfer curves of neurons beside the ReLU they stand in for.
+    """Draw the transfer curves of neurons beside the ReLU that they replace.
 
-    The firing rate of each neuron against a constant current; below, what is left between it and the
+    The firing rate of each neuron against a constant current; below, the difference from the
     clipped ReLU. With --neuron, any or all of the models, each beside its closed form.
     """
     from ...report import NEURONS, curve_figure, curves, neuron_curves, neuron_figure, save

@@ -23,9 +23,13 @@ Examples:
   respike demo
   respike demo -T 4,8 --samples 1000 -o quick.png""",
 )
-@option("-T", "--timesteps", type=Steps(), metavar="T,T,...", default="2,4,8,16", help="One network for each.")
+@option(
+    "-T", "--timesteps", type=Steps(), metavar="T,T,...", default="2,4,8,16", help="Calibrate one network for each T."
+)
 @option("--samples", default=5_000, type=click.IntRange(1, 10_000), help="Number of test images.")
-@option("-o", "--output", type=Output(), metavar="FILE", default="respike-demo.png", help="Write the figure here.")
+@option(
+    "-o", "--output", type=Output(), metavar="FILE", default="respike-demo.png", help="Write the figure to this file."
+)
 @JSON
 def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> None:
     """Convert the MNIST CNN that ships with respike and measure its accuracy on test images.

@@ -15,10 +15,10 @@ from ..options import DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 @click.command(
     cls=Command,
-    short_help="Which layer is wrong, why, and what to change.",
+    short_help="Find the layer that is wrong, and what to change.",
     epilog=f"""{MODELS_ARE}
 
-{DATA_ARE} No labels are looked at.
+{DATA_ARE} Labels are not used.
 
 \b
 Examples:
@@ -31,10 +31,10 @@ Examples:
 @FIGURE
 @JSON
 def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
-    """Say for each layer of MODEL how far it is from the ANN, and why; for the worst, what to change.
+    """Show how far each layer of MODEL is from the ANN, and why; for the worst, say what to change.
 
-    The error of what each layer decodes to is split into what came from the layers before it, and what clipping, the
-    steps of a count of spikes, and unevenness over time do here. At most --samples of --data are looked at.
+    The error of each layer's decoded output is split into what earlier layers cause and what clipping, quantisation and
+    uneven timing cause in this layer. Uses at most --samples of --data.
     """
     from ...evaluation import diagnose as examine
     from ...report import save
@@ -42,7 +42,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
 
     if is_saved(options["model"]) and options["ann"] is None:
         raise SourceError(
-            f"{options['model']} does not hold the network it was made from, to compare with: name it, --ann mnist_cnn"
+            f"{options['model']} does not contain the ANN to compare with: name it, for example --ann mnist_cnn"
         )
     test = find_test(options, labelled=False)
     ann, snn = network(options)

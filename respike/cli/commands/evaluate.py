@@ -25,7 +25,7 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
 
 @click.command(
     cls=Command,
-    short_help="Accuracy, spikes and SynOps against timesteps.",
+    short_help="Measure accuracy, spikes and SynOps against timesteps.",
     epilog=f"""{MODELS_ARE}
 
 {DATA_ARE}
@@ -43,16 +43,16 @@ Examples:
     "--against-float32",
     is_flag=True,
     part="Evaluation",
-    help="Run in float32 too, and print how often decisions are the same.",
+    help="Also run in float32, and print how often the decisions agree.",
 )
 @option(
     "--early-exit",
     type=float,
     metavar="PERCENT",
     part="Evaluation",
-    help="Stop each image as soon as its answer is clear, so that so many keep the answer of all T steps; 99.9, say.",
+    help="Stop each sample when its answer is clear; this percentage must keep the answer of all T steps (99.9).",
 )
-@option("--cost", is_flag=True, part="Evaluation", help="Print what it takes in energy, beside three ANNs.")
+@option("--cost", is_flag=True, part="Evaluation", help="Print the energy, compared with three ANNs.")
 @ENERGY
 @CONVERSION
 @FIGURE
@@ -60,8 +60,8 @@ Examples:
 def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     """Convert MODEL and print accuracy, agreement, spikes and SynOps against timesteps.
 
-    Agreement is the share of samples on which the spiking network decides as the ANN. SynOps are synaptic
-    operations: spikes, times the synapses behind each.
+    Agreement is the share of samples on which the spiking network decides as the ANN does. SynOps are synaptic
+    operations: each spike counts once per synapse that it reaches.
     """
     from ... import evaluation
     from ...report import save

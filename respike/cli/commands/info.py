@@ -11,7 +11,7 @@ from ..options import JSON
 
 @click.command(
     cls=Command,
-    short_help="Versions, kernels and number formats here.",
+    short_help="Show versions, kernels and number formats.",
     epilog="""\b
 Examples:
   respike info
@@ -19,7 +19,7 @@ Examples:
 )
 @JSON
 def info(as_json: bool) -> None:
-    """Say which versions, kernels and number formats run on this machine.
+    """Show which versions, kernels and number formats run on this machine.
 
     RESPIKE_KERNELS=eager|numba|triton in the environment chooses other kernels.
     """

@@ -14,7 +14,7 @@ from ..values import Lengths
 
 @click.command(
     cls=Command,
-    short_help="Look into an ONNX file.",
+    short_help="Inspect an ONNX file.",
     epilog="""\b
 Examples:
   respike inspect net.onnx
@@ -28,13 +28,13 @@ Examples:
     type=Lengths(),
     metavar="CxHxW",
     part="ONNX",
-    help="Shape of a sample, if the file leaves it open.",
+    help="Shape of one sample, if the file does not say.",
 )
 @JSON
 def inspect(file: Path, outputs: list[str] | None, verify: bool, shape: list[int] | None, as_json: bool) -> None:
-    """Look into an ONNX FILE: inputs, outputs, operators, and what each node would become.
+    """Show an ONNX FILE's inputs, outputs and operators, and what each node would become.
 
-    Nothing is calibrated, so no data is needed. The exit code is 1 if the network cannot be converted as it is.
+    Needs no data. The exit code is 1 if the network cannot be converted as it is.
     """
     from ... import sources
     from ...convert import inspect_onnx

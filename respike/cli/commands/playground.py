@@ -23,10 +23,10 @@ Example:
     type=Output(["html", "htm"]),
     metavar="FILE",
     default="playground.html",
-    help="Write the page here.",
+    help="Write the page to this file.",
 )
 def playground(output: Path) -> None:
-    """Write a page to play with neurons: one HTML file for any browser, which needs no network.
+    """Write a page to play with neurons: one HTML file that works offline in any browser.
 
     A bucket that leaks and fires; a bench where each neuron's parameters and input can be dragged; and the
     activation curve beside the ReLU, against the number of timesteps. It computes what respike.layers computes.

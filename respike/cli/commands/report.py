@@ -30,12 +30,12 @@ def _files(models: tuple[str, ...]) -> list[str]:
     if files and len(files) < len(models):
         other = next(name for name in models if name not in files)
         raise SourceError(
-            f"reports are compared with reports: make one of {other} first, respike report {other} -o NAME.json"
+            f"reports are compared with reports: first write one of {other}, respike report {other} -o NAME.json"
         )
     if not files and len(models) > 1:
         raise SourceError(
-            f"a report is about one model, got {', '.join(models)}; to compare, make a report of each in a file "
-            "(-o NAME.json), then one of the files"
+            f"a report describes one model, got {', '.join(models)}; to compare several, write a report of each "
+            "(-o NAME.json), then a report of these files"
         )
     return files
 
@@ -46,9 +46,9 @@ def _read(files: list[str], name: str | None) -> list[Any]:
 
     stray = [f"--{key.replace('_', '-')}" for key in given() if key not in WRITING]
     if stray:
-        raise SourceError(f"{files[0]} is a report already, so {', '.join(stray)} cannot be chosen any more")
+        raise SourceError(f"{files[0]} is already a report; {', '.join(stray)} cannot be changed")
     if name is not None and len(files) > 1:
-        raise SourceError("--name is for one report; several are named by what is in their files")
+        raise SourceError("--name needs a single report; several reports keep the names in their files")
     for file in files:
         require(Path(file), "report")
     reports = [Report.from_json(file) for file in files]
@@ -100,7 +100,7 @@ def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[st
     asked = [f"--{key}" for key in ("csv", "charts") if options[key] is not None]
     asked += [f"--output {output}"] if ending(output) == ".json" else []
     if not alone and asked:
-        raise SourceError(f"{', '.join(asked)} is for one report; several can be compared on a page")
+        raise SourceError(f"{', '.join(asked)} needs a single report; several reports go on one page")
     if ending(output) == ".json":
         report.to_json(output)
     else:
@@ -115,7 +115,7 @@ def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[st
 
 @click.command(
     cls=Command,
-    short_help="One page about a network, or a comparison of several.",
+    short_help="Write a page about a network, or compare several.",
     epilog=f"""{MODELS_ARE} REPORT.json is what -o REPORT.json or respike evaluate --json wrote.
 
 {DATA_ARE}
@@ -131,10 +131,17 @@ Examples:
 @MODEL_AND_DATA
 @TEST
 @BATCH_SIZE
-@option("--name", part="Report", help="What to call the network; by default MODEL.")
+@option("--name", part="Report", help="Name of the network in the report; by default MODEL.")
 @option("--classes", type=Names(), metavar="NAME,NAME,...", part="Report", help="Names of the classes.")
-@option("--sample", default=0, part="Report", help="Whose spikes are shown, by its place in the test data.")
-@option("--early-exit", type=float, default=99.9, metavar="PERCENT", part="Report", help="Agreement of stopping early.")
+@option("--sample", default=0, part="Report", help="Index of the test sample whose spikes are shown.")
+@option(
+    "--early-exit",
+    type=float,
+    default=99.9,
+    metavar="PERCENT",
+    part="Report",
+    help="Agreement that early exit must reach.",
+)
 @ENERGY
 @option(
     "-o",
@@ -143,18 +150,20 @@ Examples:
     metavar="FILE",
     default="respike-report.html",
     part="Report",
-    help="Write the page here, or as .json all that is in it, to make pages of later.",
+    help="Write the page to this file; .json keeps the data, to make pages from later.",
 )
-@option("--csv", type=Output(folder=True), metavar="FOLDER", part="Report", help="Write tables here, too.")
-@option("--charts", type=Output(folder=True), metavar="FOLDER", part="Report", help="Write each chart here, too.")
-@option("--format", type=Choice(["svg", "png"]), default="svg", part="Report", help="Of --charts.")
+@option("--csv", type=Output(folder=True), metavar="FOLDER", part="Report", help="Also write tables to this folder.")
+@option(
+    "--charts", type=Output(folder=True), metavar="FOLDER", part="Report", help="Also write each chart to this folder."
+)
+@option("--format", type=Choice(["svg", "png"]), default="svg", part="Report", help="File format of --charts.")
 @CONVERSION
 @JSON
 def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) -> None:
     """Convert MODEL and write one page about it, or compare reports from files.
 
     Accuracy against timesteps, cost beside three ANNs, early exit, each layer's errors, spikes of a sample, and where
-    the network and its ANN differ: one HTML file that needs no network. For the charts, respike[report] is needed.
+    the network and its ANN differ: one HTML file that works offline. Charts need respike[report].
     """
     files = _files(model)
     found = _read(files, options["name"]) if files else [_gather({**options, "model": model[0]})]
@@ -167,7 +176,7 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
             raise
         # A file may hold values of any type. In a report that was made just now, they would be a bug.
         reason = f"{type(error).__name__}: {error}"
-        raise SourceError(f"{', '.join(files)}: a damaged report ({reason}); make it once more") from error
+        raise SourceError(f"{', '.join(files)}: a damaged report ({reason}); write it again") from error
     if as_json:
         told = [one.as_dict() for one in found]
         say_json(told[0] if len(told) == 1 else told)
