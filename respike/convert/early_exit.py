@@ -81,13 +81,13 @@ class EarlyExit:
 
     Args:
         snn: A classifier with the schedule ``"synchronous"``; it runs ``snn.timesteps`` steps at most.
-        calibration: As for ``respike.from_torch``; new samples tell more than those it was calibrated with.
+        calibration: As for ``respike.from_torch``; new samples give a better estimate than known ones.
         score: ``"margin"``, ``"confidence"`` or ``"stability"``, see ``Watch``.
         agreement: In percent, from 1 to 100.
         judge: ``"decision"``: outputs are class scores, or the logit of one class, whatever they look like. By default
-            it is found out: a single output without a sigmoid is refused, and of one answer for nearly all samples
-            there is a warning.
-        samples: Most calibration samples used.
+            this is checked: a single output without a sigmoid is refused, and the same answer for nearly all samples
+            causes a warning.
+        samples: The most calibration samples used.
         seed: Random seed for the sample order.
 
     Attributes:
@@ -95,8 +95,8 @@ class EarlyExit:
         expected: Mean latency on the calibration samples.
 
     Raises:
-        ConversionError: another schedule, a network that mixes samples, an output that is not class scores ``(N, K)``
-            and no single score, or an option out of range.
+        ConversionError: another schedule, a network that mixes samples, an output that is neither class scores
+            ``(N, K)`` nor a single score, or an option out of range.
     """
 
     @undisturbed()

@@ -28,8 +28,8 @@ from .variants.recalibrate import recalibrate
 class SpikingNetwork(Simulator):
     """What ``respike.from_torch`` returns: takes the ANN's inputs, gives estimates of the ANN's outputs.
 
-    Calls do not depend on each other: the same input gives the same output twice. Only
-    ``simulate(..., stream=True)`` goes on from where the last such call ended, until ``reset``.
+    Calls are independent: the same input always gives the same output. Only ``simulate(..., stream=True)`` continues
+    from the state at the end of the last such call, until ``reset``.
 
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> snn = respike.from_torch(model, torch.rand(64, 4), timesteps=8)
@@ -46,8 +46,7 @@ class SpikingNetwork(Simulator):
 
     Attributes:
         timesteps: T used by ``snn(x)`` and, unless given, by ``simulate``. Like ``schedule``, ``delay``,
-            ``precision`` and ``memory_budget`` it may be changed at any time; what could not be run with is a
-            ``ValueError`` at once.
+            ``precision`` and ``memory_budget`` it may be changed at any time; an invalid value raises a ``ValueError``.
         calibrated_timesteps: T that thresholds were chosen for, whatever ``timesteps`` is now.
         fitted: Whether thresholds and biases were fitted to that T (``threshold="mse"`` with a correction), so that
             longer runs can be worse: the first one brings a ``ConversionWarning``. False in files of older versions.
@@ -97,11 +96,11 @@ class SpikingNetwork(Simulator):
         Tensors are stored as safetensors, the graph as JSON in its header: nothing in the file can be run.
 
         Args:
-            path: Where to; ``.respike`` by custom.
+            path: The file to write; its name usually ends in ``.respike``.
 
         Raises:
-            FormatError: a ``ConversionError``: something in the network has no place in a file, say an operation kept
-                analog that is not in the table.
+            FormatError: a ``ConversionError``: a part of the network cannot be saved, for example an operation kept analog
+                that is not in the table.
             FileNotFoundError: the folder does not exist.
         """
         checks.path("path", path)
@@ -121,8 +120,8 @@ class SpikingNetwork(Simulator):
         """The normalised network with weights and thresholds in whole numbers, as a chip holds them.
 
         For each output channel there is an e so that its weights, times 2^e, are whole numbers of so many bits, and its
-        threshold is 2^e. Its ``precision`` is float32, which holds them exactly. What all this costs,
-        ``respike.evaluate`` of both networks tells.
+        threshold is 2^e. Its ``precision`` is float32, which holds them exactly. Compare both networks with
+        ``respike.evaluate`` to see the loss of accuracy.
 
         Args:
             bits: From 2 to 16, sign included.
@@ -137,7 +136,7 @@ class SpikingNetwork(Simulator):
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512
     ) -> SpikingNetwork:
-        """A network in which these layers are calibrated anew, from unlabelled data; all others are kept.
+        """A network in which these layers are calibrated again, from unlabelled data; all others are kept.
 
         Args:
             calibration: As for ``respike.from_torch``.
@@ -165,9 +164,9 @@ class SpikingNetwork(Simulator):
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """A network from the file that ``SpikingNetwork.save`` wrote.
 
-    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, the structure of inputs
-    and outputs and what ``choice`` says are those of the network that was
-    saved. ``memory_budget`` is not kept, as it is about a machine. Nothing in a file is run: it holds numbers and the
+    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, ``choice`` and the
+    structure of inputs and outputs are those of the network that was saved. ``memory_budget`` is not kept, as it
+    depends on the machine. Nothing in a file is run: it holds numbers and the
     names of operations, which must be those of the library's own table.
 
     >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
@@ -183,8 +182,8 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
         The network, on the CPU; ``.to(device)`` moves it.
 
     Raises:
-        FormatError: a ``ConversionError``: there is no such file, or it is no saved network, damaged, of a newer
-            version, or asks for what no network needs.
+        FormatError: a ``ConversionError``: the file does not exist, is not a saved network, is damaged, has a newer
+            format, or exceeds a limit.
     """
     checks.path("path", path)
     document, snn = read(Path(path), SpikingNetwork)

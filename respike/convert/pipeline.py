@@ -80,7 +80,7 @@ def from_torch(
             codes are tried: ``"iaf"`` with 1, 2 and 4 spikes a step, ``"signed"``, ``"multi_threshold"``. Or a layer of
             ``respike.layers``, ``Leaky(0.9)``, say: neurons with its leak and its spikes a step, leak compensated, or
             an error that says why its curve cannot stand in for a ReLU.
-        max_spikes: Most spikes a neuron may send in one timestep.
+        max_spikes: The most spikes that a neuron may send in one timestep.
         threshold: ``"mse"``: the least squared error at T on what really arrives; ``"max"``: the ANN's largest
             activation; ``"percentile"``: the 99.9th percentile of its positive activations. ``respike.MSE``,
             ``respike.Max`` and ``respike.Percentile`` take another percentile, and one threshold for each layer.
@@ -90,10 +90,10 @@ def from_torch(
             T timesteps per layer (``snn.latency``) and makes the network a (T+1)-value quantised ANN; or
             ``"pipelined"``, between the two: each layer starts some steps after those that feed it
             (``respike.Pipelined``).
-        precision: In what the network computes its synapses, see ``SpikingNetwork``; calibration is in float32.
+        precision: The arithmetic of the synapses, see ``SpikingNetwork``; calibration is in float32.
         analog: Names of modules to keep analog where they cannot become spiking.
-        samples: Most samples used by ``"mse"``, the corrections and ``timesteps="auto"``. They need not fit into
-            memory: what is kept of them goes to a temporary file where it does not.
+        samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``. They need not fit into
+            memory: what does not fit goes to a temporary file.
         seed: Random seed for the sample order.
         progress: A function that is called with a line of text at each stage, or a ``respike.progress.Progress``, which
             is told numbers.

@@ -52,8 +52,16 @@ def said_of(model: nn.Module) -> str:
     [
         (larger_half(False), "1 (LargerHalf), 3 (LargerHalf)", "sends none itself"),
         (nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Flatten()), "1 (MaxPool2d)", "sends none itself"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid()), "2 (Sigmoid)", "sigmoid is not piecewise linear"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid(), nn.Linear(4, 2)), "2 (Sigmoid)", "is not piecewise linear"),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid()),
+            "2 (Sigmoid)",
+            "sigmoid is not piecewise linear",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid(), nn.Linear(4, 2)),
+            "2 (Sigmoid)",
+            "is not piecewise linear",
+        ),
         (Recurrent(nn.LSTM), "cells (LSTM)", "lstm is recurrent"),
         (Recurrent(nn.GRU), "cells (GRU)", "gru is recurrent"),
         (Recurrent(nn.RNN, nonlinearity="relu"), "cells (RNN)", "rnn_relu is recurrent"),

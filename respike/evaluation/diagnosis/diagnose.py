@@ -48,9 +48,9 @@ def diagnose(
 ) -> Diagnosis:
     """Which layer of a spiking network is wrong, why, and what to do about it.
 
-    Every layer's decoded output, the mean over T steps, is held against the ANN's on the same samples, and the
-    difference is split by cause, see ``parts``. Besides each layer is tried alone, see ``Trial``: what tells a layer
-    that is broken from one that suffers from those before it.
+    Every layer's decoded output, the mean over T steps, is compared with the ANN's on the same samples, and the
+    difference is split by cause, see ``parts``. Each layer is also tried alone, see ``Trial``, which distinguishes a
+    broken layer from one that suffers from the layers before it.
 
     >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:128]
     >>> snn = respike.from_torch(model, calibration, timesteps=4)
@@ -64,12 +64,12 @@ def diagnose(
             the inputs count.
         ann: The model that the network was made from; needed if it was loaded from a file. Not changed.
         timesteps: T; ``snn.timesteps`` by default.
-        samples: Most samples that are looked at.
+        samples: The most samples that are used.
         seed: Random seed for the sample order.
         progress: As for ``respike.evaluate``.
 
     Raises:
-        ConversionError: no ANN to compare with, one that does not fit, or data that is empty or of another shape.
+        ConversionError: there is no ANN to compare with, it does not fit, or the data is empty or of another shape.
         ValueError: ``timesteps`` below 1.
     """
     checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
