@@ -99,7 +99,7 @@ class SpikingNetwork(Simulator):
             path: The file to write; its name usually ends in ``.respike``.
 
         Raises:
-            FormatError: a ``ConversionError``: a part of the network cannot be saved, for example an operation kept analog
+            FormatError: a ``ConversionError``: a part of the network cannot be saved, say an operation kept analog
                 that is not in the table.
             FileNotFoundError: the folder does not exist.
         """
