@@ -57,6 +57,7 @@ def test_the_script_is_for_the_shell(shell: str, word: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.slow
 def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     program = tmp_path / "respike"
     program.write_text(f"#!{sys.executable}\nfrom respike.cli import main\nmain(prog_name='respike')\n")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 
 import respike
@@ -75,7 +76,7 @@ def assert_alike(model: nn.Module, sizes: tuple[int, ...] = (1, 2, 4, 31, 50)) -
             assert torch.allclose(found, model(x[:size]), atol=1e-5), size
 
 
-@pytest.mark.parametrize("name", FOLLOWS)
+@pytest.mark.parametrize("name", one_in(3, FOLLOWS))
 def test_numbers_that_follow_the_batch_size(name: str) -> None:
     assert_alike(Net(FOLLOWS[name]))
 
@@ -87,7 +88,7 @@ def test_a_number_that_is_kept_besides() -> None:
     assert [len(snn(x[:n])) for n in (1, 7, 40)] == [1, 7, 40]
 
 
-@pytest.mark.parametrize("length", [3, 31, 37, 48])
+@pytest.mark.parametrize("length", one_in(2, [3, 31, 37, 48]))
 def test_an_axis_as_long_as_a_batch_to_trace_with(length: int) -> None:
     class Same(nn.Module):
         def __init__(self) -> None:
@@ -122,7 +123,7 @@ def _constant(s: Any, x: Tensor, y: Tensor) -> Tensor:
     return s.scores(y.flatten(1)) + torch.tensor([[float(i)] for i in range(len(x))])
 
 
-@pytest.mark.parametrize("forward", [_halved, _looped, _branched, _constant])
+@pytest.mark.parametrize("forward", one_in(2, [_halved, _looped, _branched, _constant]))
 def test_what_depends_on_the_batch_size_otherwise_is_refused(forward: Forward) -> None:
     with pytest.raises(respike.ConversionError, match="depends on the batch size") as caught:
         respike.from_torch(Net(forward), torch.rand(40, 2, 6, 6))

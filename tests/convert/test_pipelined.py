@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 from zoo import Net
 
@@ -122,7 +123,9 @@ def test_currents_are_moved_ahead_and_none_is_lost() -> None:
     assert currents.flatten().tolist() == [1, 2, 4, 8]
 
 
-@pytest.mark.parametrize("options", [{}, {"max_spikes": 3}, {"neuron": "signed"}, {"neuron": "multi_threshold"}])
+@pytest.mark.parametrize(
+    "options", one_in(2, [{}, {"max_spikes": 3}, {"neuron": "signed"}, {"neuron": "multi_threshold"}])
+)
 def test_charge_is_conserved_in_every_neuron(options: dict[str, object]) -> None:
     """Sum of currents = θ·(net count) + v_T − v_0 over a run, in float64."""
     model, x = pooled()

@@ -47,6 +47,7 @@ def test_a_mutant_is_refused_or_runs(first: int, tmp_path: Path) -> None:
     assert found.get("refused by torch", 0) <= EACH / 500
 
 
+@pytest.mark.slow
 def test_another_value_anywhere_is_refused_or_runs(tmp_path: Path) -> None:
     found = counts(tmp_path, "each", "83")  # coprime to the number of values, so that each place and value comes up
     assert found["refused"] > 100

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from samples import slow
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -85,7 +86,7 @@ def dyadic(name: str) -> tuple[nn.Module, Tensor]:
     return model, torch.randint(-8, 9, (13, *shape)) / 8
 
 
-@pytest.mark.parametrize("little", [True, False])
+@pytest.mark.parametrize("little", [True, slow(False)])
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_it_finds_missing_is_what_the_network_misses(name: str, setting: str, little: bool) -> None:
@@ -187,7 +188,7 @@ def test_results_do_not_depend_on_the_memory(options: dict[str, Any], monkeypatc
 
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])
-@pytest.mark.parametrize("correction", ["none", "ridge"])
+@pytest.mark.parametrize("correction", [slow("none"), "ridge"])
 def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
     granularity: str, correction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

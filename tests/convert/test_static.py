@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -54,7 +55,7 @@ FIRST: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("name", one_in(3, FIRST))
 def test_a_network_behind_a_function_of_its_input_is_the_network_on_its_values(name: str, tmp_path: Path) -> None:
     """The same spikes, counts and costs of spikes, to the bit, as of the network without it on what it gives."""
     first, x = FIRST[name]
@@ -132,7 +133,7 @@ PRODUCTS: dict[str, tuple[type[Masked], Tensor, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("name", one_in(3, PRODUCTS))
 def test_one_factor_may_be_a_function_of_the_input(name: str, tmp_path: Path) -> None:
     kind, second, fan_out = PRODUCTS[name]
     model = kind()

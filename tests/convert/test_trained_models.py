@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
@@ -59,7 +60,7 @@ TRAINED: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
 @pytest.mark.parametrize("after", ["a training step", "a forward without gradients"])
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", one_in(2, TRAINED))
 def test_a_model_just_trained_converts_and_stays_as_it_is(name: str, after: str) -> None:
     torch.manual_seed(0)
     model = TRAINED[name]()

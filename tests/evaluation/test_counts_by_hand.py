@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import slow
 from torch import Tensor, nn
 
 import respike
@@ -145,7 +146,7 @@ def check(layer: LayerActivity, spikes: np.ndarray, synops: np.ndarray) -> None:
     assert layer.spikes[-1] > 0
 
 
-@pytest.mark.parametrize("granularity", ["channel", "layer"])
+@pytest.mark.parametrize("granularity", ["channel", slow("layer")])
 @pytest.mark.parametrize("code", CODES)
 def test_step_by_step(code: str, granularity: str) -> None:
     snn, x, fans = made(code, granularity=granularity)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from samples import slow
 
 import respike
 
@@ -39,8 +40,8 @@ def written(
     return folder / "net.onnx", model, x
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("exporter", ["dynamo", "legacy"])
+@pytest.mark.parametrize("batch", [slow(1), 3])
+@pytest.mark.parametrize("exporter", [slow("dynamo"), "legacy"])
 @pytest.mark.parametrize("name", ["patches", "positions for each sample"])
 def test_fixed_batches_are_equal_at_any(script: Any, name: str, exporter: str, batch: int, tmp_path: Path) -> None:
     verdict = script.judged(written(script, name, exporter, batch, tmp_path)[0])

@@ -115,7 +115,7 @@ def export_mnist_cnn(path: Path, spelling: str) -> None:
     export(respike.models.load("mnist_cnn"), respike.models.datasets.calibration()[:2], path, **options)
 
 
-@pytest.mark.parametrize("spelling", ["dynamo", slow("legacy, batch norm kept")])
+@pytest.mark.parametrize("spelling", [slow("dynamo"), slow("legacy, batch norm kept")])
 def test_the_mnist_cnn_gives_the_same_spikes(spelling: str, tmp_path: Path) -> None:
     """Bit for bit: the file holds the module's weights, or batch norm that we fold as we do the module's."""
     export_mnist_cnn(tmp_path / "net.onnx", spelling)

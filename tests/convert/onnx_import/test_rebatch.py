@@ -15,6 +15,7 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import slow
 from small_graphs import op, save, weights
 from torch import Tensor, nn
 
@@ -83,7 +84,7 @@ def exported(model: nn.Module, x: Tensor, path: Path, dynamo: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [slow(1), 3])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dynamo", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_fixed_batch_takes_any(name: str, batch: int, dynamo: bool, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from samples import slow
 from small_graphs import op, save
 from torch import nn
 
@@ -114,7 +115,7 @@ def test_random_resizes_are_onnxruntimes_or_refused(tmp_path: Path) -> None:
     assert equal > 100 and refused < equal // 5
 
 
-@pytest.mark.parametrize("kind", ["nearest", "linear"])
+@pytest.mark.parametrize("kind", [slow("nearest"), "linear"])
 @pytest.mark.parametrize("how", ["asymmetric", "half_pixel", "align_corners"])
 def test_every_pair_of_lengths(kind: str, how: str, tmp_path: Path) -> None:
     """Where a pixel lies halfway between two, the last bit of a quotient decides."""
