@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:this network runs")  # longer th
 
 
 def small(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:
+    """A network of its own for each caller, and the samples that it was calibrated on."""
+    snn, x = _converted(**options)
+    return copy.deepcopy(snn), x.clone()
+
+
+@cache
+def _converted(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(30, 6)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 import zoo
 from samples import one_in, quick_are
-from test_saved import SETTINGS, again, assert_same
+from saved_networks import SETTINGS, again, assert_same
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 

@@ -245,7 +245,7 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
 
 def test_an_onnx_file_takes_it_too() -> None:
     pytest.importorskip("onnx")
-    folder = Path(__file__).parent / "onnx_import" / "fixtures"
+    folder = Path(__file__).parents[1] / "onnx_import" / "fixtures"
     x = torch.from_numpy(np.load(folder / "keras_mlp.npz")["x"])
     snn = respike.from_onnx(folder / "keras_mlp.onnx", x, respike.Auto(within=10, judge="decision"), neuron="iaf")
     assert snn.choice is not None

@@ -15,53 +15,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from samples import quick_are
-from saved_networks import small
+from saved_networks import again, assert_same, same, small, told
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 import respike
 from respike.convert import FormatError
 from respike.models import datasets
-
-SETTINGS: list[dict[str, Any]] = [
-    {},
-    {"neuron": "signed", "precision": "int8"},
-    {"neuron": "lif", "schedule": respike.Pipelined(2)},
-    {"neuron": respike.MultiThreshold(3), "precision": "bfloat16"},
-    {"max_spikes": 4, "schedule": "layerwise", "threshold": "max"},
-    {"neuron": "iaf", "correction": "bias", "threshold": respike.Percentile(granularity="layer")},
-]
-
-
-def again(snn: respike.SpikingNetwork, folder: Path) -> respike.SpikingNetwork:
-    path = folder / "net.respike"
-    snn.save(path)
-    loaded = respike.load(path)
-    path.unlink()
-    return loaded
-
-
-def told(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> list[Any]:
-    """All spikes of all layers in all steps, what they carry, and all estimates."""
-    found: list[Any] = []
-    inputs = snn.graph.flatten(args)
-    blocks = snn.blocks(inputs, recorder=lambda node, *values: found.extend([node.name, *(v.clone() for v in values)]))
-    return [*list(blocks), *found]
-
-
-def same(a: Any, b: Any) -> bool:
-    first, one = pytree.tree_flatten(a)
-    second, other = pytree.tree_flatten(b)
-    equal = (torch.equal(x, y) if isinstance(x, Tensor) else x == y for x, y in zip(first, second, strict=True))
-    return one == other and all(equal)
-
-
-def assert_same(snn: respike.SpikingNetwork, loaded: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> None:
-    assert same(snn(*args), loaded(*args))
-    assert same(told(snn, args), told(loaded, args))
-    assert loaded.as_dict() == snn.as_dict()
-    assert str(loaded) == str(snn)
-    assert not loaded.training
 
 
 @pytest.mark.parametrize("name", quick_are(["mnist_mlp"], respike.models.REGISTRY))

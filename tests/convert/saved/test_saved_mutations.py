@@ -1,7 +1,7 @@
 """Broken files: each is refused, or loads and runs; none crashes, hangs or raises anything else.
 
-Here 2,000 of them, and some of those that have another value in one place. ``python tests/convert/mutate_saved.py``
-makes 10,000 (``FOLDER 0 10000``) or every one of the second kind (``FOLDER each``) and prints what became of them.
+Here 2,000 of them, and some of those that have another value in one place. By hand, ``mutate_saved.py`` beside this
+file makes 10,000 (``FOLDER 0 10000``) or every one of the second kind (``FOLDER each``) and prints what became of them.
 """
 
 from __future__ import annotations
