@@ -1,7 +1,7 @@
 """The one intermediate form: a list of named operations on named values, and the table of what each is in time."""
 
+from .channel_groups import layer_groups as layer_groups
 from .graph import Graph as Graph
-from .layers import layer_groups as layer_groups
 from .node import BATCH as BATCH
 from .node import DERIVED as DERIVED
 from .node import FILL_OPS as FILL_OPS

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...layers.kernels import Send
 from ..errors import ConversionError
 from ..graph import Node, Ref, function
-from ..graph.layers import layer_groups
+from ..graph.channel_groups import layer_groups
 from ..options import NeuronOptions, Precision
 from .neurons import SpikingReLU
 from .time_varying import Timed

@@ -12,7 +12,7 @@ from ...layers.kernels import Drive, Rule, Send
 from ..errors import ConversionError
 from ..graph import Graph, Node, relu
 from ..options import NeuronOptions
-from .weights import versions
+from .weights_module import versions
 
 
 def rule_of(options: NeuronOptions) -> Rule:

@@ -33,7 +33,7 @@ from .stream import Stream
 from .synchronous import Synchronous
 from .time_varying import channels_last
 from .warn_longer_runs import warn_of_longer_run
-from .weights import Weights, versions
+from .weights_module import Weights, versions
 
 STEPS = 16
 """Timesteps for which a piece of a batch is sized."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Node, function
-from ..graph.layers import layer_groups
+from ..graph.channel_groups import layer_groups
 
 LARGEST = 127
 

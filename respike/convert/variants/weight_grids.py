@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node, Ref
-from ..graph.layers import layer_groups
+from ..graph.channel_groups import layer_groups
 from ..graph.rules import LINEAR, Role
 from ..run.neurons import channel_axis
 
