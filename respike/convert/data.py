@@ -64,7 +64,7 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         calibration: A tensor or array ``(N, ...)``; a Dataset; or an iterable of batches: tensors or arrays, or tuples
             or dicts that begin with the inputs.
         count: How many inputs the network takes.
-        seed: Of the order.
+        seed: Random seed for the order.
 
     Raises:
         ConversionError: something else, not a single sample, or one that holds NaN or infinity.

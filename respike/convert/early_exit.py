@@ -186,7 +186,7 @@ class EarlyExit:
 
         Args:
             *args: Inputs as for the network.
-            recorder: Told of every layer's events.
+            recorder: Called with every layer's events.
 
         Raises:
             ValueError: inputs of another shape than the network's.

@@ -27,7 +27,7 @@ class Refusal:
 
 
 class ConversionError(InputError):
-    """A network that cannot be converted as it is: nothing was converted, the model is unchanged.
+    """The network cannot be converted as it is. Nothing was converted, and the model is unchanged.
 
     >>> model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))
     >>> try:
@@ -51,7 +51,7 @@ class ConversionError(InputError):
 
 
 class ConversionWarning(UserWarning):
-    """Something in a conversion that works but deserves a look, say a layer that never fires."""
+    """A conversion that works but that you should check, for example because a layer never fires."""
 
 
 def warn(message: str) -> None:
@@ -66,4 +66,4 @@ _OURS = re.compile(r"(respike|torch|contextlib)(\.|$)")
 
 
 class FormatError(ConversionError):
-    """A file that holds no network that can be loaded, or a network that cannot be saved."""
+    """A file that is not a network that can be loaded, or a network that cannot be saved."""

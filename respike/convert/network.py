@@ -26,7 +26,7 @@ from .variants.recalibrate import recalibrate
 
 
 class SpikingNetwork(Simulator):
-    """What ``respike.from_torch`` returns: takes the ANN's inputs, gives estimates of the ANN's outputs.
+    """The spiking network that ``respike.from_torch`` returns: it takes the ANN's inputs and estimates its outputs.
 
     Calls are independent: the same input always gives the same output. Only ``simulate(..., stream=True)`` continues
     from the state at the end of the last such call, until ``reset``.
@@ -50,7 +50,7 @@ class SpikingNetwork(Simulator):
         calibrated_timesteps: T that thresholds were chosen for, whatever ``timesteps`` is now.
         fitted: Whether thresholds and biases were fitted to that T (``threshold="mse"`` with a correction), so that
             longer runs can be worse: the first one brings a ``ConversionWarning``. False in files of older versions.
-        precision: In what synapses compute: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
+        precision: The arithmetic of the synapses: ``"float32"``; ``"bfloat16"``, which rounds weights and sums; or
             ``"int8"``, which rounds weights alone and adds up whole numbers, as an 8-bit chip does, the same on every
             machine. Spikes are exact in all of them. With the schedule ``layerwise`` there are none, and it is
             always float32.
@@ -142,7 +142,7 @@ class SpikingNetwork(Simulator):
             calibration: As for ``respike.from_torch``.
             layers: Names of layers as ``summary`` shows them, or module paths, ``"features.2"``.
             ann: The model that the network was made from; needed if it was loaded from a file.
-            samples: Most samples used.
+            samples: The most samples used.
 
         Raises:
             ConversionError: an unknown layer, no ANN to calibrate against, or unusable calibration data.

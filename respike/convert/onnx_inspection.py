@@ -87,12 +87,12 @@ class Inspection:
 def inspect_onnx(
     path: str | os.PathLike[str], *, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None
 ) -> Inspection:
-    """What an ONNX file holds, and what each node would become, before any calibration.
+    """The contents of an ONNX file, and what each node would become, before any calibration.
 
     Args:
         path: The file.
         outputs: As for ``load_onnx``.
-        shape: Of one sample of the first input, where the file leaves it open.
+        shape: The shape of one sample of the first input, where the file leaves it open.
 
     Raises:
         ConversionError: the file cannot be read at all. A network that can be read and not converted is

@@ -29,21 +29,21 @@ PERCENTILES = (50, 90, 99)
 
 @dataclass(frozen=True)
 class ExitEvaluation:
-    """How a network does that stops early, beside itself with all timesteps.
+    """Accuracy and cost of a network with early exit, compared with the same network with all timesteps.
 
     Attributes:
         samples: How many were judged.
         timesteps: T, the most that one takes.
-        score: As for ``EarlyExit``.
-        threshold: Of the score.
+        score: See ``EarlyExit``.
+        threshold: The score at which samples stop.
         accuracy: Share of right answers.
-        fixed_accuracy: The same after all T steps.
+        fixed_accuracy: The accuracy after all T steps.
         agreement: Share of samples that get the answer of all T steps.
         latency: Mean timesteps.
         percentiles: Timesteps that 50, 90 and 99 percent of the samples get by with.
         stopped: How many samples stopped after 1 ... T steps.
         synops: Synaptic operations per sample.
-        fixed_synops: The same of all T steps.
+        fixed_synops: The synaptic operations of all T steps.
         curve: Mean latency and accuracy of other thresholds, by latency.
     """
 
@@ -72,7 +72,7 @@ class ExitEvaluation:
         return "\n".join([*table(lines, ">"), told])
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, in what JSON can hold."""
+        """All results, as values that JSON can hold."""
         found = asdict(self)
         return {**found, "threshold": self.threshold if math.isfinite(self.threshold) else None}
 
@@ -95,7 +95,7 @@ def evaluate_exit(
         progress: As for ``respike.evaluate``.
 
     Raises:
-        ValueError: no data, or targets that are no class numbers ``(N,)``.
+        ValueError: there is no data, or targets are not class numbers ``(N,)``.
     """
     checks.instance("early", early, EarlyExit, "an EarlyExit")
     batch_size = checks.whole("batch_size", batch_size, 1)

@@ -13,10 +13,10 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LayerActivity:
-    """What one spiking layer, or one max-pool over spikes, did.
+    """The activity of one spiking layer, or of one max-pool over spikes.
 
     Attributes:
-        name: Of the node.
+        name: The node's name.
         where: Its place in the user's model.
         kind: ``"spike"`` or ``"max"``.
         neurons: How many outputs it has per sample.

@@ -30,7 +30,7 @@ class Evaluation:
         samples: How many samples were judged.
         schedule: With ``"layerwise"`` and ``"pipelined"`` t counts steps per layer; the latency is ``latency``.
         accuracy: Share of right answers; R² if the outputs are judged by their error; or the mean of the user's metric.
-        ann_accuracy: The same of the ANN; None if no ANN was given.
+        ann_accuracy: The ANN's accuracy; None if no ANN was given.
         agreement: Share of samples on which SNN and ANN decide alike; None without ANN or decisions.
         float32_agreement: Share on which the network decides as it does in float32; None if that was not asked.
         spikes: Spikes of all neurons per sample up to t.
@@ -47,9 +47,9 @@ class Evaluation:
         latency: Total timesteps until the answer after t steps is there.
         layers: Activity of each layer.
         metric: Name of what ``accuracy`` holds: ``"accuracy"``, ``"R2"``, or the user's.
-        error: Where outputs are judged by their error, that against the ANN: root mean square, in units of the ANN's
+        error: The error against the ANN, where outputs are judged by it: root mean square, in units of the ANN's
             standard deviation over samples, the root of the mean square over outputs; else None.
-        judged: What the table says about it; empty where the highest of several scores decides.
+        judged: The note about it below the table; empty where the highest of several scores decides.
     """
 
     samples: int
@@ -100,10 +100,10 @@ class Evaluation:
         return _table(self, [(self, t) for t in self.rows()])
 
     def cost(self, energy: EnergyModel | None = None) -> Cost:
-        """What the network takes, beside three ANNs.
+        """The operations and the energy of the network, compared with three ANNs.
 
         Args:
-            energy: Of each operation; ``respike.evaluation.ENERGY_45NM`` by default.
+            energy: The energy of each operation; ``respike.evaluation.ENERGY_45NM`` by default.
         """
         return cost_of(self, energy or ENERGY_45NM)
 

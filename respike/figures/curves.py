@@ -40,7 +40,7 @@ def curves(timesteps: Sequence[int], taus: Sequence[float], points: int = 601) -
 
 
 def curve_figure(current: Tensor, panels: Panels) -> Figure:
-    """What ``curves`` gives, beside ReLU and clipped ReLU, and the residuals below.
+    """The curves that ``curves`` returns, beside ReLU and clipped ReLU, and the residuals below.
 
     The clipped ReLU is what a neuron with at most one spike a step can reach; the residual is the
     neuron's rate minus it.

@@ -29,9 +29,9 @@ class ALIF(TauNeuron):
         v <- max(v, min_v_mem)
 
     From Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons",
-    NeurIPS 2018, in the order of Sinabs 3.1. Where Sinabs goes astray this layer does not: its threshold
-    reads 0 rather than ``b0`` before the first step, its synaptic current shrinks by 1 − α in each step
-    with ``norm_input`` and is forgotten between calls, and its recordings hold the last step only.
+    NeurIPS 2018, in the order of Sinabs 3.1. This layer corrects four errors of Sinabs, where the threshold
+    reads 0 rather than ``b0`` before the first step, the synaptic current shrinks by 1 − α in each step
+    with ``norm_input`` and is lost between calls, and recordings hold the last step only.
 
     >>> alif = ALIF(tau_mem=20.0, tau_adapt=50.0, adapt_scale=5.0, norm_input=False)
     >>> spikes = alif(torch.full((1, 60, 1), 0.4))  # a constant current for 60 timesteps

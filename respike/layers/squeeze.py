@@ -84,7 +84,7 @@ class ExpLeakSqueeze(_Squeezed, ExpLeak):
 def set_batch_size(model: nn.Module, batch_size: int) -> None:
     """Give every squeeze form in the model, the model itself included, another batch size.
 
-    Layers that had another start anew.
+    The states of layers that had another batch size are reset.
 
     >>> network = nn.Sequential(nn.Linear(3, 3), IAFSqueeze(batch_size=2))
     >>> set_batch_size(network, 5)

@@ -17,9 +17,9 @@ from .constants import whole
 class StatefulLayer(nn.Module):
     """A layer with named states, each a buffer of shape ``(batch, ...)`` without the time axis.
 
-    States start at their initial value with the first input (or with ``shape``), go on from call to
-    call, and start anew after ``reset_states``; before the first input their shape is ``(0,)``. They are
-    of float32 at least, whatever the input is. They are not part of the ``state_dict``: a checkpoint
+    States start at their initial value with the first input (or with ``shape``), are kept from call to
+    call, and start from the initial value again after ``reset_states``. Before the first input their shape is
+    ``(0,)``. They are at least of float32, whatever the input is. They are not part of the ``state_dict``: a checkpoint
     holds parameters, not the membrane potentials of whichever batch came last.
 
     >>> layer = IAF()
@@ -65,7 +65,7 @@ class StatefulLayer(nn.Module):
         return all(getattr(self, name).shape != (0,) for name in self.state_names)
 
     def reset_states(self, randomize: bool = False, value_ranges: dict[str, tuple[float, float]] | None = None) -> None:
-        """Start anew: initial values, or uniform random ones in ``value_ranges[name]`` (default [0, 1]).
+        """Reset the states to initial values, or to uniform random ones in ``value_ranges[name]`` (default [0, 1]).
 
         Raises:
             ValueError: a range that is not two finite numbers. Those of states that the layer lacks are not read.

@@ -29,8 +29,8 @@ def load(name: str, *, train: bool = False, data_dir: str | PathLike[str] | None
     Args:
         name: ``"mnist"`` or ``"fashion_mnist"``.
         train: The training part rather than the test part.
-        data_dir: Folder for torchvision's loaders, which download into it what is missing. Without
-            it only what ships in the package can be had: the MNIST test images.
+        data_dir: Directory for torchvision's data sets; missing ones are downloaded into it. Without it only the MNIST
+            test images are available, which ship in the package.
 
     Returns:
         Images ``(N, 1, 28, 28)``, float32 in [0, 1], and labels ``(N,)``, int64.

@@ -206,7 +206,7 @@ def test_data_beyond_the_calibration_are_told_from_a_wrong_threshold(cnn: Settin
     diagnosis = respike.diagnose(cnn.snn, bright, samples=48)
     assert [(f.cause, f.fault, f.layer) for f in diagnosis.findings] == [("beyond calibration", True, None)]
     (finding,) = diagnosis.findings
-    assert "go beyond those that the network was calibrated on" in finding.text
+    assert "exceed the calibration data" in finding.text
     values = {"respike": respike, "model": cnn.model, "calibration": torch.cat([cnn.calibration, bright[:40]])}
     exec(finding.suggestion, values)
     better = respike.diagnose(values["snn"], bright[40:], samples=48)  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ TOLERANCE = 1e-4
 
 @undisturbed()
 def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
-    """The model's graph with a role for every node, before any calibration: does it convert?
+    """The model's graph with a role for every node: it shows before any calibration whether the model converts.
 
     Args:
         model: Any module; not changed.

@@ -1,4 +1,4 @@
-"""Calibrate some layers of a network anew and leave the others as they are."""
+"""Calibrate some layers of a network again and leave the others as they are."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def recalibrate(
     seed: int = 0,
     progress: Listener | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
-    """The parts of a network in which these layers are calibrated anew, as ``from_torch`` does, and all others kept.
+    """The parts of a network in which these layers are calibrated again, as ``from_torch`` does, and all others kept.
 
     The synapses before these layers begin with the ANN's weights again, which ridge repair then mends; threshold,
     bias and V_0 are chosen for what the layers before send as they are. What the readouts lack is measured again.

@@ -21,12 +21,12 @@ QUANTISED = "quantised ANN"
 
 @dataclass(frozen=True)
 class Traffic:
-    """Accesses to memory per sample up to each timestep, if nothing is kept at hand.
+    """Accesses to memory per sample up to each timestep, if nothing is cached.
 
     Attributes:
         weights: Weights fetched: one for each synaptic operation and each multiply-accumulate.
         reads: Membranes, sums and values read.
-        writes: The same written.
+        writes: Membranes, sums and values written.
     """
 
     weights: Curve
@@ -36,10 +36,10 @@ class Traffic:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one layer of neurons, or a maximum, takes per sample up to each timestep.
+    """The operations and energy of one layer of neurons, or of a maximum, per sample up to each timestep.
 
     Attributes:
-        name: Of the node.
+        name: The node's name.
         where: Its place in the user's model.
         synops: Synaptic operations that its spikes cause.
         updates: Updates of its neurons, one for each neuron and timestep; none in a maximum.
@@ -55,14 +55,14 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Baseline:
-    """An ANN to hold the spiking network against.
+    """An ANN that the spiking network is compared with.
 
     Attributes:
         name: What the tables call it.
         about: What it is, in words.
         macs: Multiply-accumulates per sample.
-        bits: Of an activation, ``(T,)``.
-        traffic: Of a run that corresponds to t timesteps.
+        bits: The bits of an activation, ``(T,)``.
+        traffic: The traffic of a run that corresponds to t timesteps.
         energy: Likewise, in pJ per sample.
     """
 
@@ -76,12 +76,12 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a spiking network takes per sample; entry t − 1 of every curve belongs to t timesteps.
+    """The operations and energy of a spiking network per sample; entry t − 1 of every curve belongs to t timesteps.
 
     Attributes:
         model: Energy of each operation.
         samples: How many samples the counts are means of.
-        schedule: As in ``Evaluation``; with ``"layerwise"`` and ``"pipelined"`` t counts steps per layer.
+        schedule: See ``Evaluation``; with ``"layerwise"`` and ``"pipelined"`` t counts steps per layer.
         synops: Synaptic operations.
         updates: Updates of neurons.
         traffic: Accesses to memory.

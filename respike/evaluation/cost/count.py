@@ -52,7 +52,7 @@ def cost_of(result: Counted, model: EnergyModel) -> Cost:
     (arXiv 2409.08290): T steps of up to n spikes give n·T + 1 values, which ⌈log2(n·T + 1)⌉ bits can hold.
 
     Args:
-        result: Of ``respike.evaluate``; with ``ann=``, so that the ANN's zeros were counted.
+        result: What ``respike.evaluate`` returned; with ``ann=``, so that the ANN's zeros were counted.
         model: Energy of each operation.
     """
     clock = np.arange(1, result.timesteps + 1, dtype=np.float64)

@@ -20,11 +20,11 @@ class EnergyModel:
         name: What the report calls it.
         source: Where the numbers are from.
         numbers: What weights and values are, ``"float32"``.
-        addition: Of two numbers that are accumulated. A comparison, which is a subtraction, takes as much.
-        multiplication: Of a weight and a value.
+        addition: Adding two numbers that are accumulated. A comparison, which is a subtraction, takes as much.
+        multiplication: Multiplying a weight and a value.
         scaling: Multiplying an accumulated number by a constant: a leak, the mean of a pool, decoding.
         shift: Giving a weight the size of a spike that carries a power of two.
-        bits: Of a weight and of a value, for traffic; accumulated numbers have 32.
+        bits: The bits of a weight and of a value, for traffic; accumulated numbers have 32.
         int32_addition: Of whole numbers of 32 bits, for the quantised ANN.
         int8_multiplication: Likewise of 8 bits; None: there is no quantised ANN to compare with.
         int32_multiplication: Likewise of 32 bits.

@@ -1,4 +1,4 @@
-"""Which layer of a spiking network is wrong, why, and what to do about it."""
+"""Find out which layer of a spiking network is wrong, why, and what to change."""
 
 from .diagnose import diagnose as diagnose
 from .result import Diagnosis as Diagnosis

@@ -46,7 +46,7 @@ def diagnose(
     seed: int = 0,
     progress: bool | Listener | None = None,
 ) -> Diagnosis:
-    """Which layer of a spiking network is wrong, why, and what to do about it.
+    """Find out which layer of a spiking network is wrong, why, and what to change.
 
     Every layer's decoded output, the mean over T steps, is compared with the ANN's on the same samples, and the
     difference is split by cause, see ``parts``. Each layer is also tried alone, see ``Trial``, which distinguishes a

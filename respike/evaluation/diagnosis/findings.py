@@ -31,7 +31,7 @@ FINE = 0.07
 """Error of a layer alone, on average, that a suggested T is to bring."""
 ROUNDING = 1e-5
 """Error of a layer up to which it is rounding."""
-NOTHING = "What would be the remedy was tried on these samples and does not lessen the error of the output."
+NOTHING = "The usual remedy was tried on these samples and does not reduce the output's error."
 BEYOND = 0.1
 """Share of the ANN's squared output beyond what calibration saw, from which on that can be the cause."""
 EXPLAINED = 0.5
@@ -53,11 +53,11 @@ def findings(
     """What is broken, or else what dominates.
 
     Args:
-        layers: In the order of the network.
+        layers: The layers, in the order of the network.
         timesteps: T of the runs.
         calibrated: T that the network was calibrated for.
-        schedule: Of the network.
-        output_error: As in ``Diagnosis``.
+        schedule: The network's schedule.
+        output_error: See ``Diagnosis``.
         propagated: Likewise.
         alone: The error that layers have alone at another T, with thresholds for it; the mean over all layers.
         remedies: Tries what is to be suggested.
@@ -76,10 +76,10 @@ def findings(
     if beyond:
         reach = max(x.trial.reach for x in beyond if x.trial)
         text = (
-            f"These samples go beyond those that the network was calibrated on: {', '.join(x.where for x in beyond)} "
+            f"These samples exceed the calibration data: {', '.join(x.where for x in beyond)} "
             f"{'has' if len(beyond) == 1 else 'have'} up to {reach:.1f} times the "
-            "largest output in the ANN that was seen there. Calibrate anew, with samples such as these among the "
-            "calibration data, or bring them to the range of those."
+            "largest output in the ANN that was seen there. Calibrate again with samples such as these among the "
+            "calibration data, or scale them to its range."
         )
         found.append(_anew("beyond calibration", text, calibrated, remedies))
     silent = [_never_active(layer) for layer in layers if layer.trial is None]
@@ -115,7 +115,7 @@ def _never_active(layer: LayerDiagnosis) -> Finding:
     start = f"{layer.where} is never active in the ANN on these samples"
     if layer.silent < 1:
         return Finding("never active", True, layer.name, f"{start}, and {_percent(1 - layer.silent)} of it fires.", "")
-    return Finding("never active", False, layer.name, f"{start}, so it never fires: no conversion changes that.", "")
+    return Finding("never active", False, layer.name, f"{start}, so it never fires; no conversion can change that.", "")
 
 
 def _is_broken(layer: LayerDiagnosis) -> bool:
@@ -133,7 +133,7 @@ def _broken(layer: LayerDiagnosis, trial: Trial, suggestion: str) -> Finding:
     cause, why = _cause(trial)
     text = (
         f"{layer.where} is broken: {why}. Given exactly what the ANN sends, it is off by {_percent(trial.now)} of the "
-        f"ANN's output, and by {_percent(trial.best)} calibrated anew."
+        f"ANN's output, and by {_percent(trial.best)} once calibrated again."
     )
     return Finding(cause, True, layer.name, text, suggestion)
 

@@ -57,7 +57,7 @@ class Trial:
     root mean squares of output minus ANN's, in units of the root mean square of the ANN's output.
 
     Attributes:
-        now: As the layer is.
+        now: The layer as it is.
         threshold: With the thresholds that have the least error.
         correction: With the ANN's weights, no bias and V_0 of half a spike.
         best: With both.
@@ -86,10 +86,10 @@ class LayerDiagnosis:
     """One spiking layer.
 
     Attributes:
-        name: Of its node.
+        name: The name of its node.
         where: Its place in the user's model.
         neuron: Its kind.
-        max_spikes: Most spikes a step.
+        max_spikes: The most spikes a step.
         neurons: How many there are.
         threshold: Lowest, mean and highest θ.
         error: Root mean square of decoded output minus the ANN's, in the ANN's units.
@@ -130,7 +130,7 @@ class Finding:
     """What is wrong, or what error there is, and what to do.
 
     Attributes:
-        cause: In a few words, always the same ones.
+        cause: The cause in a few words, from a fixed list.
         fault: Whether something is broken; else it tells what dominates in a network that is in order.
         layer: The layer's node name; None if it is about the network.
         text: A sentence or two, with the numbers it rests on.
@@ -146,18 +146,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The error of each layer, split by cause, and what follows from it.
+    """The error of each layer, split by cause, and the findings that follow from it.
 
     Attributes:
         samples: How many samples it rests on.
         timesteps: T.
         calibrated: T that the network was calibrated for.
-        schedule: Of the network.
+        schedule: The network's schedule.
         agreement: Share of samples on which SNN and ANN decide alike; None if the output is no class scores, or the ANN
             decides the same for all samples.
         output_error: Root mean square of output minus ANN's, in units of the ANN's standard deviation over samples.
-        propagated: The same with the ANN's own weights behind the last spiking layers: what those before make of it.
-        layers: In the order of the network.
+        propagated: The output's error with the ANN's own weights behind the last spiking layers, that is without the
+            error of the readout.
+        layers: The layers, in the order of the network.
         findings: Faults first, in the order of the network.
     """
 

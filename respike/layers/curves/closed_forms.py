@@ -17,11 +17,11 @@ from .passive import share_left, step_response
 
 
 def closed_form(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Tensor | None:
-    """What ``transfer_curve`` must give, where the neuron's rate has a closed form; else None.
+    """The rates that ``transfer_curve`` must measure, where they have a closed form; else None.
 
     Soft reset: IAF, with constant leak too, from ``equations.iaf_count``. Hard reset: LIF, Leaky, Lapicque,
-    Alpha, SRM0 and TextbookLIF start anew with each spike, so a constant current that first brings them to θ
-    after k steps makes them fire every k + d steps, d of which they are deaf. No reset: Leaky, Lapicque,
+    Alpha, SRM0 and TextbookLIF start from the reset value with each spike, so a constant current that first brings
+    them to θ after k steps makes them fire every k + d steps, d of which they are deaf. No reset: Leaky, Lapicque,
     Synaptic and Alpha fire in each step in which their step response is above θ.
 
     >>> neuron, currents = IAF(spike_fn=SingleSpike, v_init=0.5), torch.linspace(-0.5, 1.5, 101)

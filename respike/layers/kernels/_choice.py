@@ -74,7 +74,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     """A layer of neurons over all timesteps, without gradient: charge, fire, soft reset.
 
     Args:
-        rule: Which neuron.
+        rule: The neuron.
         drive: What drives it; not changed.
         threshold: θ, broadcasting over ``(N, ...)``.
         state: Potential before the first step and, for neurons that can take spikes back, net count; each

@@ -15,7 +15,7 @@ class Rule:
     """A neuron with soft reset.
 
     Attributes:
-        most: Most spikes a step; None for no limit.
+        most: The most spikes a step; None for no limit.
         signed: Whether spikes can be taken back, never below a net count of zero.
         levels: Weights 1, 1/2, ... of a spike; with more than one there is one spike a step, of either sign.
         alpha: The share of the potential that a step leaves over, with leak compensation; None without leak.

@@ -37,7 +37,7 @@ NEEDED: dict[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of one network. All but ``name`` and ``evaluation`` may be missing, and is then not shown.
+    """All results about one network; parts other than ``name`` and ``evaluation`` may be missing.
 
     Attributes:
         name: What the network is called on the page.

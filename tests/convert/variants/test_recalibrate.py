@@ -1,4 +1,4 @@
-"""Some layers calibrated anew, the others left as they are."""
+"""Some layers calibrated again, the others left as they are."""
 
 from __future__ import annotations
 
