@@ -52,8 +52,8 @@ def rheobase(neuron: SpikingLayer) -> Tensor | None:
 def closed_decay(neuron: SpikingLayer, start: float, timesteps: int) -> Tensor | None:
     """The potentials that ``decay_curve`` must measure: v_rest + (start − v_rest)·a^k after k steps.
 
-    Each step leaves the share a, which is exp(−1/τ), β, or 1 − Δt/τ by forward Euler; a constant leak takes k·v_leak, down to the floor. None
-    where the potential is not a state of its own (``Alpha``, ``SRM0``) or feedback drives it.
+    Each step leaves the share a, which is exp(−1/τ), β, or 1 − Δt/τ by forward Euler; a constant leak takes k·v_leak,
+    down to the floor. None where the potential is not a state of its own (``Alpha``, ``SRM0``) or feedback drives it.
 
     >>> neuron = Leaky(beta=0.5)
     >>> closed_decay(neuron, start=0.8, timesteps=3), decay_curve(neuron, 0.8, 3)
