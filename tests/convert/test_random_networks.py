@@ -20,7 +20,8 @@ from torch.utils.data import TensorDataset
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from random_networks import RandomNet, exact, inputs, quantised, synapses_behind
+from random_networks import RandomNet
+from random_oracles import exact, inputs, quantised, synapses_behind
 from samples import one_in
 
 import respike

@@ -7,28 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from judged import X, estimates, net, r2, share
 from torch import Tensor, nn
 
 import respike
-from respike.convert import ConversionWarning
-from respike.convert.output_judging import Spread, Tally, Yardstick, decision, missed
 from respike.evaluation import evaluate_exit
-
-X = torch.randn(60, 6, generator=torch.Generator().manual_seed(1))
-
-
-def net(*behind: nn.Module, outputs: int = 1) -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, outputs), *behind).eval()
-
-
-def estimates(snn: respike.SpikingNetwork, x: Tensor = X) -> Tensor:
-    return snn.simulate(x).double()
-
-
-def share(found: Tensor, wanted: Tensor) -> list[float]:
-    """Of each timestep, of ``found (N, T, ...)``, how often it is what is wanted."""
-    return (found == wanted.unsqueeze(1)).double().flatten(2).mean(2).mean(0).tolist()
 
 
 @pytest.mark.parametrize(
@@ -58,11 +41,6 @@ def test_a_single_score_decides_by_its_sign_or_behind_a_sigmoid_by_a_half(
 class Squeeze(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 0]
-
-
-def r2(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The mean over outputs of 1 - sum of squared errors / sum of squares about the mean."""
-    return float(np.mean(1 - ((found - wanted) ** 2).sum(0) / ((wanted - wanted.mean(0)) ** 2).sum(0)))
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -188,6 +166,8 @@ def test_empty_batches_count_for_nothing() -> None:
 
 
 CLASSES = torch.arange(60) % 3
+
+
 REFUSED: list[tuple[str, Any, str]] = [
     ("fraction", torch.full((60,), 1.5), r"class numbers must be whole; got 1.5"),
     ("nan", torch.full((60,), torch.nan), r"targets must be finite; 60 of 60 are NaN or infinite"),
@@ -241,131 +221,3 @@ def test_one_output_in_a_dict_is_judged_and_two_are_refused() -> None:
     assert wrapped.agreement.tolist() == plain.agreement.tolist()  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="accuracy needs a network with one output"):
         respike.evaluate(respike.from_torch(Pair(True).eval(), X, 3), (X, y))
-
-
-# Without labels: timesteps="auto", precision="auto", early exit
-
-
-def physical() -> nn.Module:
-    """Three quantities of which the first is always the largest."""
-
-    class Physical(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net(outputs=3)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.net(x) * torch.tensor([50.0, 0.01, 1.0]) + torch.tensor([1000.0, 0.0, 2.0])
-
-    return Physical().eval()
-
-
-def test_quantities_are_judged_by_their_error_and_not_by_the_largest() -> None:
-    model = physical()
-    snn = respike.from_torch(model, X, respike.Auto(within=30), neuron="iaf")
-    choice = snn.choice
-    assert choice is not None
-    assert choice.agreement is None
-    assert choice.error is not None
-    assert choice.error <= 0.3
-    assert choice.within == 30
-    assert snn.timesteps > 2
-    assert "relative error of 30 %" in choice.reason
-    found = snn(X).double().numpy()
-    assert r2(found, model(X).detach().double().numpy()) > 1 - 0.3**2  # calibrated on twice the samples
-    by_decision = respike.from_torch(model, X, respike.Auto(judge="decision"), neuron="iaf")
-    assert (by_decision.timesteps, by_decision.choice.agreement) == (1, 1.0)  # type: ignore[union-attr]
-
-
-def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
-    """The same as R² of two networks by hand, each on the other's samples."""
-    from respike.convert.choose.two_fold import Halves
-    from respike.convert.options import Auto, Options
-    from respike.convert.tracing.normal_form import normal_form
-
-    model = physical()
-    halves = Halves(normal_form(model, (X[:4],)), [(X,)], Options(), Auto(judge="error"), torch.device("cpu"))
-    trial = halves.judge(Options().neurons, 4)
-    parts = [torch.cat([x for (x,) in half]) for half in halves.halves]
-    found = torch.cat([respike.from_torch(model, [a], 4)(b) for a, b in (parts, parts[::-1])]).double()
-    wanted = model(torch.cat(parts[::-1])).detach().double()
-    assert trial.error == pytest.approx((1 - r2(found.numpy(), wanted.numpy())) ** 0.5, rel=1e-4)
-
-
-def test_a_logit_is_a_decision_if_the_user_says_so_or_a_sigmoid_does() -> None:
-    logit = respike.from_torch(net(), X, respike.Auto(within=10, judge="decision"), neuron="iaf")
-    chance = respike.from_torch(net(nn.Sigmoid()), X, respike.Auto(within=10), neuron="iaf")
-    for found in (logit.choice, chance.choice):
-        assert found is not None
-        assert found.agreement is not None
-        assert found.agreement >= 0.9
-    assert logit.timesteps == chance.timesteps
-    with pytest.raises(
-        respike.ConversionError, match=r"relative error of 0.1 %.*or the logit of one class, give judge="
-    ):
-        respike.from_torch(net(), X, respike.Auto(within=0.1), neuron="iaf")
-
-
-@pytest.mark.parametrize("score", ["margin", "confidence", "stability"])
-def test_a_logit_stops_early_as_two_scores_of_which_one_is_zero(score: Any) -> None:
-    model = net()
-    pair = nn.Sequential(*model[:2], nn.Linear(24, 2)).eval()
-    with torch.no_grad():
-        pair[2].weight.copy_(torch.cat([torch.zeros(1, 24), model[2].weight]))
-        pair[2].bias.copy_(torch.cat([torch.zeros(1), model[2].bias]))
-    y = (X[:, 0] > 0).long()
-    one, two = (
-        respike.EarlyExit(
-            respike.from_torch(m, X, 8, correction="none"), X, score=score, agreement=95, judge="decision"
-        )
-        for m in (model, pair)
-    )
-    assert one.threshold == pytest.approx(two.threshold, rel=1e-5)
-    assert torch.equal(one(X).steps, two(X).steps)
-    torch.testing.assert_close(one(X).output[:, 0], two(X).output[:, 1])
-    assert evaluate_exit(one, (X, y)).accuracy == evaluate_exit(two, (X, y)).accuracy
-
-
-def test_early_exit_wants_decisions() -> None:
-    with pytest.raises(respike.ConversionError, match="single output without a sigmoid may be any number"):
-        respike.EarlyExit(respike.from_torch(net(), X, 4), X)
-    with pytest.warns(ConversionWarning, match=r"100.0 % of the samples get the same one"):
-        respike.EarlyExit(respike.from_torch(physical(), X, 4), X)
-    respike.EarlyExit(respike.from_torch(net(nn.Sigmoid()), X, 4), X)
-
-
-def test_a_channel_that_is_constant_is_measured_by_the_others() -> None:
-    wanted = torch.tensor([[1.0, 1e6], [3.0, 1e6], [5.0, 1e6]])
-    spread = Spread()
-    for row in wanted.split(1):
-        spread.add(row)
-    found = wanted + torch.tensor([0.0, 2.0])
-    assert float(spread.share(missed(found, wanted))) == pytest.approx((0 + 3 * 4 / 8) / 2)
-    tally = Tally(Yardstick("error", 5))
-    tally.add(found, wanted)
-    assert tally.error == pytest.approx(0.75**0.5)
-
-
-def test_a_large_mean_does_not_drown_a_small_variance() -> None:
-    wanted = (1e6 + torch.randn(200, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))).double()
-    spread = Spread()
-    for part in wanted.split(7):
-        spread.add(part)
-    values = wanted.numpy()
-    assert float(spread.share(torch.ones(1))) == pytest.approx(1 / ((values - values.mean()) ** 2).sum(), rel=1e-9)
-
-
-def test_decisions() -> None:
-    scores = torch.tensor([[0.0, 1.0, 0.5], [2.0, 1.0, 0.0]])
-    for output, wanted in (
-        (scores, [1, 0]),
-        (scores[:, :1] - 1, [0, 1]),
-        (scores[:, 0] - 1, [0, 1]),
-        ((None, {"a": scores}), [1, 0]),
-        (torch.tensor([4, 7]), [4, 7]),
-    ):
-        found = decision(output)
-        assert found is not None
-        assert found.tolist() == wanted
-    assert decision((scores, scores)) is None
-    assert decision(torch.tensor(1.0)) is None
