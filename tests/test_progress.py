@@ -1,4 +1,4 @@
-"""How far long work is: told as numbers, as lines of text, or by a bar on a terminal and nowhere else."""
+"""Progress reporting: as numbers, as lines of text, or by a bar on a terminal and nowhere else."""
 
 from __future__ import annotations
 

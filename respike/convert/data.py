@@ -166,7 +166,7 @@ def rows(args: Any) -> int:
 
 
 def first_rows(args: Batch, count: int) -> Batch:
-    """At most so many samples of a batch."""
+    """The first samples of a batch, at most this many."""
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 

@@ -48,7 +48,7 @@ def closed_form(neuron: SpikingLayer, currents: Tensor, timesteps: int) -> Tenso
 
 
 def _renewals(potential: Tensor, theta: Tensor, deaf: int, late: int = 0) -> Tensor:
-    """Rates of a neuron that starts anew with each spike, from its potential ``(T, K, ...)`` until the first.
+    """Rates of a neuron that starts again with each spike, from its potential ``(T, K, ...)`` until the first.
 
     It fires after k steps and then every k + d, d steps of which it is ``deaf``; ``late`` is a delay of the spikes.
     """

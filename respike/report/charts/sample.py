@@ -1,4 +1,4 @@
-"""One sample on its way through the network."""
+"""The charts of one sample's run through the network."""
 
 from __future__ import annotations
 

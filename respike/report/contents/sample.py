@@ -1,4 +1,4 @@
-"""One sample on its way through the network: who fires when, and how membrane potentials get there."""
+"""One sample's run through the network: who fires when, and how membrane potentials get there."""
 
 from __future__ import annotations
 
