@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from samples import one_in
 from torch import Tensor, nn
 from zoo import Net
 
@@ -102,7 +103,7 @@ EVALUATED: dict[str, tuple[Any, tuple[int, ...], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EVALUATED)
+@pytest.mark.parametrize("name", one_in(3, EVALUATED))
 def test_every_shape_of_layer_can_be_summed_up_and_evaluated(name: str) -> None:
     build, shape, options = EVALUATED[name]
     model, x = build().eval(), torch.rand(20, *shape)

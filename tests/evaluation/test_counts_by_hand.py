@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from samples import slow
+from samples import one_in, slow
 from torch import Tensor, nn
 
 import respike
@@ -147,7 +147,7 @@ def check(layer: LayerActivity, spikes: np.ndarray, synops: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("granularity", ["channel", slow("layer")])
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", one_in(2, CODES))
 def test_step_by_step(code: str, granularity: str) -> None:
     snn, x, fans = made(code, granularity=granularity)
     layers = counted(snn, x)
@@ -156,7 +156,7 @@ def test_step_by_step(code: str, granularity: str) -> None:
         check(layers[name], spikes.cumsum(), synops.cumsum())
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", one_in(2, CODES))
 def test_layer_by_layer(code: str) -> None:
     """A run of t steps a layer; where all spikes are whole ones and none is taken back, the sum tells how many."""
     snn, x, fans = made(code)
@@ -174,7 +174,7 @@ def test_layer_by_layer(code: str) -> None:
         check(layers[name], spikes, synops)
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", one_in(2, CODES))
 def test_pipelined_without_delay_counts_as_synchronous(code: str) -> None:
     snn, x, fans = made(code)
     sent = told(snn, x)
@@ -229,7 +229,7 @@ JOINS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("schedule", ["synchronous", "layerwise"])
-@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("join", one_in(2, JOINS))
 def test_rounding_of_equal_sums_is_no_event(join: str, schedule: Any) -> None:
     """What is counted is what a float64 run of the same spikes sends, where rounding is far below any change."""
     x = torch.rand(16, 2, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from samples import slow
+from samples import one_in, slow
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -87,7 +87,7 @@ def dyadic(name: str) -> tuple[nn.Module, Tensor]:
 
 @pytest.mark.parametrize("little", [True, slow(False)])
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", one_in(3, NETWORKS))
 def test_what_it_finds_missing_is_what_the_network_misses(name: str, setting: str, little: bool) -> None:
     """Of neurons that are given: the mean over all samples of what the ANN has and the SNN, run by itself, has not."""
     model, x = dyadic(name)
@@ -147,7 +147,7 @@ def small() -> nn.Module:
     ).eval()
 
 
-@pytest.mark.parametrize("timesteps", [2, 100])
+@pytest.mark.parametrize("timesteps", one_in(2, [2, 100]))
 def test_every_sample_counts_at_any_t(timesteps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bias of the readout makes the output right on average over exactly those samples that were used."""
     stores = little(monkeypatch, 2**18)

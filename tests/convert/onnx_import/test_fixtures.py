@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from samples import one_in
 
 import respike
 from respike.convert import ConversionError, load_onnx, relative_error, verify_onnx
@@ -40,7 +41,7 @@ def test_imports_with_the_frameworks_own_output(name: str) -> None:
     assert relative_error(graph, net, (x,)) < 1e-5
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_in(3, NAMES))
 def test_converts_and_its_error_falls_with_time(name: str) -> None:
     """As ReLU networks of PyTorch do: at least threefold when T grows fourfold."""
     path, x, y = fixture(name)

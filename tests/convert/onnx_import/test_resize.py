@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from samples import slow
+from samples import one_in, slow
 from small_graphs import op, save
 from torch import nn
 
@@ -141,7 +141,7 @@ class Resized(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("factor", [1.5, 2.0, 0.7])
+@pytest.mark.parametrize("factor", one_in(3, [1.5, 2.0, 0.7]))
 def test_pytorchs_aligned_corners(kind: str, factor: float, tmp_path: Path) -> None:
     """Nine times 1.5 is 13.5: the corners that are aligned are those of the 13 pixels."""
     model, x = Resized(kind, factor).eval(), torch.rand(2, 3, 6, 9, generator=torch.Generator().manual_seed(0))

@@ -62,7 +62,7 @@ def test_a_clamped_factor_is_the_factor_given_as_an_input(name: str) -> None:
     torch.testing.assert_close(snn(X, second), wanted(X, given), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("gate", [nn.Hardsigmoid(), nn.ReLU(), nn.Hardtanh(0.1, 1.0)])
+@pytest.mark.parametrize("gate", one_in(3, [nn.Hardsigmoid(), nn.ReLU(), nn.Hardtanh(0.1, 1.0)]))
 def test_a_gate_with_weights_is_no_guard(gate: nn.Module) -> None:
     weight = torch.randn(5, 1, generator=torch.Generator().manual_seed(0))
     with pytest.raises(respike.ConversionError, match="multiplies two signals"):

@@ -56,7 +56,7 @@ def counts(snn: respike.SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], T
     return found, last[0][-1]
 
 
-@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("build", one_in(3, NETWORKS))
 def test_without_head_start_it_is_synchronous_and_with_a_whole_one_layerwise(
     build: Callable[[], tuple[nn.Module, Tensor]],
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from compositions import compositions
-from samples import slow
+from samples import one_in, slow
 from torch import Tensor, nn
 
 import respike
@@ -116,7 +116,7 @@ APART: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
 }
 
 
-@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("name", one_in(3, APART))
 def test_samples_stay_apart_where_the_batch_is_left_alone(name: str) -> None:
     model, x = Small(*APART[name]), torch.rand(40, 6)
     snn = respike.from_torch(model, x, 6)
@@ -172,7 +172,7 @@ STRUCTURES: dict[str, tuple[nn.Module, tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("name", one_in(3, STRUCTURES))
 def test_arguments_of_any_structure_are_cut_judged_and_leave_early(name: str) -> None:
     model, args = STRUCTURES[name]
     snn = respike.from_torch(model, [args], 6)
