@@ -23,6 +23,7 @@ from respike.report.page.words import energy, large, percent
 from respike.report.theme import coloured, colours
 
 
+@pytest.mark.slow
 def test_every_chart_becomes_a_file(converted: Converted, tmp_path: Path) -> None:
     made = charts(converted.report)
     files = write_charts(converted.report, tmp_path / "charts")
