@@ -44,7 +44,7 @@ def run(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
         return model(*(x.clone() for x in inputs))
 
 
-@pytest.mark.parametrize("name", one_in(3, CONVERTS))
+@pytest.mark.parametrize("name", one_in(6, CONVERTS))
 def test_converts_and_approaches_the_ann(name: str) -> None:
     model, inputs = build(CONVERTS[name])
     graph = normal_form(model, inputs)  # traced once for both

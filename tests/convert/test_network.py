@@ -23,6 +23,7 @@ def make(timesteps: int = 8, scale: float = 1.0, **options: object) -> tuple[res
     return respike.from_torch(model, scale * x, timesteps, **options), x
 
 
+@pytest.mark.slow
 def test_calls_do_not_depend_on_each_other() -> None:
     snn, x = make()
     first = snn(x)

@@ -231,7 +231,7 @@ def test_nothing_is_suggested_that_does_not_help(cnn: Setting, monkeypatch: pyte
     for snn in (short, broken, cnn.snn):
         (finding,) = respike.diagnose(snn, cnn.x, samples=48).findings
         assert finding.suggestion == ""
-        assert "does not lessen the error" in finding.text
+        assert "does not reduce the output's error" in finding.text
 
 
 OWN: list[dict[str, Any]] = [

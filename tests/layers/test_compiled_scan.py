@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 from kernel_cases import LAYOUTS, RULES, assert_same_scan, per_channel, random, start, to
+from samples import one_in
 
 from respike.layers.kernels import Drive, Rule, Send, eager
 
@@ -15,7 +16,13 @@ SHAPE = (STEPS, 2, 5, 7, 3)  # no multiple of a vector register
 FLOAT, BF16, INT8 = torch.float32, torch.bfloat16, torch.int8
 Compiled = tuple[ModuleType, str]
 
-every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+every_rule = pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(rule, id=name, marks=[pytest.mark.slow] if k % 3 else [])
+        for k, (name, rule) in enumerate(RULES.items())
+    ],
+)
 
 
 @every_rule
@@ -50,7 +57,7 @@ TYPES = [
 """Each pair of types in two of the three places, once: they are read and written apart from each other."""
 
 
-@pytest.mark.parametrize(("values", "extra", "sent"), TYPES, ids=str)
+@pytest.mark.parametrize(("values", "extra", "sent"), one_in(3, TYPES), ids=str)
 def test_every_type(compiled: Compiled, values: torch.dtype, extra: torch.dtype | None, sent: torch.dtype) -> None:
     """Sent as bfloat16 or int8, products are such as these hold."""
     scale = {FLOAT: per_channel(5), BF16: (per_channel(5) * 8).round() / 8, INT8: 2.0}[sent]

@@ -244,7 +244,7 @@ def test_several_reports_stand_side_by_side(opened: Opener, converted: Converted
         ]
 
 
-@pytest.mark.parametrize("name", ["mnist_cnn", "fashion_resnet"])
+@pytest.mark.parametrize("name", ["mnist_cnn"])
 def test_the_reports_of_reference_networks(name: str, opened: Opener) -> None:
     """Drawn, pointed at, narrow and wide, light and dark; the images are those that the package has."""
     ann, calibration = respike.models.load(name), datasets.calibration()[:48]

@@ -86,7 +86,7 @@ def dyadic(name: str) -> tuple[nn.Module, Tensor]:
 
 
 @pytest.mark.parametrize("little", [True, slow(False)])
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", one_in(2, SETTINGS))
 @pytest.mark.parametrize("name", one_in(3, NETWORKS))
 def test_what_it_finds_missing_is_what_the_network_misses(name: str, setting: str, little: bool) -> None:
     """Of neurons that are given: the mean over all samples of what the ANN has and the SNN, run by itself, has not."""

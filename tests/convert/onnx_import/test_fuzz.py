@@ -229,6 +229,7 @@ def test_many_more_mutants_load_or_are_refused(seed: int, sandbox: Sandbox, tmp_
     chunk(sandbox, tmp_path, f"slow {seed}", 1250)
 
 
+@pytest.mark.slow
 def test_weights_in_a_broken_file_beside_it(sandbox: Sandbox, tmp_path: Path) -> None:
     def mutants() -> Iterator[Mutation]:
         proto = onnx.load(external(tmp_path), load_external_data=False)

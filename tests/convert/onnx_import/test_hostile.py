@@ -78,6 +78,7 @@ def test_outputs_that_are_none_are_refused(outputs: list[str], tmp_path: Path) -
         respike.convert.load_onnx(write(mlp(), tmp_path), outputs=outputs)
 
 
+@pytest.mark.slow
 def test_a_huge_valid_file_is_not_a_hostile_one(sandbox: Sandbox, tmp_path: Path) -> None:
     """Limits that would refuse what people have: a hundred layers, 100 MiB of weights."""
     w = onnx.numpy_helper.from_array(np.eye(512, dtype=np.float32))

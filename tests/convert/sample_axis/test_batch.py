@@ -135,7 +135,7 @@ def test_samples_that_meet_cannot_leave() -> None:
         x = torch.rand(40, 6)
         snn = respike.from_torch(Small(between), x, 4)
         assert len(snn.pieces([x], 4)[0]) == 1
-        with pytest.raises(respike.ConversionError, match="samples meet"):
+        with pytest.raises(respike.ConversionError, match="this network mixes them"):
             EarlyExit(snn, x)
 
 
