@@ -60,6 +60,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f".{_ELSEWHERE.get(name, 'convert')}", __name__), name)
+    if name in ("from_onnx", "from_torch", "load"):
+        import_module(".evaluation", __name__)  # whose diagnosis networks have as a method
     globals()[name] = found
     return found
 

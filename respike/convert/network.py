@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from . import checks
 from .caller_state import in_own_types
 from .choose.choice import Choice
 from .count.fan_out import FanOut, fan_out
+from .errors import ConversionError
 from .graph import Graph
 from .options import Schedule
 from .run.neurons import SpikingReLU
@@ -23,6 +24,13 @@ from .summary import describe, table
 from .variants.normalised import normalise_thresholds
 from .variants.quantised import quantise
 from .variants.recalibrate import recalibrate
+
+_SHORTCUTS: dict[str, Callable[..., Any]] = {}
+
+
+def add_shortcut(name: str, function: Callable[..., Any]) -> None:
+    """Let a method of ``SpikingNetwork`` call a function of a room that stands below this one and imports it."""
+    _SHORTCUTS[name] = function
 
 
 class SpikingNetwork(Simulator):
@@ -150,6 +158,16 @@ class SpikingNetwork(Simulator):
         made = self.like(*recalibrate(self, calibration, layers, ann, samples=samples))
         made.origin, made.fitted = self.origin, True
         return made
+
+    def diagnose(self, data: Any, ann: nn.Module | None = None, **options: Any) -> Any:
+        """The same as ``respike.diagnose(snn, data, ann, **options)``.
+
+        Raises:
+            ConversionError: as there; or ``respike.evaluation`` has not been imported.
+        """
+        if "diagnose" not in _SHORTCUTS:
+            raise ConversionError("call respike.diagnose(snn, data), or import respike.evaluation before")
+        return _SHORTCUTS["diagnose"](self, data, ann, **options)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

@@ -191,3 +191,9 @@ def test_evaluation_is_not_disturbed_by_an_ann_that_works_in_place() -> None:
     result = respike.evaluate(snn, (x, y), ann=model)
     assert result.ann_accuracy == 1
     assert result.accuracy[-1] > 0.95
+
+
+def test_the_only_input_needs_no_list() -> None:
+    snn, x = make(4)
+    (block,), (same,) = snn.blocks(x, only_last=True), snn.blocks([x], only_last=True)
+    assert torch.equal(block[0], same[0])

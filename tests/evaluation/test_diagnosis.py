@@ -140,3 +140,9 @@ def test_it_is_told_as_table_json_and_figure(tmp_path: Path) -> None:
     total = sum(layer.relative for layer in diagnosis.layers)
     assert sum(bars) == pytest.approx(100 * total, rel=1e-3)  # the shares of each bar add up to its error
     assert len(right.patches) == 2
+
+
+def test_a_network_has_it_as_a_method() -> None:
+    x = torch.rand(20, 1, 8, 8)
+    snn = convert(small_cnn(), x, 4)
+    assert snn.diagnose(x, progress=False).as_dict() == respike.diagnose(snn, x, progress=False).as_dict()

@@ -204,7 +204,7 @@ class Simulator(nn.Module):
     @Inference()
     def blocks(
         self,
-        inputs: list[Tensor],
+        inputs: list[Tensor] | Tensor,
         *,
         timesteps: int | None = None,
         stream: bool = False,
@@ -219,7 +219,7 @@ class Simulator(nn.Module):
         on. That is for ``synchronous`` networks whose samples can be told apart at any time (``plan.separable``).
 
         Args:
-            inputs: In the order of the graph's, as ``graph.flatten`` gives them.
+            inputs: In the order of the graph's, as ``graph.flatten`` gives them; or the only one.
             timesteps: How many steps.
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
@@ -232,7 +232,7 @@ class Simulator(nn.Module):
             last.
         """
         total = whole("timesteps", self.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
-        inputs, plan = self._inputs(inputs), self.plan
+        inputs, plan = self._inputs([inputs] if isinstance(inputs, Tensor) else inputs), self.plan
         arithmetic = self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)

@@ -16,7 +16,7 @@ from ...convert import data as reading
 from ...convert.caller_state import undisturbed
 from ...convert.data import first_rows
 from ...convert.graph import BATCH, Graph, Ref
-from ...convert.network import SpikingNetwork
+from ...convert.network import SpikingNetwork, add_shortcut
 from ...convert.output_judging import border, decision, is_single_score, probability
 from ...convert.run.neurons import SpikingReLU
 from ...convert.thread_pool import cut
@@ -211,3 +211,6 @@ class Outputs:
     def _relative(self, which: int) -> float:
         spread = sum(float((squares - total.square() / self.samples).sum()) for total, squares in self.moments)
         return math.sqrt(float(self.squares[which]) / spread) if spread > 0 else 0.0
+
+
+add_shortcut("diagnose", diagnose)
