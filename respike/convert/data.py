@@ -170,15 +170,6 @@ def first_rows(args: Batch, count: int) -> Batch:
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 
-def first_samples(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
-    """The first so many samples of all batches."""
-    for args in batches:
-        if count <= 0:
-            return
-        yield first_rows(args, count)
-        count -= rows(args)
-
-
 def first_batches(batches: Iterator[Batch], samples: int) -> list[Batch]:
     """The first batches that hold so many samples, or all."""
     held: list[Batch] = []

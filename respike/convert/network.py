@@ -15,7 +15,6 @@ from .choose.choice import Choice
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .graph import Graph
-from .options import Schedule
 from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
 from .saved.read_file import read
@@ -72,17 +71,7 @@ class SpikingNetwork(Simulator):
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        neurons: Mapping[str, SpikingReLU],
-        timesteps: int,
-        schedule: Schedule = "synchronous",
-        delay: int = 1,
-        calibrated_timesteps: int | None = None,
-    ) -> None:
-        super().__init__(graph, neurons, timesteps, schedule, delay, calibrated_timesteps)
-        self.choice: Choice | None = None
+    choice: Choice | None = None
 
     def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
         """A network of another graph and other neurons, with this one's settings and the choices that led to them."""

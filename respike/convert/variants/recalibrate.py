@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ...progress import Listener, listener
 from ...text import did_you_mean
@@ -110,7 +110,7 @@ def _mixed(snn: Simulator, origin: Graph, chosen: frozenset[str]) -> Graph:
     """The ANN's graph with the network's weights, except before the layers that are chosen."""
     plan = Plan(origin)
     anew = {ref for name in chosen for node in plan.before(name) for ref in node.refs}
-    held: dict[str, Tensor] = dict(snn.weights.named_buffers())
+    held = snn.held_graph().tensors
     return replace(origin, tensors={k: v if k in anew or k not in held else held[k] for k, v in origin.tensors.items()})
 
 

@@ -112,7 +112,7 @@ class InputMacs:
     @torch.no_grad()
     def count(self, inputs: list[Tensor]) -> None:
         """Count a batch of the network's inputs."""
-        walk = Walk(self.snn.graph, dict(self.snn.weights.named_buffers()), inputs)
+        walk = Walk(self.snn.graph, self.snn.held_graph().tensors, inputs)
         walk.run(self.nodes, Analog())
         for name, macs in self.work.inputs.values():
             busy = over_batch((walk.env[name] != 0).float().unsqueeze(0), macs.shape)

@@ -18,7 +18,6 @@ from ...convert.data import first_rows
 from ...convert.graph import BATCH, Graph, Ref
 from ...convert.network import SpikingNetwork, add_shortcut
 from ...convert.output_judging import border, decision, is_single_score, probability
-from ...convert.run.neurons import SpikingReLU
 from ...convert.thread_pool import cut
 from ...convert.variants.origin import origin_of
 from ...progress import Listener, listener
@@ -84,7 +83,7 @@ def diagnose(
     batches = reading.inputs(data, snn.graph, seed, device)
     first = next(batches)
     origin = origin_of(snn, ann, first).to(device)
-    neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
+    neurons = snn.layers()
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
     outputs, remedies = Outputs(snn.graph), Remedies(snn, origin, total)

@@ -95,7 +95,7 @@ def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: in
     """
     kind = next((b.dtype for b in snn.buffers() if b.is_floating_point()), torch.float32)
     inputs = [x.to(kind) if x.is_floating_point() else x for x in inputs]
-    weights = dict(snn.weights.named_buffers())
+    weights = snn.held_graph().tensors
     ann, ann_outputs = _analog(origin, origin.tensors, inputs, None)
     arrived, sent = Means(), Means()
     outputs: list[Any] = []

@@ -45,7 +45,7 @@ def activations(
     batches = reading.inputs(data[0] if pair and arity == 1 else data, snn.graph, seed, device)
     first = next(batches)
     origin = origin_of(snn, ann, first).to(device)
-    neurons: dict[str, SpikingReLU] = dict(snn.neurons.items())  # type: ignore[arg-type]
+    neurons = snn.layers()
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[Tensor]] = {name: [] for name in neurons}
     seen = 0
