@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,51 +15,59 @@ import torch
 from .thread_pool import own_threads
 
 _KINDS = ("cpu", "cuda", "mps", "xpu")
+V = TypeVar("V")
 
 
-class _Default:
-    """PyTorch's default type, which is float32 while any call of ours lasts: the default is one for all threads."""
+class _Ours(Generic[V]):
+    """A setting of PyTorch's that is one for all threads, and has our value while any call of ours lasts."""
 
-    def __init__(self) -> None:
-        self.lock, self.calls, self.kept = threading.Lock(), 0, torch.float32
+    def __init__(self, ours: V, read: Callable[[], V], write: Callable[[V], Any]) -> None:
+        self.ours, self.read, self.write = ours, read, write
+        self.lock, self.calls, self.kept = threading.Lock(), 0, ours
 
     def enter(self) -> None:
         with self.lock:
             if self.calls == 0:
-                self.kept = torch.get_default_dtype()
-                _make_default(torch.float32)
+                self.kept = self.read()
+                self._set(self.ours)
             self.calls += 1
 
     def leave(self) -> None:
         with self.lock:
             self.calls -= 1
             if self.calls == 0:
-                _make_default(self.kept)
+                self._set(self.kept)
+
+    def _set(self, value: V) -> None:
+        if self.read() != value:
+            self.write(value)
 
     def forked(self) -> None:
         """In a child process, where no other thread is left that could hold the lock."""
         self.lock = threading.Lock()
 
 
-def _make_default(kind: torch.dtype) -> None:
-    if torch.get_default_dtype() != kind:
-        torch.set_default_dtype(kind)
-
-
-_DEFAULT = _Default()
+_DEFAULT_TYPE = _Ours(torch.float32, torch.get_default_dtype, torch.set_default_dtype)
+# Without oneDNN, PyTorch convolves 16 images or more with NNPACK, by Fourier and Winograd transforms. These round even
+# sums of whole numbers, round others up to 60 times as much, and turn infinities into NaN. A neuron at its threshold
+# would fire or not depending on how many images are in the batch.
+_NNPACK = _Ours(False, torch._C._get_nnpack_enabled, torch._C._set_nnpack_enabled)
+_ALL = (_DEFAULT_TYPE, _NNPACK)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_DEFAULT.forked)
+    for _setting in _ALL:
+        os.register_at_fork(after_in_child=_setting.forked)
 
 
 @contextmanager
 def in_own_types() -> Iterator[None]:
     """Compute in the types that tensors have, new ones in float32, whatever the caller's autocast and default type.
 
-    Threads of a pool know nothing of autocast.
+    Threads of a pool know nothing of autocast. Convolutions are plain sums of products, without NNPACK.
     """
     with ExitStack() as stack:
-        _DEFAULT.enter()
-        stack.callback(_DEFAULT.leave)
+        for setting in _ALL:
+            setting.enter()
+            stack.callback(setting.leave)
         for kind in _KINDS:
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))

@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from random_oracles import exact
 from samples import one_in
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -130,6 +132,35 @@ def test_calls_that_overlap_give_the_default_type_back_when_the_last_ends() -> N
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@contextmanager
+def by_nnpack() -> Iterator[None]:
+    """As on a machine without oneDNN, where PyTorch convolves 16 images or more with NNPACK."""
+    with pytest.MonkeyPatch.context() as patch, torch.backends.nnpack.flags(True):
+        patch.setattr(torch.backends.mkldnn, "enabled", False)
+        yield
+
+
+@pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason="this PyTorch has no NNPACK")
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_convolutions_are_plain_sums_without_onednn(precision: Any) -> None:
+    """Whole numbers of 24 bits are summed exactly: the oracle is each image alone, which NNPACK leaves to others.
+
+    On 7 x 7 images NNPACK rounds most; the neurons start on their thresholds, so that any rounding changes spikes.
+    """
+    layers = [nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(200, 3)]
+    x = torch.randint(-8, 9, (24, 8, 7, 7)) / 8
+    twin = nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.copy_((parameter * 64).round() / 64)
+    snn = respike.from_torch(twin, x, 4, threshold="max", correction="none", precision=precision)
+    exact(snn)
+    with by_nnpack():
+        whole = snn(x)
+        assert torch.equal(whole, torch.cat([snn(one) for one in x.split(1)]))
+        assert torch._C._get_nnpack_enabled()  # again
 
 
 def test_a_run_that_is_not_finished_leaves_autocast_and_gradients_as_they_are() -> None:
