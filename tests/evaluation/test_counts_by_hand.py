@@ -58,11 +58,14 @@ NAMES = ("relu", "relu_1", "maximum", "max_pool2d", "max_pool2d_1", "relu_2", "a
 
 
 def synapses(model: Maxima) -> dict[str, Tensor]:
-    """Synapses behind each output, by sending one spike at a time through layers whose weights are 1."""
+    """Synapses behind each output, by sending one spike at a time through layers whose weights are 1.
+
+    In double precision: of single precision, NNPACK rounds even whole numbers.
+    """
 
     def met(size: tuple[int, ...], reach: Callable[[Tensor], Tensor], layer: nn.Module) -> Tensor:
-        units = torch.eye(int(np.prod(size))).reshape(-1, *size)
-        ones = {name: torch.full_like(p, float(name == "weight")) for name, p in layer.named_parameters()}
+        units = torch.eye(int(np.prod(size))).double().reshape(-1, *size)
+        ones = {name: torch.full_like(p, name == "weight", dtype=torch.float64) for name, p in layer.named_parameters()}
         found: Tensor = torch.func.functional_call(layer, ones, (reach(units),))
         return found.flatten(1).sum(1).reshape(size)
 
@@ -70,7 +73,7 @@ def synapses(model: Maxima) -> dict[str, Tensor]:
         return lambda x: F.pad(x, (0, 0, 0, 0, channel, 8 - channel))
 
     def averaged(x: Tensor) -> Tensor:
-        return at(8)((F.avg_pool2d(x, 2) != 0).float())
+        return at(8)((F.avg_pool2d(x, 2) != 0).double())
 
     def placed(first: int) -> Callable[[Tensor], Tensor]:
         return lambda x: F.pad(x.flatten(1), (first, 30 - first - x[0].numel()))
