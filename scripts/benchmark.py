@@ -3,7 +3,8 @@
     python scripts/benchmark.py accuracy mnist_cnn
     python scripts/benchmark.py accuracy fashion_resnet --data-dir data -T 2,4,8,16 --csv losses.csv
     python scripts/benchmark.py calibration mnist_cnn -T 16,64,256,1024 --errors
-    python scripts/benchmark.py speed    (see speed.py)
+    python scripts/benchmark.py speed         (see speed.py)
+    python scripts/benchmark.py pretrained    (see pretrained/table.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -30,6 +31,7 @@ import peers
 import speed
 import torch
 from judge import CALIBRATION, Judge, data_of
+from pretrained import measure, table
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -95,6 +97,7 @@ def main() -> None:
     )
     cost.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     speed.add_to(commands)
+    table.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -111,6 +114,13 @@ def main() -> None:
             measured += some
             if args.csv:
                 write(measured, args.csv, speed.Row._fields)
+        return
+    if args.command == "pretrained":
+        others: list[measure.Row] = []
+        for row in table.run(args):
+            others.append(row)
+            if args.csv:  # at once: a row takes minutes
+                write(others, args.csv, measure.Row._fields)
         return
     rows: list[Row] = []
     for name in args.names:
@@ -168,7 +178,7 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
     return calibration, Judge(respike.models.load(name), test, args.samples)
 
 
-def write(rows: Sequence[Row | speed.Row], path: Path, fields: tuple[str, ...] = Row._fields) -> None:
+def write(rows: Sequence[Row | speed.Row | measure.Row], path: Path, fields: tuple[str, ...] = Row._fields) -> None:
     """The rows as CSV."""
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

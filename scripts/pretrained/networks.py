@@ -10,7 +10,7 @@ Nothing is downloaded: what is missing is named, with how to install it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import torch
@@ -33,6 +33,7 @@ class Pretrained:
         judging: Others that judge.
         labels: What each of those shows; None where nobody says so.
         scores: Whether outputs are scores of classes, or numbers that mean something themselves.
+        trained: Whether its answers mean anything.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class Pretrained:
     judging: Tensor
     labels: Tensor | None = None
     scores: bool = True
+    trained: bool = True
 
 
 def efficientnet_lite1(quick: bool = False) -> Pretrained:
@@ -119,7 +121,7 @@ def untrained(name: str, quick: bool) -> Pretrained:
     with torch.no_grad():
         model(found.calibration[:16])
     model.eval()
-    return found
+    return replace(found, trained=False)
 
 
 def photographed(model: nn.Module, size: int, quick: bool, mean: Tensor, deviation: Tensor) -> Pretrained:
@@ -137,3 +139,4 @@ def channels(*values: float) -> Tensor:
 NETWORKS: dict[str, Callable[[bool], Pretrained]] = {
     found.__name__: found for found in (efficientnet_lite1, svhn, chess_pieces, dnsmos, resnet50, vgg16)
 }
+UNTRAINED = (resnet50.__name__, vgg16.__name__)
