@@ -97,8 +97,8 @@ def converted(found: Pretrained, row: Row, loaded: float | None) -> tuple[Any, R
                 made: Any = respike.from_torch(found.model, found.calibration, row.T, progress=told, **CODES[row.code])
         else:
             made = peers.installed()[0][row.code](found.model, found.calibration, row.T)
-    except peers.RefusedError as reason:
-        return None, row._replace(note=str(reason))
+    except (peers.RefusedError, respike.ConversionError) as reason:
+        return None, row._replace(note=str(reason).partition("\n")[0])
     took, peak = time.perf_counter() - start, taken("VmHWM")
     passes += [seconds_of_pass(found) for _ in range(PASSES)]
     return made, row._replace(

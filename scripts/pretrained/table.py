@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from .measure import CODES, Row, measure
 from .networks import NETWORKS, UNTRAINED
 from .packages import MissingError
 
-HEADS = ("T", "latency", "own metric", "agreement", "relative error", "SynOps/MACs", "ANN passes", "MiB")
+HEADS = ("T", "latency", "own metric", "agreement, %", "relative error", "SynOps/MACs", "ANN passes", "MiB")
 
 
 def add_to(commands: Any) -> None:
@@ -84,10 +84,13 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
         console.print("left out: networks whose packages are missing; see above", highlight=False)
 
 
-def apart(*case: Any) -> Row:
-    """``measure`` in a process of its own."""
+def apart(name: str, code: str, timesteps: int, quick: bool, threads: int) -> Row:
+    """``measure`` in a process of its own; if that is killed, for memory say, the other rows go on."""
     with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-        return alone.submit(measure, *case).result()
+        try:
+            return alone.submit(measure, name, code, timesteps, quick, threads).result()
+        except BrokenExecutor:
+            return Row(name, code, timesteps, note="its process was killed; is there enough memory?")
 
 
 def cells(row: Row) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,20 @@ def test_missing_packages_are_named_and_the_other_networks_go_on(shown: Shown) -
     rows, printed = shown("--network", "gone", "numbers", "-T", "2", "--codes", "binary")
     assert [row["network"] for row in rows] == ["numbers"]
     assert "gone is left out: not installed: no-such-package; pip install no-such-package" in printed
+
+
+def killed(*case: Any) -> None:
+    os._exit(1)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pretrained import table
+
+    monkeypatch.setattr(table, "measure", killed)
+    row = table.apart("svhn", "binary", 4, True, 1)
+    assert (row.network, row.T) == ("svhn", 4) and "process was killed" in row.note
+    assert "process was killed" in table.cells(row)[-1]
 
 
 def test_features_are_those_of_librosa() -> None:
