@@ -32,6 +32,7 @@ PUBLIC = {
     **public(respike, respike.__all__),
     **public(layers, dir(layers)),
     **public(layers.encoders, own(layers.encoders)),
+    **public(layers.equations, own(layers.equations)),
     **public(layers.stimuli, own(layers.stimuli)),
 }
 GLOBALS = {"torch": torch, "nn": nn, "respike": respike, **{n: x for n, x in vars(layers).items() if n[0] != "_"}}
@@ -71,7 +72,7 @@ def test_a_public_name_has_an_example_that_runs(name: str, tmp_path: Path, monke
 
 def test_public_names_are_found() -> None:
     assert {"respike.from_torch", "respike.layers.LIF", "respike.layers.encoders.rate"} < set(PUBLIC)
-    assert len(PUBLIC) > 70
+    assert len(PUBLIC) > 90
 
 
 @pytest.mark.parametrize("shown", ["0.33", "0.3333, 0.3333", "1", "[0.3333]"])

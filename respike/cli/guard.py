@@ -13,6 +13,7 @@ import click
 
 from ..errors import RespikeError
 from ..text import printable
+from .spelling import as_typed
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate|bad_alloc")
 """What torch says on each device when there is none left."""
@@ -49,7 +50,7 @@ def in_words() -> Iterator[None]:
 def _message(error: Exception) -> str | None:
     """The message for an error that the user can mend; None for a bug."""
     if isinstance(error, RespikeError):
-        return error.plain
+        return as_typed(error.plain)
     if isinstance(error, OSError):
         return _told(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
@@ -79,4 +80,4 @@ def _warned(
 ) -> None:
     """Our own warnings say all there is to say; of others the place matters."""
     place = "" if category.__module__.startswith("respike") else f"{filename}:{lineno}: {category.__name__}: "
-    click.echo(printable(f"warning: {place}{message}", keep="\n"), err=True)
+    click.echo(printable(f"warning: {place}{message if place else as_typed(str(message))}", keep="\n"), err=True)

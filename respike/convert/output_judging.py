@@ -129,7 +129,10 @@ def yardstick_for(graph: Graph, outputs: Sequence[Any], judge: Judge, within: fl
         )
     by = judge if judge != "auto" else _found_out(first, torch.cat(decided), probability(graph), within)  # type: ignore[arg-type]
     if by == "error" and not first.is_floating_point():
-        raise ConversionError("judge='error' needs an output of floating point numbers; this network gives classes")
+        raise ConversionError(
+            "respike.Auto(judge='error') needs outputs of floating point numbers, but this network gives classes; "
+            "give respike.Auto(judge='decision')"
+        )
     return Yardstick(by, WITHIN[by] if within is None else within, where)
 
 

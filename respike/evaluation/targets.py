@@ -44,7 +44,10 @@ def kind_of(output: Any, target: Any, judge: Judge) -> Literal["decision", "erro
     target = _tensor(target)
     if not x.is_floating_point():
         if judge == "error":
-            raise InputError("judge='error' needs an output of floating point numbers; this network gives classes")
+            raise InputError(
+                "judge='error' needs outputs of floating point numbers, but this network gives classes; "
+                "give judge='decision'"
+            )
         return "decision"
     if judge != "auto":
         return judge

@@ -13,27 +13,48 @@ from torch import Tensor
 
 
 def decay(tau: Tensor) -> Tensor:
-    """The factor α = exp(−1/τ), the share left after one timestep; τ in timesteps."""
+    """The factor α = exp(−1/τ), the share left after one timestep; τ in timesteps.
+
+    >>> equations.decay(torch.tensor([1.0, 20.0]))
+    tensor([0.3679, 0.9512])
+    """
     return torch.exp(-1.0 / tau)
 
 
 def time_constant(alpha: Tensor) -> Tensor:
-    """The time constant τ = −1/ln α of a decay factor; the inverse of ``decay``."""
+    """The time constant τ = −1/ln α of a decay factor; the inverse of ``decay``.
+
+    >>> equations.time_constant(torch.tensor(0.9512))
+    tensor(19.9876)
+    """
     return -1.0 / torch.log(alpha)
 
 
 def filter_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
-    """Exponential synapse, i ← α·(i + I): the order of Sinabs, the new input decays in its own step."""
+    """Exponential synapse, i ← α·(i + I): the order of Sinabs, the new input decays in its own step.
+
+    >>> equations.filter_synapse(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(0.5))
+    tensor(1.5000)
+    """
     return alpha * (i_syn + current)
 
 
 def fill_synapse(i_syn: Tensor, current: Tensor, alpha: Tensor) -> Tensor:
-    """Exponential synapse, i ← α·i + I: the order of snnTorch, the new input decays from the next step on."""
+    """Exponential synapse, i ← α·i + I: the order of snnTorch, the new input decays from the next step on.
+
+    >>> equations.fill_synapse(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(0.5))
+    tensor(2.5000)
+    """
     return alpha * i_syn + current
 
 
 def integrate(v_mem: Tensor, current: Tensor, alpha: Tensor | None, norm_input: bool) -> Tensor:
-    """Charge, v ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1)."""
+    """Charge, v ← α·v + I, or α·v + (1 − α)·I with ``norm_input``; ``alpha=None`` means no leak (α = 1).
+
+    >>> v_mem, current, alpha = torch.tensor(1.0), torch.tensor(2.0), torch.tensor(0.75)
+    >>> equations.integrate(v_mem, current, alpha, norm_input=True)
+    tensor(1.2500)
+    """
     if alpha is None:
         return v_mem + current
     return alpha * v_mem + ((1 - alpha) * current if norm_input else current)
@@ -43,22 +64,37 @@ def euler_step(v_mem: Tensor, v_inf: Tensor, ratio: Tensor) -> Tensor:
     """Forward Euler for τ v' = v_∞ − v over one timestep: v ← v + r·(v_∞ − v), with r = Δt/τ.
 
     The error of each step is of the order r²; beyond r = 1 the potential swings, beyond 2 it diverges.
+
+    >>> equations.euler_step(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(0.1))
+    tensor(0.1000)
     """
     return v_mem + ratio * (v_inf - v_mem)
 
 
 def exponential_step(v_mem: Tensor, v_inf: Tensor, ratio: Tensor) -> Tensor:
-    """The exact solution of τ v' = v_∞ − v over one timestep: v ← v_∞ + (v − v_∞)·exp(−r), with r = Δt/τ."""
+    """The exact solution of τ v' = v_∞ − v over one timestep: v ← v_∞ + (v − v_∞)·exp(−r), with r = Δt/τ.
+
+    >>> equations.exponential_step(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(0.1))
+    tensor(0.0952)
+    """
     return v_inf + (v_mem - v_inf) * torch.exp(-ratio)
 
 
 def alpha_gain(alpha: Tensor, beta: Tensor) -> Tensor:
-    """The factor τ_α = ln α / (ln β − ln α) + 1 of a difference of exponentials, α > β (snnTorch's ``Alpha``)."""
+    """The factor τ_α = ln α / (ln β − ln α) + 1 of a difference of exponentials, α > β (snnTorch's ``Alpha``).
+
+    >>> equations.alpha_gain(torch.tensor(0.9), torch.tensor(0.8))
+    tensor(1.8945)
+    """
     return torch.log(alpha) / (torch.log(beta) - torch.log(alpha)) + 1
 
 
 def adapt(b: Tensor, spikes: Tensor, alpha: Tensor) -> Tensor:
-    """Spike-frequency adaptation, b ← ρ·b + (1 − ρ)·s: a running mean of the spikes (Bellec et al. 2018)."""
+    """Spike-frequency adaptation, b ← ρ·b + (1 − ρ)·s: a running mean of the spikes (Bellec et al. 2018).
+
+    >>> equations.adapt(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(0.75))
+    tensor(0.2500)
+    """
     return alpha * b + (1 - alpha) * spikes
 
 
@@ -67,22 +103,37 @@ def leak_compensation(alpha: Tensor, threshold: Tensor) -> Tensor:
 
     Added to the membrane in every step it makes the transfer curve of a LIF neuron that of the IAF
     neuron, up to the dead zone of half that size: the mean of the potential, θ/2, no longer leaks away.
+
+    >>> equations.leak_compensation(torch.tensor(0.9), torch.tensor(1.0))
+    tensor(0.0500)
     """
     return (1 - alpha) * threshold / 2
 
 
 def single_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
-    """Spikes s = [v ≥ θ]: at most one spike a step."""
+    """Spikes s = [v ≥ θ]: at most one spike a step.
+
+    >>> equations.single_spike(torch.tensor([0.5, 1.0, 2.5]), torch.tensor(1.0))
+    tensor([0., 1., 1.])
+    """
     return (v_mem - threshold >= 0).to(v_mem.dtype)
 
 
 def strict_spike(v_mem: Tensor, threshold: Tensor) -> Tensor:
-    """Spikes s = [v > θ]: as ``single_spike``, but a potential that just reaches θ waits."""
+    """Spikes s = [v > θ]: as ``single_spike``, but a potential that just reaches θ waits.
+
+    >>> equations.strict_spike(torch.tensor([0.5, 1.0, 2.5]), torch.tensor(1.0))
+    tensor([0., 0., 1.])
+    """
     return (v_mem - threshold > 0).to(v_mem.dtype)
 
 
 def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Tensor:
-    """Spikes s = ⌊v/θ⌋ for v > 0, at most ``most`` a step."""
+    """Spikes s = ⌊v/θ⌋ for v > 0, at most ``most`` a step.
+
+    >>> equations.multi_spike(torch.tensor([-2.5, 1.0, 2.5, 9.0]), torch.tensor(1.0), most=4)
+    tensor([0., 1., 2., 4.])
+    """
     # Not a product with [v > 0]: that of a potential of minus infinity would be no number.
     spikes = torch.where(v_mem > 0, torch.div(v_mem, threshold, rounding_mode="trunc").to(v_mem.dtype), 0.0)
     return spikes if most is None else spikes.clamp(max=most)
@@ -95,6 +146,10 @@ def signed_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, most: int) -> Te
     stays in [0, θ), so the net count is that of a constant current at every step (signed neurons with
     memory: Wang et al., "Signed neuron with memory", IJCAI 2022). A potential that is NaN, say the sum of an infinite
     current and its opposite, sends nothing, as in all equations here.
+
+    >>> v_mem, net = torch.tensor([2.5, -0.5, -2.5]), torch.tensor([0.0, 0.0, 2.0])
+    >>> equations.signed_spike(v_mem, net, torch.tensor(1.0), most=4)
+    tensor([ 2., -0., -2.])
     """
     spikes = torch.floor(v_mem / threshold).clamp(-most, most).maximum(-net)
     return torch.where(v_mem.isnan(), 0.0, spikes)
@@ -106,6 +161,10 @@ def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> 
     What is less than the smallest weight waits; no more is taken back than ``net`` sent. Weights that are
     powers of two cost a shift, not a multiplication (multi-threshold neurons: Huang et al., "Towards
     high-performance spiking transformers from ANN to SNN conversion", ACM MM 2024).
+
+    >>> v_mem, net = torch.tensor([0.8, 0.3, -0.45]), torch.tensor([0.0, 0.0, 1.0])
+    >>> equations.graded_spike(v_mem, net, torch.tensor(1.0), levels=3)
+    tensor([ 1.0000,  0.2500, -0.5000])
     """
     finest = 2 ** (levels - 1)
     wanted = torch.floor(v_mem / threshold * finest)
@@ -119,23 +178,39 @@ def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> 
 
 
 def subtract_reset(v_mem: Tensor, spikes: Tensor, amount: Tensor | float) -> Tensor:
-    """Soft reset, v ← v − s·θ: what exceeds the threshold is kept, so no charge is lost."""
+    """Soft reset, v ← v − s·θ: what exceeds the threshold is kept, so no charge is lost.
+
+    >>> equations.subtract_reset(torch.tensor([0.5, 2.5]), torch.tensor([0.0, 2.0]), 1.0)
+    tensor([0.5000, 0.5000])
+    """
     return v_mem - spikes * amount
 
 
 def constant_reset(v_mem: Tensor, spikes: Tensor, value: Tensor | float) -> Tensor:
-    """Hard reset, v ← value where the neuron fired; silent neurons keep their potential."""
+    """Hard reset, v ← value where the neuron fired; silent neurons keep their potential.
+
+    >>> equations.constant_reset(torch.tensor([0.5, 2.5]), torch.tensor([0.0, 2.0]), 0.0)
+    tensor([0.5000, 0.0000])
+    """
     value = value.to(v_mem) if isinstance(value, Tensor) else torch.full_like(v_mem, value)
     return torch.where(spikes != 0, value, v_mem)
 
 
 def count_down(remaining: Tensor, spikes: Tensor, steps: float) -> Tensor:
-    """Timesteps left of the refractory period: all ``steps`` after a spike, else one fewer than before."""
+    """Timesteps left of the refractory period: all ``steps`` after a spike, else one fewer than before.
+
+    >>> equations.count_down(torch.tensor([0.0, 2.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]), 3)
+    tensor([3., 1., 0.])
+    """
     return torch.where(spikes > 0, torch.full_like(remaining, steps), (remaining - 1).clamp(min=0))
 
 
 def bound_below(v_mem: Tensor, min_v_mem: Tensor) -> Tensor:
-    """Lower bound, v ← max(v, v_min), with the gradient of a ReLU."""
+    """Lower bound, v ← max(v, v_min), with the gradient of a ReLU.
+
+    >>> equations.bound_below(torch.tensor([-2.0, 0.5]), torch.tensor(-1.0))
+    tensor([-1.0000,  0.5000])
+    """
     return torch.relu(v_mem - min_v_mem) + min_v_mem
 
 
@@ -147,6 +222,10 @@ def iaf_count(
     N_T = clip(⌊(T·I + V_0)/θ⌋, 0, n·T) for at most n spikes a step: with V_0 = θ/2 and n = 1 the
     (T+1)-value quantiser of the clipped ReLU, off by at most θ/2T inside its range (Bu et al.,
     "Optimal ANN-SNN conversion", ICLR 2022).
+
+    >>> current, theta = torch.tensor([-0.1, 0.3, 1.5]), torch.tensor(1.0)
+    >>> equations.iaf_count(current, theta, timesteps=10, v_init=theta / 2)
+    tensor([ 0.,  3., 10.])
     """
     count = torch.floor((current * timesteps + v_init) / threshold).clamp(min=0)
     return count if max_spikes is None else torch.minimum(count, torch.as_tensor(max_spikes * timesteps))
@@ -165,6 +244,9 @@ def lif_rate(
 
     f = 1 / (t_ref + τ·ln((v_∞ − v_reset)/(v_∞ − θ))) for v_∞ = v_rest + R·I > θ, else 0 (Gerstner et al.,
     "Neuronal Dynamics", 2014, section 1.3).
+
+    >>> equations.lif_rate(torch.tensor([0.9, 2.0]), tau=torch.tensor(10.0), threshold=torch.tensor(1.0))
+    tensor([0.0000, 0.1443])
     """
     v_inf = v_rest + resistance * current
     fires = v_inf > threshold

@@ -69,7 +69,7 @@ def test_a_logit_is_a_decision_if_the_user_says_so_or_a_sigmoid_does() -> None:
         assert found.agreement >= 0.9
     assert logit.timesteps == chance.timesteps
     with pytest.raises(
-        respike.ConversionError, match=r"relative error of 0.1 %.*or the logit of one class, give judge="
+        respike.ConversionError, match=r"relative error of 0.1 %.*or the logit of one class, give respike\.Auto\(judge="
     ):
         respike.from_torch(net(), X, respike.Auto(within=0.1), neuron="iaf")
 

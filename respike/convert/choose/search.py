@@ -85,7 +85,7 @@ def _doubt(halves: Halves) -> str:
         return ""
     return (
         " (the outputs were taken for numbers and not for class scores, as decisions say nothing here; if they are "
-        "class scores, or the logit of one class, give judge='decision' to respike.Auto)"
+        "class scores, or the logit of one class, give respike.Auto(judge='decision'))"
     )
 
 
