@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores must not fight for them
     torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+
+    def pytest_collection_finish() -> None:
+        """Spare the garbage collector what lives as long as the worker: libraries and the tests, millions of objects."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),))
+            program.run_decompositions({})  # torch loads a large part of itself when it traces for the first time
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,69 +1,105 @@
-"""A factor computed from an input with clamps, as a mask that divides, is static, though the other is a signal."""
+"""Products of a signal and a function of the input: the latter is a weight to spikes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from samples import one_in
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 import respike
 
-X = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
-SIZES = 12 * torch.rand(32, 1, generator=torch.Generator().manual_seed(1)) + 0.2
-MASK = torch.rand(32, 7, generator=torch.Generator().manual_seed(2)) > 0.8
 
+class Masked(nn.Module):
+    """Mean over the members of a set that are there."""
 
-class Net(nn.Module):
-    """A layer whose output is joined with a function of the second input."""
-
-    def __init__(self, join: Callable[[Tensor, Tensor], Tensor] = torch.mul) -> None:
+    def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.l, self.o, self.join = nn.Linear(6, 5), nn.Linear(5, 3), join
+        self.a, self.o = nn.Linear(5, 8), nn.Linear(8, 3)
+        self.act: Callable[[Tensor], Tensor] = F.relu
 
     def forward(self, x: Tensor, m: Tensor) -> Tensor:
-        return self.o(self.join(self.l(x).relu(), m))
+        return self.o((self.act(self.a(x)) * m).sum(1) / m.sum(1))
 
 
-def _count(m: Tensor) -> Tensor:
-    return 1 / m.sum(1, keepdim=True).clamp(min=1)
+class Graph(Masked):
+    """Two rounds of a graph network."""
+
+    def forward(self, x: Tensor, m: Tensor) -> Tensor:
+        return self.o((m @ self.act(m @ self.a(x))).mean(1))
 
 
-# How the second input is used, and the factor that it amounts to.
-FACTORS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor], Tensor]] = {
-    "divided": (lambda h, m: h / m.clamp(min=1), lambda m: 1 / m.clamp(min=1), SIZES),
-    "multiplied": (lambda h, m: h * m.clamp(min=1), lambda m: m.clamp(min=1), SIZES),
-    "relu": (lambda h, m: h / m.relu(), lambda m: 1 / m, SIZES),
-    "from both sides": (lambda h, m: h / m.clamp(1, 9), lambda m: 1 / m.clamp(1, 9), SIZES),
-    "maximum": (lambda h, m: h * torch.maximum(m, torch.ones_like(m)), lambda m: m.clamp(min=1), SIZES),
-    "two guards": (
-        lambda h, m: h * torch.minimum(torch.maximum(m, torch.ones(())), torch.full((), 9.0)),
-        lambda m: m.clamp(1, 9),
-        SIZES,
-    ),
-    "where": (lambda h, m: h / torch.where(m < 1, 1.0, m), lambda m: 1 / m.clamp(min=1), SIZES),
-    "reciprocal": (lambda h, m: h * m.clamp(min=1).reciprocal(), lambda m: 1 / m.clamp(min=1), SIZES),
-    "size": (lambda h, m: h * (m - 5).abs(), lambda m: (m - 5).abs(), SIZES),
-    "truth values": (lambda h, m: h / m.sum(1, keepdim=True).clamp(min=1), _count, MASK),
-    "truth values, cast": (lambda h, m: h / m.float().sum(1, keepdim=True).clamp(min=1), _count, MASK),
+class Filled(Masked):
+    """The mask as truth values, in two spellings."""
+
+    def forward(self, x: Tensor, m: Tensor) -> Tensor:
+        h = self.act(self.a(x))
+        return self.o(h.masked_fill(~m, 0.0).sum(1) + torch.where(m, h, 0.25).sum(1))
+
+
+class Summed(Masked):
+    """The matrix by an equation."""
+
+    def forward(self, x: Tensor, m: Tensor) -> Tensor:
+        return self.o(torch.einsum("nij,njc->nic", m, self.act(self.a(x))).amax(1))
+
+
+SETS = torch.rand(48, 6, 5, generator=torch.Generator().manual_seed(0))
+MASK = torch.rand(48, 6, 1, generator=torch.Generator().manual_seed(1)) > 0.3
+EDGES = torch.softmax(torch.rand(48, 6, 6, generator=torch.Generator().manual_seed(2)), -1).clamp(min=0.15) - 0.15
+PRODUCTS: dict[str, tuple[type[Masked], Tensor, int]] = {
+    # the second input, and the synapses of a spike: of the linear layer, or of the matrix
+    "mask": (Masked, MASK.float(), 3),
+    "matrix": (Graph, EDGES, 6),
+    "truth values": (Filled, MASK, 6),
+    "equation": (Summed, EDGES, 6),
 }
 
 
-@pytest.mark.parametrize("name", one_in(3, FACTORS))
-def test_a_clamped_factor_is_the_factor_given_as_an_input(name: str) -> None:
-    join, factor, second = FACTORS[name]
-    given = factor(second).float()
-    snn = respike.from_torch(Net(join), [(X, second)], 6, schedule="layerwise")
-    wanted = respike.from_torch(Net(), [(X, given)], 6, schedule="layerwise")
-    assert len(snn.neurons) == 1
-    torch.testing.assert_close(snn(X, second), wanted(X, given), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("gate", one_in(3, [nn.Hardsigmoid(), nn.ReLU(), nn.Hardtanh(0.1, 1.0)]))
-def test_a_gate_with_weights_is_no_guard(gate: nn.Module) -> None:
-    weight = torch.randn(5, 1, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(respike.ConversionError, match="multiplies two signals"):
-        respike.from_torch(Net(lambda h, m: h * gate(nn.functional.linear(m, weight))), [(X, SIZES)], 6)
+@pytest.mark.parametrize("name", one_in(3, PRODUCTS))
+def test_one_factor_may_be_a_function_of_the_input(name: str, tmp_path: Path) -> None:
+    kind, second, fan_out = PRODUCTS[name]
+    model = kind()
+    args = (SETS, second)
+    snn = respike.from_torch(model, TensorDataset(*args), 8, schedule="layerwise", correction="none")
+    (neurons,) = snn.neurons.values()
+    # The quantised ANN, written without respike.
+    model.act = lambda z: torch.clamp(torch.floor(z * 8 / neurons.threshold + 0.5), 0, 8) * neurons.threshold / 8
+    with torch.no_grad():
+        torch.testing.assert_close(snn(*args), model(*args), rtol=1e-5, atol=1e-6)
+    model.act = F.relu
+    snn.schedule = "synchronous"
+    # What a spike is multiplied by is a weight, and one of value 0 is one as well.
+    counted: list[Tensor] = []
+    list(
+        snn.blocks(
+            snn.graph.flatten(args),
+            recorder=lambda node, events, _: counted.append(events) if node.role == "spike" else None,
+        )
+    )
+    spikes = float(torch.cat(counted).sum())
+    (name,) = snn.neurons
+    assert snn.fan_out.events[name].unique().tolist() == [fan_out]
+    result = respike.evaluate(snn, [(args, torch.arange(48) % 3)], ann=model, progress=False)
+    layer = next(layer for layer in result.layers if layer.name == name)
+    assert layer.spikes[-1] * 48 == pytest.approx(spikes)
+    assert layer.synops[-1] * 48 == pytest.approx(spikes * fan_out)
+    assert result.ann_needed_macs is not None  # what the ANN computes and what is counted of it are as many
+    snn.save(tmp_path / "net.respike")
+    assert torch.equal(respike.load(tmp_path / "net.respike")(*args), snn(*args))
+    with torch.no_grad():
+        scale = float(model(*args).std())
+    for other in (snn.normalised(), snn.quantised(12)):  # a current near the threshold may fire a step later
+        far = (other(*args) - snn(*args)).abs().amax(1) > 0.01 * scale
+        assert int(far.sum()) <= 3
+    assert len(respike.diagnose(snn, [args], model, progress=False).layers) == 1
+    whole = snn(*args)
+    snn.memory_budget = 1
+    assert len(snn.pieces(snn.graph.flatten(args), 8)[0]) == 48
+    torch.testing.assert_close(snn(*args), whole)

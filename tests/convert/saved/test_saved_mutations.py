@@ -1,6 +1,6 @@
 """Broken files: each is refused, or loads and runs; none crashes, hangs or raises anything else.
 
-Here 2,000 of them, and some of those that have another value in one place. By hand, ``mutate_saved.py`` beside this
+Here 1,000 of them, and some of those that have another value in one place. By hand, ``mutate_saved.py`` beside this
 file makes 10,000 (``FOLDER 0 10000``) or every one of the second kind (``FOLDER each``) and prints what became of them.
 """
 
@@ -17,7 +17,7 @@ import pytest
 import respike
 
 PROGRAM = Path(__file__).with_name("mutate_saved.py")
-EACH = 1_000
+MUTANTS = 1_000
 
 
 def counts(folder: Path, *args: str) -> dict[str, int]:
@@ -38,13 +38,12 @@ def counts(folder: Path, *args: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 2 * EACH, EACH))
-def test_a_mutant_is_refused_or_runs(first: int, tmp_path: Path) -> None:
-    found = counts(tmp_path, str(first), str(first + EACH))
-    assert sum(found.values()) == EACH
-    assert found["refused"] > EACH / 2
-    assert found["ran"] > EACH / 20
-    assert found.get("refused by torch", 0) <= EACH / 500
+def test_a_mutant_is_refused_or_runs(tmp_path: Path) -> None:
+    found = counts(tmp_path, "0", str(MUTANTS))
+    assert sum(found.values()) == MUTANTS
+    assert found["refused"] > MUTANTS / 2
+    assert found["ran"] > MUTANTS / 20
+    assert found.get("refused by torch", 0) <= MUTANTS / 500
 
 
 @pytest.mark.slow
