@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores must not
     torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
     def pytest_collection_finish() -> None:
-        """Spare the garbage collector what lives as long as the worker: libraries and the tests, millions of objects."""
+        """Exempt from garbage collection what lives as long as the worker: libraries and tests, millions of objects."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),))
