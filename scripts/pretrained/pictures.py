@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,24 +42,49 @@ PHOTOGRAPHS = {
 """Those that judge are the ones on which an ImageNet network is surest: where it hardly prefers a class to the next,
 agreement with it says little.
 """
+RIGHT_HALVES = (
+    "skimage/coffee.png",
+    "skimage/rocket.jpg",
+    "skimage/brick.png",
+    "skimage/chelsea.png",
+    "skimage/camera.png",
+    "sklearn/china.jpg",
+)
+"""Photographs in whose right half such a network is sure as well."""
 PIECES = "bB bK bN bP bQ bR wB wK wN wP wQ wR xx".split()
 """Classes of the chess network, in its order; the last is the empty square."""
 SQUARES = ("#f0d9b5", "#b58863", "#eeeed2", "#769656", "#dee3e6", "#8ca2ad", "#e8ebef", "#7d8796")
 """Colours of light and dark squares that chess sites use."""
 
 
-def crops(which: str, n: int, size: int) -> Tensor:
-    """Square crops of half to all of a photograph's shorter side, resized; as many of each photograph, in turns."""
+def crops(which: Literal["calibration", "judging"], n: int, size: int, halves: bool = False) -> Tensor:
+    """Square crops, of half (of halves: 0.7) to all of the shorter side, resized; as many of each photograph, in turns.
+
+    Args:
+        which: What they are for.
+        n: How many.
+        size: Their width and height.
+        halves: Instead of some photographs for calibration and others for judging, the left halves of all for
+            calibration and right halves for judging, so that calibration sees what is alike, and none of the same.
+    """
     folders = {"skimage": folder_of("scikit-image") / "data", "sklearn": folder_of("scikit-learn") / "datasets/images"}
     drawn = np.random.default_rng([n, size, which == "judging"])
+    names = PHOTOGRAPHS[which]
+    if halves:
+        names = RIGHT_HALVES if which == "judging" else PHOTOGRAPHS["calibration"] + PHOTOGRAPHS["judging"]
     photographs = []
-    for name in PHOTOGRAPHS[which]:
+    for name in names:
         package, _, file = name.partition("/")
-        photographs.append(Image.open(folders[package] / file).convert("RGB"))
+        photograph = Image.open(folders[package] / file).convert("RGB")
+        width, height = photograph.size
+        if halves:
+            left, right = (0, width // 2) if which == "calibration" else (width // 2, width)
+            photograph = photograph.crop((left, 0, right, height))
+        photographs.append(photograph)
     found = []
     for i in range(n):
         photograph = photographs[i % len(photographs)]
-        side = int(min(photograph.size) * drawn.uniform(0.5, 1))
+        side = int(min(photograph.size) * drawn.uniform(0.7 if halves else 0.5, 1))
         left, top = (int(drawn.integers(0, length - side + 1)) for length in photograph.size)
         square = photograph.crop((left, top, left + side, top + side))
         found.append(square.resize((size, size), Image.Resampling.BICUBIC))

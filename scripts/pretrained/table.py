@@ -4,11 +4,12 @@
     python scripts/benchmark.py pretrained --network svhn dnsmos -T 16,64 --codes binary signed --csv pretrained.csv
     python scripts/benchmark.py pretrained --network efficientnet_lite1 --quick
 
-efficientnet_lite1  ImageNet weights; 64 crops of 240x240 of 8 photographs calibrate, 60 of 6 others judge
-svhn                digits of house numbers, 32x32; 64 drawn ones calibrate, 1,000 judge
-chess_pieces        squares of chess boards, 32x32; 64 drawn ones calibrate, 1,000 judge
-dnsmos              how good speech sounds, 900x120 mel features of synthetic sound; 64 calibrate, 60 judge
-resnet50, vgg16     torchvision's with random weights, 224x224, 64 crops: what conversion takes, and nothing else
+efficientnet_lite1          ImageNet weights; 64 crops of 240x240 of 8 photographs calibrate, 60 of 6 others judge
+efficientnet_lite1_halves   the same; left halves of all photographs calibrate, right halves of six judge
+svhn                        digits of house numbers, 32x32; 64 drawn ones calibrate, 1,000 judge
+chess_pieces                squares of chess boards, 32x32; 64 drawn ones calibrate, 1,000 judge
+dnsmos                      how good speech sounds, 900x120 mel features of synthetic sound; 64 calibrate, 60 judge
+resnet50, vgg16             torchvision's with random weights, 224x224, 64 crops: only what conversion takes
 
 Neither weights nor photographs are part of respike: they come from packages, and those that are missing are named.
 Conversion has its defaults. Its time is given in forward passes of the ANN over the calibration samples: the median of
@@ -61,27 +62,33 @@ def add_to(commands: Any) -> None:
 def run(args: argparse.Namespace) -> Iterator[Row]:
     """Prints a table for each network, and gives its rows as soon as they are there."""
     others = list(peers.installed()[0]) if args.peers else []
-    console, missing = Console(width=160), False
+    console, left_out = Console(width=160), []
     for name in args.network:
         codes = args.codes[:1] if name in UNTRAINED else [*args.codes, *others]
         cases = [(code, int(t)) for code in codes for t in args.timesteps.split(",")]
         lines = box.MARKDOWN if args.markdown else box.HEAVY_HEAD
         table = Table("code", *HEADS, title=f"{name}{', quick' if args.quick else ''}", box=lines)
+        notes: list[str] = []
         for i, (code, t) in enumerate(cases, 1):
             print(f"{name}, {code}, T = {t}: row {i} of {len(cases)}", file=sys.stderr)
             try:
                 row = apart(name, code, t, args.quick, torch.get_num_threads())
             except MissingError as reason:
                 console.print(f"{name} is left out: {reason}", highlight=False, soft_wrap=True)
-                missing = True
+                left_out.append(name)
                 break
             console.print(" | ".join((code, *cells(row))), style="dim", highlight=False, soft_wrap=True)
-            table.add_row(code, *cells(row))
+            if row.note:
+                notes.append(f"- {code}, T = {t}: {row.note}")
+            else:
+                table.add_row(code, *cells(row))
             yield row
         if table.row_count:
             console.print(table)
-    if missing:
-        console.print("left out: networks whose packages are missing; see above", highlight=False)
+        for note in notes:
+            console.print(note, highlight=False, soft_wrap=True)
+    if left_out:
+        console.print(f"left out, as packages are missing (see above): {', '.join(left_out)}", highlight=False)
 
 
 def apart(name: str, code: str, timesteps: int, quick: bool, threads: int) -> Row:
@@ -97,7 +104,7 @@ def cells(row: Row) -> list[str]:
     """What the table shows behind the code."""
     if row.note:
         return [str(row.T), "-", row.note]
-    own = "-" if row.value is None else f"{row.value:.2f} {row.metric}"
+    own = "-" if row.value is None else f"{row.value:.2f} {row.metric}".replace("-", "−")
     shown = [str(row.T), "-" if row.latency is None else str(row.latency), own]
     forms = ((row.agreement, ".1f"), (row.error, ".3f"), (row.synops, ".2f"), (row.passes, ".0f"), (row.memory, ",.0f"))
     return shown + ["-" if value is None else format(value, form) for value, form in forms]
