@@ -81,10 +81,5 @@ class Patches:
         return (numbers[0], numbers[1]) if self.rank == 2 else (neutral, numbers[0])
 
 
-def fan_in(node: Node, weight: Tensor) -> int:
-    """Weights of one output of such a layer, K."""
-    return weight.numel() // weight.shape[0] if node.op not in _TRANSPOSED else weight.numel() // weight.shape[1]
-
-
 def _argument(node: Node, index: int, default: Any) -> Any:
     return node.args[index] if len(node.args) > index else default

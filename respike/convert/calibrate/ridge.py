@@ -12,7 +12,7 @@ for missing data).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -21,20 +21,22 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref
 from ..graph.rules import Role
 from ..passes import readouts
-from .input_patches import OPS, Patches, fan_in
-from .least_squares import STRENGTHS, Chunk, Problem, Rows
+from .input_patches import OPS, Patches
+from .gathered_rows import Rows
+from .least_squares import STRENGTHS, Problem
 from .memory_or_disk import Store
+from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows
 
 POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
 EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""
-LARGEST = 8192
-"""Most weights per output: above, the Gram matrix takes too much memory, and the layer is left as it is."""
 HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
 LONGEST = 4096
 """Most rows of a chunk."""
+ROOMS = 16
+"""How many chunks the memory for one layer would hold."""
 FEW = 16
 """Rows for each weight of an output, below which the last fit, with λ chosen, uses all rows, the held-back ones too."""
 
@@ -96,9 +98,7 @@ def mend(layer: Node, graph: Graph, weight: Tensor, bias: Tensor | None) -> None
 def _repairs(node: Node, graph: Graph) -> bool:
     """Whether it is a linear layer or a convolution with weights of its own."""
     weight = node.args[1] if node.op in OPS else None
-    if not isinstance(weight, Ref) or weight.name not in graph.tensors or len(graph.users[weight.name]) > 1:
-        return False
-    return fan_in(node, graph.tensors[weight.name]) <= LARGEST
+    return isinstance(weight, Ref) and weight.name in graph.tensors and len(graph.users[weight.name]) == 1
 
 
 class System:
@@ -111,12 +111,12 @@ class System:
         node: The layer.
         weight: Its weight.
         axis: Channel axis of its output.
-        share: Of the positions that become rows.
+        positions: How many positions its output has in all samples.
         steps: T.
         apart: Whether samples never meet; else every mean is taken of all of them.
         generator: Chooses the positions.
         store: Where the rows lie.
-        room: Bytes of a chunk of them, about.
+        memory: Bytes that all this may take beside the store, about.
     """
 
     def __init__(
@@ -124,22 +124,32 @@ class System:
         node: Node,
         weight: Tensor,
         axis: int,
-        share: float,
+        positions: int,
         steps: int,
         apart: bool,
         generator: torch.Generator,
         store: Store,
-        room: int,
+        memory: int,
     ) -> None:
-        self.patches, self.axis, self.share, self.generator = Patches(node, weight), axis, share, generator
+        self.patches, self.axis, self.generator = Patches(node, weight), axis, generator
         self.steps, self.apart, self.device = steps, apart, weight.device
         self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
         groups = self.patches.groups
         outputs = weight.shape[1] if self.patches.transposed else weight.shape[0] // groups
         inputs = weight.numel() // groups // outputs
         self.shape = groups, inputs, outputs
-        length = max(64, min(LONGEST, room // (4 * groups * (inputs + 2 * outputs))))
-        self.rows = {t: Rows(store, length) for t in (steps, *self.early)}
+        kinds = 1 + (min(len(self.early), 1) if apart else len(self.early))
+        rows = kinds * min(positions, POSITIONS)
+        self.solver: Solver = ByInputs
+        if rows <= inputs or not fits_by_inputs(inputs, groups, memory):
+            self.solver, rows = ByRows, min(rows, most_rows(inputs, outputs, groups, memory))
+        self.share = rows / kinds / positions
+        length = max(64, min(LONGEST, memory // ROOMS // (4 * groups * (inputs + 2 * outputs))))
+        self.rows = {
+            (t, held): Rows(store, length, 1.0 if t == steps else EVENNESS * (t / steps) ** 2)
+            for t in (steps, *self.early)
+            for held in (False, True)
+        }
         self.samples = 0
         self.index = torch.zeros(0)
 
@@ -174,15 +184,15 @@ class System:
             self.index = keep.nonzero().flatten().to(wanted.device)
         index = self.index
         for k, t in enumerate([self.steps, *self.early]):
-            these = (turns == k - 1) if k else torch.ones_like(held)
-            if not bool(these.any()):
-                continue
             entry = min(k, 1) if self.apart else k
-            chosen = these.nonzero().flatten().to(wanted.device)
-            x = self.patches.of(inputs[entry, chosen], index)
-            given, target = s[entry, chosen][:, index], z[chosen][:, index]
-            back = held[these].repeat_interleave(len(index)).to(wanted.device)
-            self.rows[t].add(x.flatten(0, 1), given.flatten(0, 1), target.flatten(0, 1), back)
+            for back in (False, True):
+                these = (held == back) & ((turns == k - 1) if k else True)
+                if not bool(these.any()):
+                    continue
+                chosen = these.nonzero().flatten().to(wanted.device)
+                x = self.patches.of(inputs[entry, chosen], index)
+                given_, target = s[entry, chosen][:, index], z[chosen][:, index]
+                self.rows[t, back].add(x.flatten(0, 1), given_.flatten(0, 1), target.flatten(0, 1))
 
     def _outputs(self, x: Tensor) -> Tensor:
         """``(N, L, G, outputs of a group)``."""
@@ -198,33 +208,28 @@ class System:
         """
         for rows in self.rows.values():
             rows.finish()
-        gathered = {t: rows for t, rows in self.rows.items() if rows.chunks}
         # Where there are too few samples to hold any back, all fit and all judge.
-        alone = {t: bool(rows.held.all()) or not bool(rows.held.any()) for t, rows in gathered.items()}
+        alone = {t for t in (self.steps, *self.early) if not all(self.rows[t, held].count for held in (False, True))}
 
-        def problem(which: Callable[[Tensor, bool], Tensor], cap: float | None) -> Problem:
-            def chunks() -> Iterator[Chunk]:
-                for t, rows in gathered.items():
-                    weight = 1.0 if t == self.steps else EVENNESS * (t / self.steps) ** 2
-                    yield from rows.read(weight, lambda held, t=t: which(held, alone[t]))  # type: ignore[misc]
+        def problem(held: bool | None, cap: float | None) -> Problem:
+            rows = [rows for (t, back), rows in self.rows.items() if held in (None, back) or t in alone]
+            return Problem(lambda: chain(*rows), self.shape, self.device, rectified, cap, self.solver)
 
-            return Problem(chunks, self.shape, self.device, rectified, cap)
-
-        fitted = problem(lambda held, alone: ~held | alone, None)
-        judged = problem(lambda held, alone: held | alone, cap)
+        fitted, judged = problem(False, None), problem(True, cap)
         changes = fitted.at_once()
         errors = judged.errors(changes)
         sums = errors[-len(STRENGTHS) :].sum((1, 2)).tolist()
         strength = STRENGTHS[sums.index(min(sums))]
-        turns = fitted.in_turns(changes, strength)
-        changes += turns
-        errors = torch.cat([errors, judged.errors(turns)])
-        fit = sum(int((~rows.held | alone[t]).sum()) for t, rows in gathered.items())
+        turned = fitted.in_turns(changes[STRENGTHS.index(strength) - len(STRENGTHS)], strength)
+        changes.append(turned)
+        errors = torch.cat([errors, judged.errors([turned])])
+        fit = sum(rows.count for (t, held), rows in self.rows.items() if not held or t in alone)
         if fit < FEW * (self.shape[1] + 1):
-            everything = problem(lambda held, alone: torch.ones_like(held), None)
-            changes = everything.at_once()
-            changes += everything.in_turns(changes, strength)
+            del fitted  # and its Gram matrix
+            everything = problem(None, None)
+            changes = [*everything.at_once(), everything.in_turns(turned, strength, 1)]
         for rows in self.rows.values():
             rows.drop()
-        chosen = torch.stack(changes).gather(0, errors.argmin(0)[None, :, None].expand(1, *changes[0].shape))[0]
+        best = errors.argmin(0)[None, :, None]
+        chosen = torch.stack(changes).gather(0, best.expand(1, *changes[0].shape))[0]
         return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)

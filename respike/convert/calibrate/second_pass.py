@@ -23,7 +23,7 @@ from .converted_prefix import Prefix
 from .layer_order import Route, Stop
 from .memory_or_disk import Store, free_on_disk
 from .packed_integers import packing_of
-from .ridge import POSITIONS, End, System, ends, mend
+from .ridge import End, System, ends, mend
 from .statistics import per_channel
 from .threshold_trials import Trials
 from .thresholds import require_finite
@@ -78,7 +78,7 @@ class Sequential:
         self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
         memory = calibration_budget(device) if memory is None else memory
         work = min(PIECE, memory // 8) if device.type == "cpu" else memory // 8
-        self.store = Store(memory // 2, device)
+        self.store, self.memory = Store(memory // 2, device), memory // 2
         sizes = self.route.batch_sizes
         self.prefix = Prefix(graph, plan, (ann or graph).tensors, neurons, options, sizes, self.store, work)
         self.trials = Trials(graph, self.prefix, options, device, self.generator, memory // 4)
@@ -153,11 +153,9 @@ class Sequential:
             fed = layer.refs[0]
             if fed not in self.graph.timed:
                 continue  # what feeds it is exact
-            weight, share = self.graph.tensors[layer.args[1].name], min(1.0, POSITIONS / sum(counts))
-            prefix = self.prefix
-            system = System(
-                layer, weight, axis, share, prefix.steps, prefix.apart, self.generator, self.store, prefix.work // 4
-            )
+            weight, prefix = self.graph.tensors[layer.args[1].name], self.prefix
+            steps, apart = prefix.steps, prefix.apart
+            system = System(layer, weight, axis, sum(counts), steps, apart, self.generator, self.store, self.memory)
             for piece in prefix.pieces(prefix.numbers(stop) * (1 + len(system.until(1)))):
                 z = prefix.as_ann(piece, stop)
                 require_finite(z, stop.node.where)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..options import Options
 from ..run.neurons import SpikingReLU
-from .thresholds import decoded
+from .thresholds import decoded, trial_errors
 
 STARTS = (0.2, 0.35, 0.65)
 """V_0 in units of the smallest spike that are tried beside ½."""
@@ -38,25 +38,21 @@ def choose_start(currents: Tensor, target: Tensor, neuron: SpikingReLU, options:
     theta, bias = neuron.threshold.flatten(), neuron.bias.flatten()
     highest = torch.inf if neuron.cap is None else neuron.cap / neuron.options.max_spikes
 
-    def error(threshold: Tensor, start: Tensor) -> Tensor:
-        found = decoded(currents + bias + _rest(start, threshold, neuron, options), threshold, start, neuron, options)
-        return (found - target).square().mean(0)
-
-    half = torch.full((), 0.5, device=theta.device)
-    least = error(theta, half)
-    best, starts = theta.expand(least.shape), half.expand(least.shape)
-    for number in STARTS:
-        start = torch.full((), number, device=theta.device)
-        for factor in FACTORS if options.granularity == "channel" else (1.0,):
-            threshold = (theta * factor).clamp(max=highest)
-            found = error(threshold, start)
-            lower = found < least
-            least = torch.minimum(found, least)
-            best, starts = torch.where(lower, threshold, best), torch.where(lower, start, starts)
+    # The first is what there is; of equals the first is taken.
+    pairs = [(1.0, 0.5), *((f, s) for s in STARTS for f in (FACTORS if options.granularity == "channel" else (1.0,)))]
+    thresholds = torch.stack([theta if f == 1.0 else (theta * f).clamp(max=highest) for f, _ in pairs])
+    starts = torch.tensor([[s] for _, s in pairs], dtype=theta.dtype, device=theta.device)
+    biases = bias + _rest(starts, thresholds, neuron, options)
+    errors = trial_errors(currents, target, thresholds, starts, biases, neuron, options)
+    least, best, chosen = errors[0], thresholds[0].expand(len(errors[0])), starts[0].expand(len(errors[0]))
+    for error, threshold, start in zip(errors[1:], thresholds[1:], starts[1:], strict=True):
+        lower = error < least
+        least, best = torch.where(lower, error, least), torch.where(lower, threshold, best)
+        chosen = torch.where(lower, start, chosen)
     if options.granularity == "channel":
         neuron.set_threshold(best)
-    neuron.start = neuron.spread(starts)
-    neuron.bias = neuron.bias + neuron.spread(_rest(starts, neuron.threshold.flatten(), neuron, options))
+    neuron.start = neuron.spread(chosen)
+    neuron.bias = neuron.bias + neuron.spread(_rest(chosen, neuron.threshold.flatten(), neuron, options))
 
 
 def start_early(currents: Tensor, target: Tensor, neuron: SpikingReLU, options: Options) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ...layers.kernels import Drive
+from ...layers import kernels
+from ...layers.kernels import Drive, Trials
 from ..errors import ConversionError, warn
 from ..options import Options
-from ..run.neurons import SpikingReLU
+from ..run.neurons import SpikingReLU, rule_of
 from ..run.pipelined import move_ahead
+from ..thread_pool import map_pieces
 
 GRID = 24
 FINE = 6
@@ -57,10 +59,12 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
     """
     if options.granularity == "layer":
         return best_threshold_of_layer(lambda: [(currents, target, neuron)], options)
-    currents = currents + neuron.bias.flatten()
+    bias, start = neuron.bias.flatten(), neuron.start.flatten()
 
     def errors(trials: list[Tensor]) -> list[Tensor]:
-        return [_errors(currents, target, theta, neuron, options) for theta in trials]
+        thetas = torch.stack(trials)
+        found = trial_errors(currents, target, _safe(thetas), start, bias, neuron, options)
+        return list(found.unbind())
 
     return _search(target.amax(0) / neuron.options.max_spikes, errors)
 
@@ -79,21 +83,67 @@ def best_threshold_of_layer(parts: Parts, options: Options) -> Tensor:
     highest = torch.stack([target.max() / part.options.max_spikes for _, target, part in parts()]).max().reshape(1)
 
     def errors(trials: list[Tensor]) -> list[Tensor]:
-        totals, channels = [torch.zeros_like(theta) for theta in trials], 0
+        thetas, channels = _safe(torch.stack(trials)), 0
+        totals = torch.zeros_like(thetas, dtype=torch.double)
         for currents, target, part in parts():
-            currents = currents + part.bias.flatten()
-            for total, theta in zip(totals, trials, strict=True):
-                total += _errors(currents, target, theta, part, options).sum()
+            bias, start = part.bias.flatten(), part.start.flatten()
+            found = trial_errors(currents, target, thetas, start, bias, part, options)
+            totals += found.expand(len(trials), target.shape[1]).sum(1, keepdim=True)
             channels += target.shape[1]
-        return [total / channels for total in totals]
+        return list((totals / channels).unbind())
 
     return _search(highest, errors)
 
 
-def _errors(currents: Tensor, target: Tensor, theta: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
-    """The mean squared error of each channel, ``(C,)``."""
-    safe = torch.where(theta > 0, theta, torch.ones_like(theta))
-    return (decoded(currents, safe, neuron.start.flatten(), neuron, options) - target).square().mean(0)
+def _safe(theta: Tensor) -> Tensor:
+    """Channels that are never active have no threshold: any will do to try the others."""
+    return torch.where(theta > 0, theta, torch.ones_like(theta))
+
+
+BLOCK = 512
+"""Positions that one core takes at a time: a fixed number, so that sums do not depend on how many cores there are."""
+
+
+def trial_errors(
+    currents: Tensor,
+    target: Tensor,
+    threshold: Tensor,
+    start: Tensor,
+    bias: Tensor,
+    neuron: SpikingReLU,
+    options: Options,
+) -> Tensor:
+    """The mean squared error of each channel in each of several trials, ``(trials, C)``, in float64.
+
+    Args:
+        currents: ``(T, S, C)``, as for ``best_threshold``; the bias comes on top.
+        target: The ANN's activations, ``(S, C)``.
+        threshold: θ, broadcasting over ``(trials, C)``, as are the next two.
+        start: V_0 in units of the smallest spike.
+        bias: Added to the current.
+        neuron: Whose kind counts.
+        options: T and schedule.
+    """
+    trials = torch.broadcast_shapes(threshold.shape, start.shape, bias.shape)
+    shape = (*trials[:-1], target.shape[1])
+    threshold, start, bias = (x.expand(shape) for x in (threshold, start, bias))
+    still = len(currents) == 1
+    if options.schedule == "layerwise" or (still and neuron.options.neuron == "iaf") or options.schedule == "pipelined":
+        found = [
+            (decoded(currents + b, theta, first, neuron, options) - target).double().square().mean(0)
+            for theta, first, b in zip(threshold, start, bias, strict=True)
+        ]
+        return torch.stack(found)
+    settings = Trials(threshold, threshold * start * neuron.options.finest, bias, options.timesteps)
+    rule = rule_of(neuron.options)
+    blocks = [slice(k, k + BLOCK) for k in range(0, len(target), BLOCK)]
+    workers = torch.get_num_threads() if target.device.type == "cpu" else 1
+
+    def errors(rows: slice) -> Tensor:
+        return kernels.trial_errors(rule, currents, target, settings, rows)
+
+    total = torch.zeros(shape, dtype=torch.float64, device=target.device)
+    return sum(map_pieces(errors, blocks, workers), total) / len(target)
 
 
 def _search(highest: Tensor, errors: Callable[[list[Tensor]], list[Tensor]]) -> Tensor:

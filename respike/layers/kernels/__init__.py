@@ -11,7 +11,9 @@ from ._choice import backend_for as backend_for
 from ._choice import pooled_increments as pooled_increments
 from ._choice import pooled_scan as pooled_scan
 from ._choice import scan as scan
+from ._choice import trial_errors as trial_errors
 from ._choice import use as use
 from .rule import Drive as Drive
 from .rule import Rule as Rule
 from .rule import Send as Send
+from .rule import Trials as Trials

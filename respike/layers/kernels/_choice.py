@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from . import eager
 from .eager import State
-from .rule import Drive, Rule, Send
+from .rule import Drive, Rule, Send, Trials
 
 BACKENDS = {"eager": "torch, every device", "numba": "compiled for the CPU", "triton": "compiled for CUDA"}
 VARIABLE = "RESPIKE_KERNELS"
@@ -92,6 +93,24 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
         shapes = f"{tuple(values.shape)}" + ("" if extra is None else f" and {tuple(extra.shape)}")
         raise InputError(f"currents of shape {shapes} do not fit {drive.steps} timesteps")
     return _kernels(values.device).scan(rule, drive, threshold, state, send)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice) -> Tensor:
+    """For each of several settings of a layer the sum of (θ·n/T − target)² over some positions, n the net spikes.
+
+    Args:
+        rule: The neuron.
+        values: Currents ``(T, S, C)``, or ``(1, S, C)`` if they are the same in every step.
+        target: What each position is to send on average, ``(S, C)``.
+        trials: The settings.
+        rows: Which of the S positions.
+
+    Returns:
+        ``(trials, C)``, in float64.
+    """
+    module = _kernels(values.device)
+    return getattr(module, "trial_errors", eager.trial_errors)(rule, values, target, trials, rows)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import equations
-from .rule import Drive, Rule, Send
+from .rule import Drive, Rule, Send, Trials
 
 State = tuple[Tensor, ...]
 """Potential and, for neurons that can take spikes back, net count, each ``(N, ...)``."""
@@ -60,6 +60,17 @@ def fire(rule: Rule, v_mem: Tensor, net: Tensor | None, threshold: Tensor) -> Te
         return equations.graded_spike(v_mem, net, threshold, rule.levels)
     assert rule.most is not None
     return equations.signed_spike(v_mem, net, threshold, rule.most)
+
+
+def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice) -> Tensor:
+    """See ``_choice.trial_errors``."""
+    values, target = values[:, rows], target[rows]
+    found = torch.empty(trials.threshold.shape, dtype=torch.float64, device=values.device)
+    for k, (theta, first, bias) in enumerate(zip(trials.threshold, trials.start, trials.bias, strict=True)):
+        state = (first, torch.zeros_like(first)) if rule.signed else (first,)
+        spikes, _ = scan(rule, Drive(values, trials.steps, bias=bias), theta, state, Send())
+        found[k] = (spikes.sum(0) * theta / trials.steps - target).double().square().sum(0)
+    return found
 
 
 def pooled_increments(

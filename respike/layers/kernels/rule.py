@@ -1,4 +1,4 @@
-"""What a kernel is told: which neuron, what drives it, and in which form its spikes are wanted."""
+"""What a kernel is told: which neuron, what drives it, what is tried, and in which form its spikes are wanted."""
 
 from __future__ import annotations
 
@@ -75,3 +75,20 @@ class Send:
     def unit(self) -> bool:
         """Whether spikes are sent as the numbers that they are."""
         return isinstance(self.scale, float) and self.scale == 1
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Settings of a layer that are tried out side by side, each ``(trials, C)``.
+
+    Attributes:
+        threshold: θ.
+        start: The potential before the first step, in the units of the current.
+        bias: Added to the current in each step.
+        steps: T.
+    """
+
+    threshold: Tensor
+    start: Tensor
+    bias: Tensor
+    steps: int

@@ -14,8 +14,10 @@ from respike.convert import ConversionWarning, normal_form
 from respike.convert.calibrate import least_squares
 from respike.convert.calibrate import ridge as repair
 from respike.convert.calibrate import second_pass as sequential
-from respike.convert.calibrate.least_squares import Chunk, Problem
+from respike.convert.calibrate.gathered_rows import Chunk
+from respike.convert.calibrate.least_squares import Problem
 from respike.convert.calibrate.memory_or_disk import Store
+from respike.convert.calibrate.normal_equations import ByInputs, ByRows, Solver, most_rows
 from respike.convert.graph import Graph, Node
 
 
@@ -25,9 +27,9 @@ def layer(module: nn.Module, x: torch.Tensor) -> tuple[Node, Graph]:
     return found[0], graph
 
 
-def system_of(node: Node, graph: Graph, axis: int, steps: int = 1) -> repair.System:
+def system_of(node: Node, graph: Graph, axis: int, steps: int = 1, positions: int = 10_000) -> repair.System:
     weight, generator = graph.tensors[node.args[1].name], torch.Generator().manual_seed(0)
-    return repair.System(node, weight, axis, 1.0, steps, True, generator, Store(2**30, weight.device), 2**16)
+    return repair.System(node, weight, axis, positions, steps, True, generator, Store(2**30, weight.device), 2**20)
 
 
 def add(system: repair.System, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor) -> None:
@@ -111,6 +113,33 @@ def test_samples_one_by_one_give_what_they_give_together() -> None:
             add(system, *parts)
         found.append(system.solve(rectified=True, cap=None))
     torch.testing.assert_close(found[0], found[1])
+
+
+def test_rows_that_are_fewer_than_inputs_are_solved_by_their_own_gram_matrix() -> None:
+    """With weights of rows, groups, a ReLU and turns: both ways solve the same system.
+
+    Products of rows are rounded to float32, which moves a solution by 1/λ times as much.
+    """
+    torch.manual_seed(0)
+    groups, inputs, outputs = 2, 50, 4
+    chunks = [
+        Chunk(weight, torch.rand(groups, rows, inputs), *torch.randn(2, groups, rows, outputs))
+        for weight, rows in ((1.0, 20), (0.1, 15), (1.0, 3))
+    ]
+    found = []
+    for solver in (ByInputs, ByRows):
+        problem = Problem(lambda: iter(chunks), (groups, inputs, outputs), torch.device("cpu"), True, None, solver)
+        changes = problem.at_once()
+        found.append([*changes, problem.in_turns(changes[4], 0.1)])
+    for *pair, strength in zip(*found, [1.0, 1.0, *least_squares.STRENGTHS, 0.1], strict=True):
+        torch.testing.assert_close(*pair, atol=2e-6 / strength, rtol=2e-6 / strength)
+
+
+@pytest.mark.parametrize("inputs", [10, 2_000, 25_088])
+def test_rows_solved_for_keep_to_the_memory(inputs: int) -> None:
+    rows = most_rows(inputs, 100, 3, 2**30)
+    assert 3 * (4 * rows * (inputs + 200) + 24 * rows**2) <= 2**30 * (1 + 1e-9)
+    assert 3 * (4 * (rows + 1) * (inputs + 200) + 24 * (rows + 1) ** 2) > 2**30
 
 
 def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
@@ -214,11 +243,12 @@ def rank_deficient(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_inputs_can_be_solved_and_give_the_least_penalised_square(seed: int) -> None:
+@pytest.mark.parametrize("solver", [ByInputs, ByRows])
+def test_any_inputs_can_be_solved_and_give_the_least_penalised_square(solver: Solver, seed: int) -> None:
     """Against LAPACK's solution by singular values, in float64."""
     x, missing = rank_deficient(seed)
     chunk = Chunk(1.0, x[None], torch.zeros_like(missing)[None], missing[None])
-    problem = Problem(lambda: iter([chunk]), (1, x.shape[1], 3), x.device, False, None)
+    problem = Problem(lambda: iter([chunk]), (1, x.shape[1], 3), x.device, False, None, solver)
     inputs, targets = x.double(), missing.double()
     centred, count = inputs - inputs.mean(0), inputs.shape[1]
     for strength, change in zip(least_squares.STRENGTHS, problem.at_once()[2:], strict=True):

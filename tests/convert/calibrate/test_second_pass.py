@@ -200,13 +200,13 @@ def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
     model = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 3))
     x = torch.rand(300, 6)
     tried: list[tuple[int, int]] = []
-    decoded = thresholds.decoded
+    errors = thresholds.trial_errors
 
     def spy(currents: Tensor, *rest: Any) -> Tensor:
         tried.append((currents.shape[1], currents.shape[2]))
-        return decoded(currents, *rest)
+        return errors(currents, *rest)
 
-    monkeypatch.setattr(thresholds, "decoded", spy)
+    monkeypatch.setattr(thresholds, "trial_errors", spy)
     found = []
     for memory in (2**30, 2**20):
         little(monkeypatch, memory)
