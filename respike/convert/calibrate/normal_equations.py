@@ -27,7 +27,7 @@ def fits_by_inputs(inputs: int, groups: int, room: int) -> bool:
 
 
 def most_rows(inputs: int, outputs: int, groups: int, room: int) -> int:
-    """How many rows can be solved for by their own Gram matrix within so many bytes: 4·R·(inputs + 2·outputs) + 24·R²."""
+    """How many rows their own Gram matrix can be solved for in so many bytes: 4·R·(inputs + 2·outputs) + 24·R²."""
     half = (inputs + 2 * outputs) / 12
     return max(1, int((half**2 + room / (BYTES * groups)) ** 0.5 - half))
 

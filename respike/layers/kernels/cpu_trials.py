@@ -1,4 +1,4 @@
-"""Many thresholds tried out on the same currents, compiled for the CPU: currents are read once, spikes never written."""
+"""Many thresholds tried on the same currents, compiled for the CPU: currents are read once, spikes never written."""
 
 from __future__ import annotations
 
