@@ -21,8 +21,8 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref
 from ..graph.rules import Role
 from ..passes import readouts
-from .input_patches import OPS, Patches
 from .gathered_rows import Rows
+from .input_patches import OPS, Patches
 from .least_squares import STRENGTHS, Problem
 from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows
