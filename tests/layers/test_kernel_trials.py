@@ -27,9 +27,11 @@ def test_errors_are_those_of_runs(rule: Rule, constant: bool) -> None:
     values = random(1 if constant else STEPS, ROWS, CHANNELS)
     target = values.mean(0).relu()
     rows = slice(3, 30)
-    found = kernels.trial_errors(rule, values, target, settings(), rows)
-    expected = eager.trial_errors(rule, values, target, settings(), rows)
+    sent, wanted = torch.empty(2, COUNT, 27, CHANNELS)
+    found = kernels.trial_errors(rule, values, target, settings(), rows, sent)
+    expected = eager.trial_errors(rule, values, target, settings(), rows, wanted)
     assert found.dtype == torch.float64
+    assert torch.equal(sent, wanted)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..options import Options
 from ..run.neurons import SpikingReLU
-from .thresholds import decoded, trial_errors
+from .decoded_output import decoded, trial_errors
 
 STARTS = (0.2, 0.35, 0.65)
 """V_0 in units of the smallest spike that are tried beside ½."""
@@ -92,7 +92,7 @@ def sweep_bias(currents: Tensor, target: Tensor, held: Tensor, neuron: SpikingRe
     top = theta * neuron.options.max_spikes * (1 - 1e-6)
 
     def output(bias: Tensor) -> Tensor:
-        return decoded(currents + bias, theta, start, neuron, options)
+        return decoded(currents, theta, start, bias, neuron, options)
 
     def error(found: Tensor) -> Tensor:
         return (found - target)[held].square().mean(0)

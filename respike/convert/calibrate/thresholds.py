@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ...layers import kernels
-from ...layers.kernels import Drive, Trials
 from ..errors import ConversionError, warn
 from ..options import Options
-from ..run.neurons import SpikingReLU, rule_of
-from ..run.pipelined import move_ahead
-from ..thread_pool import map_pieces
+from ..run.neurons import SpikingReLU
+from .decoded_output import trial_errors
 
 GRID = 24
 FINE = 6
@@ -100,52 +97,6 @@ def _safe(theta: Tensor) -> Tensor:
     return torch.where(theta > 0, theta, torch.ones_like(theta))
 
 
-BLOCK = 512
-"""Positions that one core takes at a time: a fixed number, so that sums do not depend on how many cores there are."""
-
-
-def trial_errors(
-    currents: Tensor,
-    target: Tensor,
-    threshold: Tensor,
-    start: Tensor,
-    bias: Tensor,
-    neuron: SpikingReLU,
-    options: Options,
-) -> Tensor:
-    """The mean squared error of each channel in each of several trials, ``(trials, C)``, in float64.
-
-    Args:
-        currents: ``(T, S, C)``, as for ``best_threshold``; the bias comes on top.
-        target: The ANN's activations, ``(S, C)``.
-        threshold: θ, broadcasting over ``(trials, C)``, as are the next two.
-        start: V_0 in units of the smallest spike.
-        bias: Added to the current.
-        neuron: Whose kind counts.
-        options: T and schedule.
-    """
-    trials = torch.broadcast_shapes(threshold.shape, start.shape, bias.shape)
-    shape = (*trials[:-1], target.shape[1])
-    threshold, start, bias = (x.expand(shape) for x in (threshold, start, bias))
-    still = len(currents) == 1
-    if options.schedule == "layerwise" or (still and neuron.options.neuron == "iaf") or options.schedule == "pipelined":
-        found = [
-            (decoded(currents + b, theta, first, neuron, options) - target).double().square().mean(0)
-            for theta, first, b in zip(threshold, start, bias, strict=True)
-        ]
-        return torch.stack(found)
-    settings = Trials(threshold, threshold * start * neuron.options.finest, bias, options.timesteps)
-    rule = rule_of(neuron.options)
-    blocks = [slice(k, k + BLOCK) for k in range(0, len(target), BLOCK)]
-    workers = torch.get_num_threads() if target.device.type == "cpu" else 1
-
-    def errors(rows: slice) -> Tensor:
-        return kernels.trial_errors(rule, currents, target, settings, rows)
-
-    total = torch.zeros(shape, dtype=torch.float64, device=target.device)
-    return sum(map_pieces(errors, blocks, workers), total) / len(target)
-
-
 def _search(highest: Tensor, errors: Callable[[list[Tensor]], list[Tensor]]) -> Tensor:
     """The θ with the least error, for each entry of ``highest``; ``errors`` gives those of several at once."""
     coarse = [highest, *(highest * fraction for fraction in torch.arange(1, GRID + 1) / GRID * 1.1)]
@@ -162,15 +113,3 @@ def _best(trials: list[Tensor], errors: list[Tensor]) -> tuple[Tensor, Tensor]:
         lower = (value < least) & (theta > 0)
         best, least = torch.where(lower, theta, best), torch.where(lower, value, least)
     return best, least
-
-
-def decoded(currents: Tensor, theta: Tensor, start: Tensor, neuron: SpikingReLU, options: Options) -> Tensor:
-    """Output after T steps, ``(S, C)``, of neurons like ``neuron`` with these thresholds and starts."""
-    trial = neuron.trial(theta, start)
-    if options.schedule == "layerwise" or (len(currents) == 1 and neuron.options.neuron == "iaf"):
-        count = trial.count(currents[0], torch.tensor(float(options.timesteps), device=currents.device))
-        return count * theta / options.timesteps
-    if options.schedule == "pipelined" and len(currents) > 1:
-        currents = move_ahead(currents, options.delay)
-    spikes, _ = trial.run(Drive(currents, options.timesteps))
-    return spikes.sum(0) * theta / options.timesteps

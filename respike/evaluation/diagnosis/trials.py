@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...convert.calibrate.decoded_output import decoded
 from ...convert.calibrate.statistics import per_channel
-from ...convert.calibrate.thresholds import best_threshold, decoded
+from ...convert.calibrate.thresholds import best_threshold
 from ...convert.options import MSE, Options
 from ...convert.run.neurons import SpikingReLU
 from .parts import constant
@@ -125,7 +126,8 @@ class Trials:
         return self._like(found, neuron.start, neuron.bias)
 
     def _output(self, currents: Tensor, neuron: SpikingReLU) -> Tensor:
-        return decoded((currents + neuron.bias)[None], neuron.threshold, neuron.start, neuron, self.options)
+        own = neuron.threshold, neuron.start, neuron.bias
+        return decoded(currents[None], *own, neuron, self.options)
 
     def _error(self, currents: Tensor, neuron: SpikingReLU, target: Tensor) -> Tensor:
         """Sum of squares, of each channel."""

@@ -96,7 +96,9 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
 
 
 @torch.no_grad()
-def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice) -> Tensor:
+def trial_errors(
+    rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice, sent: Tensor | None = None
+) -> Tensor:
     """For each of several settings of a layer the sum of (θ·n/T − target)² over some positions, n the net spikes.
 
     Args:
@@ -105,12 +107,13 @@ def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, row
         target: What each position is to send on average, ``(S, C)``.
         trials: The settings.
         rows: Which of the S positions.
+        sent: Is filled with θ·n/T, ``(trials, rows, C)``, contiguous; None: nobody wants it.
 
     Returns:
         ``(trials, C)``, in float64.
     """
     module = _kernels(values.device)
-    return getattr(module, "trial_errors", eager.trial_errors)(rule, values, target, trials, rows)
+    return getattr(module, "trial_errors", eager.trial_errors)(rule, values, target, trials, rows, sent)
 
 
 @torch.no_grad()

@@ -37,6 +37,7 @@ def _kernel(kind: int, levels: int, leaky: bool) -> Any:
         lost: Any,
         first: Any,
         out: Any,
+        sent: Any,
     ) -> None:
         trials, channels = theta.shape
         constant = len(values) == 1
@@ -62,17 +63,22 @@ def _kernel(kind: int, levels: int, leaky: bool) -> Any:
                             v_[k] = x - s * th_[k]
                             net_[k] = net_[k] + s
                     for k in range(len(v_)):
-                        away = np.float64(net_[k] * th_[k] / np.float32(steps) - wanted_[k])
+                        net_[k] = net_[k] * th_[k] / np.float32(steps)
+                        away = np.float64(net_[k] - wanted_[k])
                         out_[k] = out_[k] + away * away
+                    if sent is not None:
+                        sent[n, a - begin, cut] = net_
 
     return compiled(kernel)
 
 
-def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice) -> Tensor:
+def trial_errors(
+    rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice, sent: Tensor | None = None
+) -> Tensor:
     """See ``_choice.trial_errors``."""
     parts = values, target, trials.threshold, trials.start, trials.bias
     if any(x.dtype != torch.float32 for x in parts):
-        return eager.trial_errors(rule, values, target, trials, rows)
+        return eager.trial_errors(rule, values, target, trials, rows, sent)
     values, target, theta, start, bias = (x.contiguous() for x in parts)
     lost = None
     if rule.alpha is not None:
@@ -89,5 +95,6 @@ def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, row
         lost,
         start.numpy(),
         found.numpy(),
+        None if sent is None else sent.numpy(),
     )
     return found

@@ -62,14 +62,19 @@ def fire(rule: Rule, v_mem: Tensor, net: Tensor | None, threshold: Tensor) -> Te
     return equations.signed_spike(v_mem, net, threshold, rule.most)
 
 
-def trial_errors(rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice) -> Tensor:
+def trial_errors(
+    rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice, sent: Tensor | None = None
+) -> Tensor:
     """See ``_choice.trial_errors``."""
     values, target = values[:, rows], target[rows]
     found = torch.empty(trials.threshold.shape, dtype=torch.float64, device=values.device)
     for k, (theta, first, bias) in enumerate(zip(trials.threshold, trials.start, trials.bias, strict=True)):
         state = (first, torch.zeros_like(first)) if rule.signed else (first,)
         spikes, _ = scan(rule, Drive(values, trials.steps, bias=bias), theta, state, Send())
-        found[k] = (spikes.sum(0) * theta / trials.steps - target).double().square().sum(0)
+        decoded = spikes.sum(0) * theta / trials.steps
+        found[k] = (decoded - target).double().square().sum(0)
+        if sent is not None:
+            sent[k] = decoded
     return found
 
 
