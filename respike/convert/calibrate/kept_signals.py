@@ -29,6 +29,7 @@ class Kept:
     def __init__(self, store: Store, rows: int, steps: int, packing: Packing | None, apart: bool) -> None:
         self.store, self.rows, self.total, self.packing, self.apart = store, rows, steps, packing, apart
         self.array: Array | None = None
+        self.sums: Array | None = None  # of packed numbers over all steps, which calibration asks for again and again
 
     def write(self, rows: slice, start: int, value: Tensor | Timed) -> None:
         """Some rows, from step ``start`` on where it varies in time."""
@@ -47,6 +48,15 @@ class Kept:
             self.size = math.prod(self.shape)
             self.width = self.form.width(self.size) if self.form else self.size * self.kind.itemsize
             self.array = self.store.array(self.rows, self.steps * self.width)
+            if self.form:
+                self.sum_type = torch.int8 if self.form.largest * self.steps <= 127 else torch.int32
+                self.sums = self.store.array(self.rows, self.size * self.sum_type.itemsize)
+        if self.sums is not None:
+            every = slice(0, self.size * self.sum_type.itemsize)
+            total = flat.sum(1, dtype=self.sum_type)
+            if start:
+                total += self.sums.read(rows, every).contiguous().view(self.sum_type)
+            self.sums.write(rows, every, total.view(torch.uint8))
         if self.width:
             stored = self.form.pack(flat) if self.form else flat.contiguous().view(torch.uint8)
             columns = slice(start * self.width, (start + flat.shape[1]) * self.width)
@@ -78,9 +88,18 @@ class Kept:
         """
         if not self.timed:
             return self.at(rows, slice(0, 1))
+        if self.sums is not None and bool((until[0] == self.steps).all()):
+            every = slice(0, self.size * self.sum_type.itemsize)
+            total = self.sums.read(rows, every).contiguous().view(self.sum_type).reshape(-1, *self.shape)
+            rest = self._totals(rows, until[1:], length)
+            return self._mean(torch.cat([total[None].to(rest.dtype), rest]), until)
+        return self._mean(self._totals(rows, until, length), until)
+
+    def _totals(self, rows: slice, until: Tensor, length: int) -> Tensor:
+        """The sums of the first t steps, ``(E, rows, ...)``; exact."""
         exact = torch.int32 if self.form else torch.float64
         totals = torch.zeros(len(until), rows.stop - rows.start, *self.shape, dtype=exact, device=self.store.device)
-        for start in range(0, int(until.max()), length):
+        for start in range(0, int(until.max()) if len(until) else 0, length):
             values = self._read(rows, slice(start, min(start + length, self.steps)))
             for total, ends in zip(totals, until, strict=True):
                 whole = ends >= start + values.shape[1]
@@ -90,6 +109,9 @@ class Kept:
                 for end in ends[ends > start].unique().tolist():
                     these = (ends == end).nonzero().flatten().to(total.device)
                     total[these] += values[these, : end - start].sum(1, dtype=exact)
+        return totals
+
+    def _mean(self, totals: Tensor, until: Tensor) -> Timed:
         count = until.to(totals.device).reshape(*until.shape, *[1] * len(self.shape))
         mean = (totals / count).to(torch.float32 if self.form else self.kind)
         found = Timed(mean if self.apart else mean.squeeze(1), self.scale)
@@ -97,6 +119,7 @@ class Kept:
 
     def drop(self) -> None:
         """Give its room back."""
-        if self.array is not None:
-            self.store.drop(self.array)
-            self.array = None
+        for array in (self.array, self.sums):
+            if array is not None:
+                self.store.drop(array)
+        self.array = self.sums = None

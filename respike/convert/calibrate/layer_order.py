@@ -159,9 +159,9 @@ class Route:
         most = sum(alive.values())
         for stop in self.stops:
             for name in stop.keeps:
-                each = spikes[stop.node.name] if name in stop.sent else 4.0
+                each, total = (spikes[stop.node.name], 4.0) if name in stop.sent else (4.0, 0.0)  # and its sum
                 size = size_of(self.graph.shape(name))
-                alive[name] = size * (4.0 + (each * steps if name in timed else 4.0))
+                alive[name] = size * (4.0 + (each * steps + total if name in timed else 4.0))
             most = max(most, sum(alive.values()))
             for name in stop.drops:
                 alive.pop(name, None)

@@ -22,6 +22,11 @@ class Packing(NamedTuple):
     bits: int
     lowest: int
 
+    @property
+    def largest(self) -> int:
+        """The largest absolute number that is packed, at most."""
+        return max(-self.lowest, (1 << self.bits) - 1 + self.lowest)
+
     def width(self, count: int) -> int:
         """Bytes that so many numbers take."""
         return -(-count * self.bits // 8)
