@@ -26,6 +26,7 @@ def test_info_says_which_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["kernels on cpu"].startswith("eager") and told["torch"] == torch.__version__.partition("+")[0]
 
 
+@pytest.mark.slow
 def test_demo_prints_the_table_and_writes_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = respike.models.datasets.calibration()[:24]  # with all 512 it takes ten times as long
     monkeypatch.setattr(respike.models.datasets, "calibration", lambda: few)
@@ -55,6 +56,7 @@ def test_convert_says_what_a_pipelined_network_takes() -> None:
     assert "--delay has no effect without --schedule pipelined" in run(*args).output
 
 
+@pytest.mark.slow
 def test_timesteps_and_code_can_be_left_to_the_search() -> None:
     args = ("convert", "mnist_mlp", "-T", "auto", "--within", "3", "--samples", "40", "--prefer", "latency")
     shown = run(*args, "--neuron", "signed")
@@ -129,6 +131,7 @@ def test_diagnose_names_each_layer_and_splits_its_error(tmp_path: Path) -> None:
     assert sum(part["share"] for part in layer["parts"].values()) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_report_writes_pages_files_and_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("altair")
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from conftest import Converted
 from PIL import Image
+from samples import one_in
 from torch import Tensor, nn
 
 import respike
@@ -115,7 +116,7 @@ def test_more_values_than_are_kept_are_drawn_evenly(converted: Converted, monkey
         assert abs(few["zeros"] - all_of_them["zeros"]) < 4 * (0.25 / count) ** 0.5  # four standard deviations
 
 
-@pytest.mark.parametrize("options", [{}, {"neuron": "signed"}, {"neuron": "lif"}, {"max_spikes": 3}])
+@pytest.mark.parametrize("options", one_in(3, [{"neuron": "signed"}, {}, {"neuron": "lif"}, {"max_spikes": 3}]))
 def test_a_samples_spikes_are_the_networks_and_no_charge_is_lost(converted: Converted, options: dict[str, Any]) -> None:
     x, y = converted.images[7:8], converted.labels[7:8]
     snn = respike.from_torch(converted.ann, converted.images[:16], timesteps=5, **options)

@@ -48,6 +48,7 @@ def survive(sandbox: Sandbox, folder: Path, mutants: Iterator[Mutation]) -> Coun
     return Counter(answer["outcome"] for answer in found)
 
 
+@pytest.mark.slow
 def test_the_seeds_themselves_load_and_run(sandbox: Sandbox, tmp_path: Path) -> None:
     paths = [external(tmp_path)]
     for name, data in seeds().items():

@@ -218,6 +218,7 @@ def test_sinabs_relu_that_rounds_down_is_exact_as_long_as_steps_hold_it() -> Non
     assert relative_error(normal_form(model, (X[:4],)), model, (X[:4],)) < 1e-5
 
 
+@pytest.mark.slow
 def test_sinabs_relu_that_does_not_round_is_a_relu() -> None:
     model = sinabs(False)
     errors = []

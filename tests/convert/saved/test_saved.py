@@ -167,6 +167,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX systems only")
 def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path: Path) -> None:
     """The process is killed while something lies in the folder that is not the network."""
