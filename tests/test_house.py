@@ -147,6 +147,7 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_importing_needs_no_optional_library() -> None:
     """Nor does conversion: with all of them missing, a network converts and runs."""
     run(

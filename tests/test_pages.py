@@ -22,7 +22,7 @@ def figures(page: Path) -> set[str]:
     return set(re.findall(rf"\]\((?:\.\./)?figures/({page.stem}-[\w-]+\.png)\)", page.read_text(encoding="utf-8")))
 
 
-QUICK = {"adding-an-op", "conversion", "saving"}
+QUICK = {"adding-an-op", "conversion"}
 
 
 @pytest.mark.parametrize("page", quick_are([p for p in PAGES if p.stem in QUICK], PAGES), ids=lambda page: page.stem)

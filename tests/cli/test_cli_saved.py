@@ -49,6 +49,7 @@ def test_a_file_is_judged_as_the_network_that_it_holds(folder: Path) -> None:
     assert alone["accuracy"][:6] == json.loads(fresh.stdout)["accuracy"]
 
 
+@pytest.mark.slow
 def test_endings_in_capitals_are_the_same_endings(folder: Path, tmp_path: Path) -> None:
     for name in ("net.respike", "data.npz"):
         (tmp_path / name.upper()).write_bytes((folder / name).read_bytes())

@@ -55,7 +55,7 @@ def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:
     ("name", "kinds"),
     [
         slow(("mobilenet_v3_small", {"Hardswish", "SqueezeExcitation"})),
-        ("convnext_tiny", {"GELU", "LayerNorm2d"}),
+        slow(("convnext_tiny", {"GELU", "LayerNorm2d"})),
     ],
 )
 def test_refused_with_a_list_that_names_each_node(name: str, kinds: set[str]) -> None:

@@ -152,6 +152,7 @@ def test_a_bias_is_correction_and_what_it_gives_back_of_v0_is_not() -> None:
     torch.testing.assert_close(parts[1], torch.full_like(z, 0.2))
 
 
+@pytest.mark.slow
 def test_what_is_switched_off_makes_no_error() -> None:
     x = torch.rand(40, 1, 8, 8)
     plain = respike.diagnose(convert(small_cnn(), x, 6, correction="none", threshold="max", schedule="layerwise"), x)

@@ -108,6 +108,7 @@ def node_case(name: str, folder: Path) -> str:
     return outcome(folder / "case.onnx", model, list(inputs)[:1], list(outputs), rtol=max(case.rtol, 1e-3))
 
 
+@pytest.mark.slow
 def test_single_nodes_give_the_standards_own_results(tmp_path: Path) -> None:
     refused = {name: why for name in cases() if (why := node_case(name, tmp_path))}
     for name, why in refused.items():

@@ -122,6 +122,7 @@ def test_layerwise_at_as_many_steps_is_the_network_itself(name: str) -> None:
     assert untouched == snn.origin.tensors.keys()
 
 
+@pytest.mark.slow
 def test_thresholds_are_the_trained_ones_at_any_t() -> None:
     model = network(SPELLINGS["QCFS"][0])
     for steps, options in ((4, {}), (16, {}), (3, {"threshold": "max"}), (2, {"max_spikes": 2})):
