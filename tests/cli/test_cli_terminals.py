@@ -110,6 +110,7 @@ def test_warnings_are_printable_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(result.stdout) == {"a": ESCAPES}
 
 
+@pytest.mark.slow
 def test_a_page_holds_no_name_as_it_is(folder: Path) -> None:
     assert run(*f"report {NAMED} -o odd.json".split()).exit_code == 0
     text = (folder / "odd.json").read_text()

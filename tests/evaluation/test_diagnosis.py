@@ -17,6 +17,7 @@ import respike
 from respike.evaluation.diagnosis.parts import PARTS
 
 
+@pytest.mark.slow
 def test_pieces_of_any_size_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(70, 1, 8, 8)
     snn = convert(small_cnn(), x, 4)

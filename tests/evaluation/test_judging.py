@@ -135,6 +135,7 @@ def test_labels_of_any_type_are_the_same_labels() -> None:
         assert respike.evaluate(snn, (X, form), ann=model).to_json() == wanted
 
 
+@pytest.mark.slow
 def test_inputs_of_any_type_are_the_same_inputs() -> None:
     """Doubles, halves and bytes; numpy's arrays; the ANN sees what the network sees."""
     model = net(outputs=3)

@@ -94,6 +94,7 @@ def test_a_logit_stops_early_as_two_scores_of_which_one_is_zero(score: Any) -> N
     assert evaluate_exit(one, (X, y)).accuracy == evaluate_exit(two, (X, y)).accuracy
 
 
+@pytest.mark.slow
 def test_early_exit_wants_decisions() -> None:
     with pytest.raises(respike.ConversionError, match="single output without a sigmoid may be any number"):
         respike.EarlyExit(respike.from_torch(net(), X, 4), X)

@@ -35,6 +35,7 @@ def test_every_chart_becomes_a_file(converted: Converted, tmp_path: Path) -> Non
         assert len(ElementTree.fromstring(text).findall(".//{*}path")) > 3, file.name
 
 
+@pytest.mark.slow
 def test_a_png_has_the_colours_of_its_paper(converted: Converted) -> None:
     spec = dict(next(c.spec for c in charts(converted.report) if c.key == "errors"))
     for scheme in ("light", "dark"):

@@ -166,6 +166,7 @@ def test_signed_neurons_quantise_the_ann_where_binary_ones_are_uneven() -> None:
     assert error["signed"] < 0.5 * error["iaf"]
 
 
+@pytest.mark.slow
 def test_every_spike_of_either_sign_and_any_weight_is_an_event() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
     for neuron in ("signed", "multi_threshold"):

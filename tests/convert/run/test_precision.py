@@ -192,6 +192,7 @@ def test_samples_that_meet_stay_together(kind: type[Meets]) -> None:
         torch.testing.assert_close(snn(x), model(x), atol=0.02, rtol=0)
 
 
+@pytest.mark.slow
 def test_evaluation_counts_how_often_float32_decides_alike() -> None:
     model, x = small_cnn(), torch.rand(30, 1, 12, 12)
     labels = torch.arange(30) % 4

@@ -30,6 +30,7 @@ def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
     assert_same(snn, again(snn, tmp_path), (x[:10],))
 
 
+@pytest.mark.slow
 def test_what_chose_its_options_is_told_as_before(tmp_path: Path) -> None:
     snn, x = small(timesteps=respike.Auto(within=20))
     loaded = again(snn, tmp_path)
