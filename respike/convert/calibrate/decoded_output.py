@@ -65,8 +65,11 @@ def trial_errors(
         return _tried(currents, target, threshold, start, bias, neuron, options) / len(target)
     trials = torch.broadcast_shapes(threshold.shape, start.shape, bias.shape)
     settings = zip(threshold.expand(trials), start.expand(trials), bias.expand(trials), strict=True)
-    found = [decoded(currents, theta, first, b, neuron, options) - target for theta, first, b in settings]
-    return torch.stack([away.double().square().mean(0) for away in found])
+
+    def error(theta: Tensor, first: Tensor, b: Tensor) -> Tensor:
+        return (decoded(currents, theta, first, b, neuron, options) - target).double().square().mean(0)
+
+    return torch.stack([error(*setting) for setting in settings])  # the outputs of all would take too much memory
 
 
 def _in_one_pass(currents: Tensor, neuron: SpikingReLU, options: Options) -> bool:

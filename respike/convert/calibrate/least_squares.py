@@ -18,69 +18,105 @@ SWEEPS = 3
 """Turns of expectation and maximisation on the rows that are fitted first."""
 
 
+Chunks = Callable[[], Iterator[Chunk]]
+"""The rows; asked for again and again."""
+Respond = Callable[[Chunk], Tensor]
+"""The current that a change adds, ``(G, rows, outputs)``."""
+
+
 class Problem:
     """The change of weights and bias with the least squared error, for several λ. The bias has no penalty.
 
+    Changes are those of the solver, which ``as_weights`` spells out: one at a time is held, as they may be large.
+
     Args:
-        chunks: The rows; read again and again.
+        chunks: The rows that are fitted.
         shape: Groups, inputs and outputs of each, (G, K, outputs).
         device: Theirs.
         rectified: Whether a ReLU follows: a target is missing where neither it nor the current is positive.
-        cap: Upper bound of what counts.
         solver: By the Gram matrix of inputs or of rows.
     """
 
     def __init__(
         self,
-        chunks: Callable[[], Iterator[Chunk]],
+        chunks: Chunks,
         shape: tuple[int, int, int],
         device: torch.device,
         rectified: bool,
-        cap: float | None,
         solver: Solver = ByInputs,
     ) -> None:
-        self.chunks, self.shape, self.device, self.rectified, self.cap = chunks, shape, device, rectified, cap
+        self.chunks, self.shape, self.device, self.rectified = chunks, shape, device, rectified
         self.solver = solver
 
     @cached_property
-    def _equations(self) -> ByInputs | ByRows:
+    def equations(self) -> ByInputs | ByRows:
+        """The Gram matrix; gathered once."""
         return self.solver(self.chunks(), self.shape, self.device)
 
-    def nothing(self) -> Tensor:
-        """No change, ``(G, K + 1, outputs)``, the bias last."""
-        groups, inputs, outputs = self.shape
-        return torch.zeros(groups, inputs + 1, outputs, device=self.device)
-
-    def at_once(self) -> list[Tensor]:
+    def at_once(self) -> Iterator[Tensor]:
         """No change, one of the bias alone, and one for each λ."""
-        return [self.nothing(), *self._equations.solutions(self._missing(None), (inf, *STRENGTHS))]
+        groups, _, outputs = self.shape
+        yield torch.zeros(groups, self.equations.size + 1, outputs, device=self.device)
+        yield from self.equations.solutions(self._missing(None), (inf, *STRENGTHS))
 
-    def in_turns(self, change: Tensor, strength: float, sweeps: int = SWEEPS) -> Tensor:
-        """That of this λ in turns with what is then missing, as that depends on what there is."""
-        for _ in range(sweeps if self.rectified else 0):
-            (change,) = self._equations.solutions(self._missing(change), [strength])
+    def in_turns(self, respond: Respond, strength: float, sweeps: int = SWEEPS) -> Tensor:
+        """The change of this λ in turns with what is then missing, as that depends on what a change responds."""
+        for _ in range(sweeps):
+            (change,) = self.equations.solutions(self._missing(respond), [strength])
+            respond = self.response_of(change)
         return change
 
-    def errors(self, changes: list[Tensor]) -> Tensor:
-        """Sum of squares of each output, ``(changes, G, outputs)``; infinite where a change is not finite."""
-        found = torch.zeros(len(changes), *self.nothing()[:, 0].shape, dtype=torch.double, device=self.device)
-        for chunk in self.chunks():
-            for k, change in enumerate(changes):
-                pair = chunk.given + _response(chunk, change), chunk.wanted
-                now, wanted = (x.clamp(min=0, max=self.cap) for x in pair) if self.rectified else pair
-                found[k] += chunk.weight * (now - wanted).square().sum(1, dtype=torch.double)
+    def response_of(self, change: Tensor) -> Respond:
+        """The current that a change adds."""
+        equations = self.equations
+        return lambda chunk: torch.baddbmm(change[:, -1:], equations.features(chunk.inputs), change[:, :-1])
+
+    def errors(self, change: Tensor, judged: Chunks, cap: float | None) -> Tensor:
+        """Sum of squares of each output, ``(G, outputs)``; infinite where a change is not finite.
+
+        Args:
+            change: Of this problem.
+            judged: The rows that count.
+            cap: Upper bound of what counts.
+        """
+        groups, _, outputs = self.shape
+        found = torch.zeros(groups, outputs, dtype=torch.double, device=self.device)
+        respond = self.response_of(change)
+        for chunk in judged():
+            now, wanted = chunk.given + respond(chunk), chunk.wanted
+            if self.rectified:
+                now, wanted = now.clamp(min=0, max=cap), wanted.clamp(min=0, max=cap)
+            found += chunk.weight * (now - wanted).square().sum(1, dtype=torch.double)
         return found.nan_to_num(nan=torch.inf)
 
-    def _missing(self, change: Tensor | None) -> Iterator[tuple[Chunk, Tensor]]:
-        """What is missing of each row's target, once there is this change already."""
+    def _missing(self, respond: Respond | None) -> Iterator[tuple[Chunk, Tensor]]:
+        """What is missing of each row's target, once there is a change already."""
         for chunk in self.chunks():
             missing = chunk.wanted - chunk.given
             if self.rectified:
-                now = torch.zeros((), device=self.device) if change is None else _response(chunk, change)
+                now = torch.zeros((), device=self.device) if respond is None else respond(chunk)
                 missing = torch.where((chunk.wanted > 0) | (chunk.given + now > 0), missing, now)
             yield chunk, missing
 
 
-def _response(chunk: Chunk, change: Tensor) -> Tensor:
-    """The current that a change adds."""
-    return torch.baddbmm(change[:, -1:], chunk.inputs, change[:, :-1])
+class Best:
+    """For each output the change with the least error among those offered one by one; of equals the first.
+
+    Attributes:
+        change: That one.
+        which: The number of the one that each output takes, ``(G, outputs)``.
+        error: Its error.
+    """
+
+    def __init__(self, change: Tensor, error: Tensor) -> None:
+        self.change, self.error = change, error
+        self.which = torch.zeros_like(error, dtype=torch.long)
+        self.count = 1
+
+    def offer(self, change: Tensor, error: Tensor) -> None:
+        """One more."""
+        lower = error < self.error
+        self.which[lower] = self.count
+        self.error = torch.where(lower, error, self.error)
+        torch.where(lower[:, None], change, self.change, out=self.change)
+        self.count += 1

@@ -19,21 +19,55 @@ from .gathered_rows import Chunk
 
 BYTES = 24
 """Of a number of a Gram matrix: in float64, with λ, and factorised."""
+SOLVED = 28
+"""Of a weight: right side, solution and its copy in float64, and three of the changes compared."""
+GATHERED = 11
+"""Of an input of a row: those of some rows in float32, and those of all of them twice while they are put together."""
+MISSING = 48
+"""Of an output of a row: as for weights, and what is missing, before it is centred and after."""
 
 
-def fits_by_inputs(inputs: int, groups: int, room: int) -> bool:
-    """Whether so many bytes hold the Gram matrices of the inputs."""
-    return BYTES * groups * inputs**2 <= room
+def fits_by_inputs(inputs: int, outputs: int, groups: int, room: int) -> bool:
+    """Whether so many bytes hold the Gram matrices of the inputs and what is solved with them."""
+    return groups * inputs * (BYTES * inputs + SOLVED * outputs) <= room
 
 
 def most_rows(inputs: int, outputs: int, groups: int, room: int) -> int:
-    """How many rows their own Gram matrix can be solved for in so many bytes: 4·R·(inputs + 2·outputs) + 24·R²."""
-    half = (inputs + 2 * outputs) / 12
+    """How many rows, R, can be solved for by their own Gram matrix in so many bytes: the positive root of
+
+    BYTES·R² + (GATHERED·inputs + MISSING·outputs)·R = room for a group.
+    """
+    half = (GATHERED * inputs + MISSING * outputs) / (2 * BYTES)
     return max(1, int((half**2 + room / (BYTES * groups)) ** 0.5 - half))
 
 
+class _Definite:
+    """A Gram matrix plus λ, factorised; the last one is kept, as turns ask for it again.
+
+    Args:
+        gram: ``(G, n, n)``, in float64.
+        scale: The unit of λ, ``(G,)``.
+    """
+
+    def __init__(self, gram: Tensor, scale: Tensor) -> None:
+        self.gram, self.scale = gram, scale
+        self.strength, self.factor = inf, gram.new_zeros(0)
+
+    def solved(self, strength: float, right: Tensor) -> Tensor:
+        """(gram + λ)⁻¹·right; not finite where numbers are not, so that nobody chooses it."""
+        if strength == inf:
+            return torch.zeros_like(right)
+        if self.strength != strength:
+            self.factor = self.gram.new_zeros(0)  # two of them would not fit
+            system = self.gram.clone()
+            system.diagonal(dim1=1, dim2=2).add_(strength * self.scale[:, None])
+            self.factor, _ = torch.linalg.cholesky_ex(system)
+            self.strength = strength
+        return torch.cholesky_solve(right, self.factor)
+
+
 class ByInputs:
-    """By XᵀX, ``(G, K, K)``.
+    """By XᵀX, ``(G, K, K)``. A change is that of the weights, and of the bias behind them: ``(G, K + 1, outputs)``.
 
     Args:
         chunks: The rows; read once here.
@@ -42,39 +76,56 @@ class ByInputs:
     """
 
     def __init__(self, chunks: Iterable[Chunk], shape: tuple[int, int, int], device: torch.device) -> None:
-        groups, inputs, self.outputs = shape
-        self.gram = torch.zeros(groups, inputs, inputs, dtype=torch.double, device=device)
-        self.sums = torch.zeros(groups, inputs, dtype=torch.double, device=device)
+        groups, self.size, self.outputs = shape
+        gram = torch.zeros(groups, self.size, self.size, dtype=torch.double, device=device)
+        self.sums = torch.zeros(groups, self.size, dtype=torch.double, device=device)
         self.count = 0.0
         for chunk in chunks:
             x = chunk.inputs
-            self.gram += (x.transpose(1, 2) @ x).double() * chunk.weight
+            gram.add_(x.transpose(1, 2) @ x, alpha=chunk.weight)
             self.sums += x.sum(1, dtype=torch.double) * chunk.weight
             self.count += chunk.weight * x.shape[1]
-        self.scale = self.gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
-        self.gram -= self.sums[:, :, None] * (self.sums / self.count)[:, None]
+        scale = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
+        gram.baddbmm_(self.sums[:, :, None], self.sums[:, None] / self.count, alpha=-1)
+        self.definite: _Definite | None = _Definite(gram, scale)
 
     def solutions(self, missing: Iterable[tuple[Chunk, Tensor]], strengths: Iterable[float]) -> Iterator[Tensor]:
-        """For each λ, in units of the inputs' mean square, ``(G, K + 1, outputs)``, the bias last.
+        """The change for each λ, in units of the inputs' mean square.
 
         Args:
             missing: Each chunk with its Y, ``(G, rows, outputs)``.
             strengths: Those λ; an infinite one leaves the bias alone.
         """
-        right = self.gram.new_zeros(*self.gram.shape[:2], self.outputs)
-        total = self.gram.new_zeros(len(right), self.outputs)
+        assert self.definite is not None
+        right = self.definite.gram.new_zeros(len(self.sums), self.size, self.outputs)
+        total = right.new_zeros(len(right), self.outputs)
         for chunk, y in missing:
-            right += (chunk.inputs.transpose(1, 2) @ y).double() * chunk.weight
+            right.add_(chunk.inputs.transpose(1, 2) @ y, alpha=chunk.weight)
             total += y.sum(1, dtype=torch.double) * chunk.weight
-        right -= self.sums[:, :, None] * total[:, None] / self.count
+        right.baddbmm_(self.sums[:, :, None], total[:, None] / self.count, alpha=-1)
         for strength in strengths:
-            weights = _solved(self.gram, strength, self.scale, right)
+            weights = self.definite.solved(strength, right)
             bias = (total - (self.sums[:, None] @ weights).squeeze(1)) / self.count
-            yield torch.cat([weights, bias[:, None]], 1).float()
+            yield _joined(weights, bias)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """What a change is multiplied with to give the response to inputs ``(G, rows, K)``."""
+        return inputs
+
+    def as_weights(self, change: Tensor) -> Tensor:
+        """A change of the weights and the bias, ``(G, K + 1, outputs)``."""
+        return change
+
+    def finish(self) -> None:
+        """Forget what was needed to solve; responses can still be computed."""
+        self.definite = None
 
 
 class ByRows:
-    """By XXᵀ, ``(G, R, R)``, with all rows in memory.
+    """By XXᵀ, ``(G, R, R)``, with all R rows in memory.
+
+    A change is (XXᵀ + λ)⁻¹·Y, and the mean of Y behind it: ``(G, R + 1, outputs)``. As R is small that takes less room
+    than the weights, and less work to try out.
 
     Args:
         chunks: The rows.
@@ -90,33 +141,42 @@ class ByRows:
         self.root = weight.sqrt()
         x = torch.cat([c.inputs for c in parts], 1)
         del parts
-        self.mean = torch.einsum("r,grk->gk", self.share.float(), x)
+        self.size = x.shape[1]
+        self.mean = torch.einsum("r,grk->gk", self.share.float(), x)[:, None]
         # Σ w·x² over all inputs, as the other way has it, before the mean is taken away.
         squares = torch.stack([row.square().sum(-1, dtype=torch.double) for row in x.unbind(1)], 1)
-        self.scale = ((squares * weight).sum(1) / x.shape[2]).clamp(min=1e-12)
-        self.x = (x - self.mean[:, None]).mul_(self.root.float()[:, None])
-        self.gram = (self.x @ self.x.transpose(1, 2)).double()
+        scale = ((squares * weight).sum(1) / x.shape[2]).clamp(min=1e-12)
+        self.x = x.sub_(self.mean).mul_(self.root.float()[:, None])
+        self.definite: _Definite | None = _Definite((x @ x.transpose(1, 2)).double(), scale)
 
     def solutions(self, missing: Iterable[tuple[Chunk, Tensor]], strengths: Iterable[float]) -> Iterator[Tensor]:
         """See ``ByInputs.solutions``."""
+        assert self.definite is not None
         y = torch.cat([y for _, y in missing], 1).double()
         mean = torch.einsum("r,gro->go", self.share, y)
-        right = (y - mean[:, None]) * self.root[:, None]
+        right = y.sub_(mean[:, None]).mul_(self.root[:, None])
         for strength in strengths:
-            weights = self.x.transpose(1, 2) @ _solved(self.gram, strength, self.scale, right).float()
-            bias = mean.float() - (self.mean[:, None] @ weights).squeeze(1)
-            yield torch.cat([weights, bias[:, None]], 1)
+            yield _joined(self.definite.solved(strength, right), mean)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """See ``ByInputs.features``."""
+        return (inputs - self.mean) @ self.x.transpose(1, 2)
+
+    def as_weights(self, change: Tensor) -> Tensor:
+        """See ``ByInputs.as_weights``."""
+        weights = self.x.transpose(1, 2) @ change[:, :-1]
+        return torch.cat([weights, change[:, -1:] - self.mean @ weights], 1)
+
+    def finish(self) -> None:
+        """See ``ByInputs.finish``."""
+        self.definite = None
 
 
 Solver = Callable[[Iterable[Chunk], "tuple[int, int, int]", torch.device], "ByInputs | ByRows"]
 
 
-def _solved(gram: Tensor, strength: float, scale: Tensor, right: Tensor) -> Tensor:
-    """(gram + λ)⁻¹·right; not finite where numbers are not, so that nobody chooses it."""
-    if strength == inf:
-        return torch.zeros_like(right)
-    system = gram.clone()
-    system.diagonal(dim1=1, dim2=2).add_(strength * scale[:, None])
-    factor, _ = torch.linalg.cholesky_ex(system)
-    del system
-    return torch.cholesky_solve(right, factor)
+def _joined(change: Tensor, bias: Tensor) -> Tensor:
+    """``(G, n + 1, outputs)``, in float32."""
+    found = torch.empty(len(change), change.shape[1] + 1, change.shape[2], device=change.device)
+    found[:, :-1], found[:, -1] = change, bias
+    return found

@@ -12,7 +12,9 @@ for missing data).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 import torch
@@ -21,9 +23,9 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref
 from ..graph.rules import Role
 from ..passes import readouts
-from .gathered_rows import Rows
+from .gathered_rows import Chunk, Rows
 from .input_patches import OPS, Patches
-from .least_squares import STRENGTHS, Problem
+from .least_squares import STRENGTHS, Best, Problem
 from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows
 
@@ -141,7 +143,7 @@ class System:
         kinds = 1 + (min(len(self.early), 1) if apart else len(self.early))
         rows = kinds * min(positions, POSITIONS)
         self.solver: Solver = ByInputs
-        if rows <= inputs or not fits_by_inputs(inputs, groups, memory):
+        if rows <= inputs or not fits_by_inputs(inputs, outputs, groups, memory):
             self.solver, rows = ByRows, min(rows, most_rows(inputs, outputs, groups, memory))
         self.share = rows / kinds / positions
         length = max(64, min(LONGEST, memory // ROOMS // (4 * groups * (inputs + 2 * outputs))))
@@ -211,25 +213,37 @@ class System:
         # Where there are too few samples to hold any back, all fit and all judge.
         alone = {t for t in (self.steps, *self.early) if not all(self.rows[t, held].count for held in (False, True))}
 
-        def problem(held: bool | None, cap: float | None) -> Problem:
+        def chunks(held: bool | None) -> Callable[[], Iterator[Chunk]]:
             rows = [rows for (t, back), rows in self.rows.items() if held in (None, back) or t in alone]
-            return Problem(lambda: chain(*rows), self.shape, self.device, rectified, cap, self.solver)
+            return lambda: chain(*rows)
 
-        fitted, judged = problem(False, None), problem(True, cap)
-        changes = fitted.at_once()
-        errors = judged.errors(changes)
-        sums = errors[-len(STRENGTHS) :].sum((1, 2)).tolist()
-        strength = STRENGTHS[sums.index(min(sums))]
-        turned = fitted.in_turns(changes[STRENGTHS.index(strength) - len(STRENGTHS)], strength)
-        changes.append(turned)
-        errors = torch.cat([errors, judged.errors([turned])])
+        judged = chunks(True)
+        found = Problem(chunks(False), self.shape, self.device, rectified, self.solver)
+        changes = found.at_once()
+        nothing = next(changes)
+        best = Best(nothing, found.errors(nothing, judged, cap))
+        least, strength, kept = inf, inf, nothing
+        for one, change in zip((inf, *STRENGTHS), changes, strict=True):
+            error = found.errors(change, judged, cap)
+            best.offer(change, error)
+            total = float(error.sum())
+            if one < inf and (strength == inf or total < least):
+                least, strength, kept = total, one, change
+        if rectified:
+            kept = found.in_turns(found.response_of(kept), strength)
+            best.offer(kept, found.errors(kept, judged, cap))
+        chosen = best.change
         fit = sum(rows.count for (t, held), rows in self.rows.items() if not held or t in alone)
         if fit < FEW * (self.shape[1] + 1):
-            del fitted  # and its Gram matrix
-            everything = problem(None, None)
-            changes = [*everything.at_once(), everything.in_turns(turned, strength, 1)]
+            found.equations.finish()
+            respond = found.response_of(kept)
+            found = Problem(chunks(None), self.shape, self.device, rectified, self.solver)
+            again = found.at_once()
+            chosen = next(again)
+            turned = (found.in_turns(respond, strength, 1) for _ in range(rectified))
+            for number, change in enumerate(chain(again, turned), 1):
+                torch.where((best.which == number)[:, None], change, chosen, out=chosen)
         for rows in self.rows.values():
             rows.drop()
-        best = errors.argmin(0)[None, :, None]
-        chosen = torch.stack(changes).gather(0, best.expand(1, *changes[0].shape))[0]
-        return self.patches.as_weight(chosen[:, :-1]), chosen[:, -1].reshape(-1)
+        weights = found.equations.as_weights(chosen)
+        return self.patches.as_weight(weights[:, :-1]), weights[:, -1].reshape(-1)

@@ -128,18 +128,20 @@ def test_rows_that_are_fewer_than_inputs_are_solved_by_their_own_gram_matrix() -
     ]
     found = []
     for solver in (ByInputs, ByRows):
-        problem = Problem(lambda: iter(chunks), (groups, inputs, outputs), torch.device("cpu"), True, None, solver)
-        changes = problem.at_once()
-        found.append([*changes, problem.in_turns(changes[4], 0.1)])
-    for *pair, strength in zip(*found, [1.0, 1.0, *least_squares.STRENGTHS, 0.1], strict=True):
-        torch.testing.assert_close(*pair, atol=2e-6 / strength, rtol=2e-6 / strength)
+        problem = Problem(lambda: iter(chunks), (groups, inputs, outputs), torch.device("cpu"), True, solver)
+        changes = list(problem.at_once())
+        changes.append(problem.in_turns(problem.response_of(changes[4]), 0.1))
+        errors = [problem.errors(change, lambda: iter(chunks), None) for change in changes]
+        found.append([*map(problem.equations.as_weights, changes), *errors])
+    for *pair, strength in zip(*found, [1.0, 1.0, *least_squares.STRENGTHS, 0.1] * 2, strict=True):
+        torch.testing.assert_close(*pair, atol=2e-6 / strength, rtol=2e-6 / strength, check_dtype=False)
 
 
 @pytest.mark.parametrize("inputs", [10, 2_000, 25_088])
 def test_rows_solved_for_keep_to_the_memory(inputs: int) -> None:
     rows = most_rows(inputs, 100, 3, 2**30)
-    assert 3 * (4 * rows * (inputs + 200) + 24 * rows**2) <= 2**30 * (1 + 1e-9)
-    assert 3 * (4 * (rows + 1) * (inputs + 200) + 24 * (rows + 1) ** 2) > 2**30
+    needed = [3 * (r * (11 * inputs + 48 * 100) + 24 * r**2) for r in (rows, rows + 1)]
+    assert needed[0] <= 2**30 * (1 + 1e-9) < needed[1]
 
 
 def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
@@ -248,10 +250,11 @@ def test_any_inputs_can_be_solved_and_give_the_least_penalised_square(solver: So
     """Against LAPACK's solution by singular values, in float64."""
     x, missing = rank_deficient(seed)
     chunk = Chunk(1.0, x[None], torch.zeros_like(missing)[None], missing[None])
-    problem = Problem(lambda: iter([chunk]), (1, x.shape[1], 3), x.device, False, None, solver)
+    problem = Problem(lambda: iter([chunk]), (1, x.shape[1], 3), x.device, False, solver)
     inputs, targets = x.double(), missing.double()
     centred, count = inputs - inputs.mean(0), inputs.shape[1]
-    for strength, change in zip(least_squares.STRENGTHS, problem.at_once()[2:], strict=True):
+    for strength, change in zip(least_squares.STRENGTHS, list(problem.at_once())[2:], strict=True):
+        change = problem.equations.as_weights(change)
         assert bool(change.isfinite().all())
         penalty = (strength * inputs.square().sum() / count).sqrt()
         stacked = torch.cat([centred, penalty * torch.eye(count, dtype=torch.double)])
