@@ -47,7 +47,7 @@ def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
     checks.one_of("neuron", neuron, ("auto", *get_args(NeuronName)))
     codes: list[tuple[NeuronName, int]] = [("iaf" if neuron == "auto" else neuron, max_spikes)]  # type: ignore[list-item]
     if neuron == "auto" and max_spikes == 1:
-        codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1)]
+        codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1), ("signed", 16)]
     return [NeuronOptions(name, most) for name, most in codes]
 
 

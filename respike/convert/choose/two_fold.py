@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections import deque
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ class Halves:
         return found
 
     def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
-        """Try one code at one T."""
+        """Try one code at one T; on one half alone if the other could not help, however right it were."""
         synops, tally = 0.0, Tally(self.yardstick)
         options = replace(self.options, timesteps=timesteps, neurons=neurons)
         for own, other in ((0, 1), (1, 0)):
@@ -84,15 +85,24 @@ class Halves:
                 last = deque(snn.blocks(inputs, only_last=True, recorder=counter), maxlen=1).pop()
                 tally.add(last[self.output][-1], wanted)
             synops += sum(float(steps.sum()) for steps in counter.synops.values())
+            if own == 0 and not self._can_reach(tally):
+                break
         return Trial(
             timesteps,
             neurons.neuron,
             neurons.max_spikes,
             tally.agreement,
-            synops / self.samples,
-            self.yardstick.reached(tally),
+            synops / tally.samples,
+            tally.samples == self.samples and self.yardstick.reached(tally),
             tally.error,
         )
+
+    def _can_reach(self, tally: Tally) -> bool:
+        """Whether the target would be reached if the first half were all right from now on."""
+        best = copy.deepcopy(tally)
+        for wanted in self.answers[0]:
+            best.add(wanted, wanted)
+        return self.yardstick.reached(best)
 
     def _calibrated(self, data: list[list[Tensor]], options: Options) -> Simulator:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen

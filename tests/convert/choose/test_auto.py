@@ -97,7 +97,7 @@ def test_it_reaches_the_target_and_one_step_less_does_not(mlp: nn.Module, images
     assert choice is not None
     assert (snn.timesteps, choice.samples, choice.within) == (choice.timesteps, 200, 0.5)
     assert choice.agreement >= 0.995
-    assert {t.code for t in choice.trials} == {"iaf", "signed", "iaf x2", "iaf x4", "multi_threshold"}
+    assert {t.code for t in choice.trials} == {"iaf", "signed", "iaf x2", "iaf x4", "multi_threshold", "signed x16"}
     assert choice.synops == min(t.synops for t in choice.trials if t.reached)
     below = [t for t in choice.trials if t.code == choice.chosen.code and t.timesteps < choice.timesteps]
     assert choice.timesteps == 1 or choice.timesteps - 1 in {t.timesteps for t in below}
@@ -161,6 +161,30 @@ def test_every_sample_is_judged_once_by_a_network_that_has_not_seen_it(
         synops += result.synops[-1] / 2
     assert trial.agreement == pytest.approx(agreed)
     assert trial.synops == pytest.approx(synops, rel=1e-9)
+
+
+def test_a_half_that_rules_the_target_out_is_enough(graph: Graph, mlp: nn.Module, images: Tensor) -> None:
+    """The other half is not tried, as no answers of its would help; what is reported is true of the one."""
+    made = 0
+
+    class Counted(Halves):
+        def _calibrated(self, data: list[list[Tensor]], options: Options) -> Any:
+            nonlocal made
+            made += 1
+            return super()._calibrated(data, options)
+
+    for within, expected in ((2.0, 1), (60.0, 2)):
+        made = 0
+        halves = Counted(graph, [(images[:90],)], Options(), Auto(within=within), torch.device("cpu"))
+        trial = halves.judge(IAF, 1)
+        assert made == expected
+        assert trial.reached == (expected == 2)
+    snn = respike.from_torch(mlp, [x for (x,) in halves.halves[0]], 1)
+    (other,) = (x for (x,) in halves.halves[1])
+    result = respike.evaluate(snn, (other, torch.zeros(45)), ann=mlp)
+    assert Counted(graph, [(images[:90],)], Options(), Auto(within=2), torch.device("cpu")).judge(
+        IAF, 1
+    ).agreement == pytest.approx(result.agreement[-1])
 
 
 def test_the_seed_decides(graph: Graph, images: Tensor) -> None:
