@@ -21,6 +21,8 @@ CODES: dict[str, dict[str, Any]] = {
     "binary": {},
     "signed": {"neuron": "signed"},
     "bursts of 4": {"max_spikes": 4},
+    "multi-threshold": {"neuron": "multi_threshold"},
+    "signed bursts of 16": {"neuron": "signed", "max_spikes": 16},
     "layerwise": {"schedule": "layerwise"},
 }
 BATCH = 16

@@ -14,6 +14,10 @@ from ..thread_pool import map_pieces
 
 BLOCK = 512
 """Positions that one core takes at a time: a fixed number, so that sums do not depend on how many cores there are."""
+GROWN, WEIGHT = 1.5, 5
+"""By how much currents grow that are tried beside those of calibration, and what their errors weigh: so much divided by
+the number of samples, as that is how often another sample gives more than all of these; at most as much as the others.
+"""
 
 
 def decoded(
@@ -52,6 +56,9 @@ def trial_errors(
 ) -> Tensor:
     """The mean squared error of each channel's output in each of several trials, ``(trials, C)``, in float64.
 
+    Other inputs than those of calibration give larger currents, which a threshold that fits these ones just so would
+    clip. So each error is that on the currents, and with a small weight that on larger ones, see ``WEIGHT``.
+
     Args:
         currents: As for ``decoded``.
         target: The ANN's activations, ``(S, C)``.
@@ -59,8 +66,25 @@ def trial_errors(
         start: V_0 in units of the smallest spike.
         bias: Added to the current.
         neuron: Whose kind counts.
-        options: T and schedule.
+        options: T, schedule, and how many samples there are.
     """
+    found = _errors(currents, target, threshold, start, bias, neuron, options)
+    # g times the current for θ is the current for θ/g, and what is sent is g times as much.
+    wanted = target if neuron.cap is None else target.clamp(max=neuron.cap / GROWN)
+    grown = _errors(currents, wanted, threshold / GROWN, start, bias / GROWN, neuron, options)
+    return found + min(1.0, WEIGHT / options.samples) * GROWN**2 * grown
+
+
+def _errors(
+    currents: Tensor,
+    target: Tensor,
+    threshold: Tensor,
+    start: Tensor,
+    bias: Tensor,
+    neuron: SpikingReLU,
+    options: Options,
+) -> Tensor:
+    """The mean squared errors on currents as they are."""
     if _in_one_pass(currents, neuron, options):
         return _tried(currents, target, threshold, start, bias, neuron, options) / len(target)
     trials = torch.broadcast_shapes(threshold.shape, start.shape, bias.shape)

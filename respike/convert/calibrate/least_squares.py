@@ -12,10 +12,10 @@ from torch import Tensor
 from .gathered_rows import Chunk
 from .normal_equations import ByInputs, ByRows, Solver
 
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+STRENGTHS = (1.0, 0.1, 0.01, 0.001)
 """λ in units of the inputs' mean square."""
 SWEEPS = 3
-"""Turns of expectation and maximisation on the rows that are fitted first."""
+"""Turns of expectation and maximisation."""
 
 
 Chunks = Callable[[], Iterator[Chunk]]
@@ -59,9 +59,9 @@ class Problem:
         yield torch.zeros(groups, self.equations.size + 1, outputs, device=self.device)
         yield from self.equations.solutions(self._missing(None), (inf, *STRENGTHS))
 
-    def in_turns(self, respond: Respond, strength: float, sweeps: int = SWEEPS) -> Tensor:
+    def in_turns(self, respond: Respond, strength: float) -> Tensor:
         """The change of this λ in turns with what is then missing, as that depends on what a change responds."""
-        for _ in range(sweeps):
+        for _ in range(SWEEPS):
             (change,) = self.equations.solutions(self._missing(respond), [strength])
             respond = self.response_of(change)
         return change
@@ -86,7 +86,7 @@ class Problem:
             now, wanted = chunk.given + respond(chunk), chunk.wanted
             if self.rectified:
                 now, wanted = now.clamp(min=0, max=cap), wanted.clamp(min=0, max=cap)
-            found += chunk.weight * (now - wanted).square().sum(1, dtype=torch.double)
+            found.add_((now - wanted).square().sum(1), alpha=chunk.weight)
         return found.nan_to_num(nan=torch.inf)
 
     def _missing(self, respond: Respond | None) -> Iterator[tuple[Chunk, Tensor]]:
@@ -104,19 +104,14 @@ class Best:
 
     Attributes:
         change: That one.
-        which: The number of the one that each output takes, ``(G, outputs)``.
         error: Its error.
     """
 
     def __init__(self, change: Tensor, error: Tensor) -> None:
         self.change, self.error = change, error
-        self.which = torch.zeros_like(error, dtype=torch.long)
-        self.count = 1
 
     def offer(self, change: Tensor, error: Tensor) -> None:
         """One more."""
         lower = error < self.error
-        self.which[lower] = self.count
         self.error = torch.where(lower, error, self.error)
         torch.where(lower[:, None], change, self.change, out=self.change)
-        self.count += 1

@@ -4,7 +4,7 @@
 
 X and Y are centred, so that a bias without penalty is taken out of the system: channels that never vary, which it alone
 can tell, leave nothing behind that could not be solved. What is left is positive semidefinite, and λ makes it definite.
-Products of rows are summed in float32 over one chunk, and from chunk to chunk in float64.
+Rows, and products of them, are summed in float32 over one chunk, and from chunk to chunk in float64.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ByInputs:
         for chunk in chunks:
             x = chunk.inputs
             gram.add_(x.transpose(1, 2) @ x, alpha=chunk.weight)
-            self.sums += x.sum(1, dtype=torch.double) * chunk.weight
+            self.sums.add_(x.sum(1), alpha=chunk.weight)
             self.count += chunk.weight * x.shape[1]
         scale = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
         gram.baddbmm_(self.sums[:, :, None], self.sums[:, None] / self.count, alpha=-1)
@@ -101,7 +101,7 @@ class ByInputs:
         total = right.new_zeros(len(right), self.outputs)
         for chunk, y in missing:
             right.add_(chunk.inputs.transpose(1, 2) @ y, alpha=chunk.weight)
-            total += y.sum(1, dtype=torch.double) * chunk.weight
+            total.add_(y.sum(1), alpha=chunk.weight)
         right.baddbmm_(self.sums[:, :, None], total[:, None] / self.count, alpha=-1)
         for strength in strengths:
             weights = self.definite.solved(strength, right)

@@ -39,8 +39,6 @@ LONGEST = 4096
 """Most rows of a chunk."""
 ROOMS = 16
 """How many chunks the memory for one layer would hold."""
-FEW = 16
-"""Rows for each weight of an output, below which the last fit, with λ chosen, uses all rows, the held-back ones too."""
 
 _SUMS = ("aten.add.Tensor",)
 
@@ -213,8 +211,8 @@ class System:
         # Where there are too few samples to hold any back, all fit and all judge.
         alone = {t for t in (self.steps, *self.early) if not all(self.rows[t, held].count for held in (False, True))}
 
-        def chunks(held: bool | None) -> Callable[[], Iterator[Chunk]]:
-            rows = [rows for (t, back), rows in self.rows.items() if held in (None, back) or t in alone]
+        def chunks(held: bool) -> Callable[[], Iterator[Chunk]]:
+            rows = [rows for (t, back), rows in self.rows.items() if held == back or t in alone]
             return lambda: chain(*rows)
 
         judged = chunks(True)
@@ -232,18 +230,7 @@ class System:
         if rectified:
             kept = found.in_turns(found.response_of(kept), strength)
             best.offer(kept, found.errors(kept, judged, cap))
-        chosen = best.change
-        fit = sum(rows.count for (t, held), rows in self.rows.items() if not held or t in alone)
-        if fit < FEW * (self.shape[1] + 1):
-            found.equations.finish()
-            respond = found.response_of(kept)
-            found = Problem(chunks(None), self.shape, self.device, rectified, self.solver)
-            again = found.at_once()
-            chosen = next(again)
-            turned = (found.in_turns(respond, strength, 1) for _ in range(rectified))
-            for number, change in enumerate(chain(again, turned), 1):
-                torch.where((best.which == number)[:, None], change, chosen, out=chosen)
         for rows in self.rows.values():
             rows.drop()
-        weights = found.equations.as_weights(chosen)
+        weights = found.equations.as_weights(best.change)
         return self.patches.as_weight(weights[:, :-1]), weights[:, -1].reshape(-1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -23,6 +25,9 @@ SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
 FEWEST = 256
 """So many they are in any case, or one for each sample if those are more."""
+SHARE, FEWEST_SAMPLES, DENSEST, RUN = 0.25, 16, 4, 8
+"""Where samples have many positions, those of a quarter of the samples are tried, of 16 at least, and of so many that
+there are four times as many positions as are tried; in runs of 8."""
 
 
 class Trials:
@@ -51,6 +56,7 @@ class Trials:
 
     def run(self, stop: Stop, neuron: SpikingReLU) -> None:
         """Set the threshold, and what corrects it, by trying them out: on all channels at once if memory allows."""
+        options = replace(self.options, samples=self.prefix.samples)  # those asked for may be more than there are
         chosen, groups = self._chosen(stop, neuron)
         once = [self._sample(stop, neuron, chosen)] if len(groups) == 1 else None
 
@@ -62,20 +68,20 @@ class Trials:
                 yield *self._sample(stop, neuron, chosen, group), neuron.part(group)
 
         if not neuron.is_trained:
-            if self.options.granularity == "layer":
-                theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), self.options)
+            if options.granularity == "layer":
+                theta = best_threshold_of_layer(lambda: ((c, t, part) for c, t, _, part in parts()), options)
             else:
-                found = torch.cat([best_threshold(c, t, part, self.options) for c, t, _, part in parts()])
+                found = torch.cat([best_threshold(c, t, part, options) for c, t, _, part in parts()])
                 theta = torch.empty_like(found).scatter_(0, torch.cat(groups).to(found.device), found)
-            set_thresholds(neuron, theta, self.options)
-            neuron.fit_to(self.options.timesteps)
-        if self.options.correction == "none":
+            set_thresholds(neuron, theta, options)
+            neuron.fit_to(options.timesteps)
+        if options.correction == "none":
             return
         corrected = []
         for currents, target, held, part in parts():
             if not neuron.is_trained:
-                (choose_start if len(currents) > 1 else start_early)(currents, target, part, self.options)
-            sweep_bias(currents, target, held, part, self.options)
+                (choose_start if len(currents) > 1 else start_early)(currents, target, part, options)
+            sweep_bias(currents, target, held, part, options)
             corrected.append(part)
         if once is None:
             neuron.take(groups, corrected)
@@ -91,13 +97,29 @@ class Trials:
         room = self.memory // (4 * channels * self.prefix.steps)
         varies = stop.current in self.prefix.timed
         most = min(SAMPLED, max(FEWEST, self.prefix.samples, room)) if varies else SAMPLED
+        samples = self._samples(available)
+        share = most / max(available, 1) * len(samples) / max(int(samples.sum()), 1)
         chosen = []
-        for count in counts:
-            keep = torch.rand(count, generator=self.generator) < most / max(available, 1)
+        for count, some in zip(counts, samples.split(self.prefix.batches), strict=True):
+            keep = torch.rand(count, generator=self.generator) < share
+            if not bool(some.all()):
+                keep &= some.repeat_interleave(count // len(some))
             chosen.append(keep.nonzero().flatten() if available > most else torch.arange(count))
         taken = 4 * channels * sum(map(len, chosen)) * (self.prefix.steps if varies else 1)
         groups = min(channels, -(-taken // max(1, self.memory))) if neuron.axis else 1
         return chosen, [torch.arange(k, channels, groups) for k in range(groups)]
+
+    def _samples(self, available: int) -> Tensor:
+        """Which samples are tried, ``(samples,)``: not all, where some have positions enough, as all T currents of each
+        are computed for it. Samples that follow each other are, as they are computed together.
+        """
+        count = self.prefix.samples
+        needed = max(FEWEST_SAMPLES, int(SHARE * count), math.ceil(DENSEST * SAMPLED * count / max(available, 1)))
+        runs = math.ceil(count / RUN)
+        kept = torch.randperm(runs, generator=self.generator)[: math.ceil(needed / RUN)]
+        chosen = torch.zeros(runs, dtype=torch.bool)
+        chosen[kept] = True
+        return chosen.repeat_interleave(RUN)[:count] if self.prefix.apart else torch.ones(count, dtype=torch.bool)
 
     def _channels(self, stop: Stop, neuron: SpikingReLU) -> int:
         shape = self.graph.shape(stop.current) or ()

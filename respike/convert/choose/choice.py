@@ -19,8 +19,8 @@ class Trial:
         timesteps: T.
         neuron: As in ``from_torch``.
         max_spikes: As in ``from_torch``.
-        agreement: Share of samples on which SNN and ANN decide alike, of half of them if these rule the target out; None
-            if it is judged by its error.
+        agreement: Share of samples on which SNN and ANN decide alike, of half of them if these rule the target out;
+            None if it is judged by its error.
         synops: Synaptic operations per sample.
         reached: Whether the agreement, or the error, is what was asked for.
         error: Relative error of the outputs, see ``judging``; None if it is judged by decisions.

@@ -88,18 +88,20 @@ def test_mse_beats_the_maximum_on_what_it_minimises() -> None:
 
 
 def test_mse_finds_the_global_minimum_of_each_channel() -> None:
-    """Against a search over ten thousand thresholds, in numpy."""
+    """Against ten thousand thresholds, in numpy, by the error and 5/N of that on currents 1.5 times as large."""
     torch.manual_seed(2)
     model, x = two_layers(), torch.randn(400, 6)
     snn = respike.from_torch(model, x, 3, correction="none", seed=3)
     with torch.no_grad():
         z = model[0](x).double().numpy()
-    wanted = np.maximum(z, 0)
-    grid = np.arange(1, 10_001) / 10_000 * 1.2 * wanted.max(0)[:, None]
+    grid = np.arange(1, 10_001) / 10_000 * 1.2 * np.maximum(z, 0).max(0)[:, None]
     for c, found in enumerate(theta(snn).double().numpy()):
 
         def error(t: Any, c: int = c) -> Any:
-            return ((t * np.clip(np.floor(3 * z[:, c] / t + 0.5), 0, 3) / 3 - wanted[:, c]) ** 2).mean()
+            def on(z: Any) -> Any:
+                return ((t * np.clip(np.floor(3 * z / t + 0.5), 0, 3) / 3 - np.maximum(z, 0)) ** 2).mean()
+
+            return on(z[:, c]) + 5 / 400 * on(1.5 * z[:, c])
 
         best = min(error(t) for t in grid[c])
         assert error(found) <= 1.1 * best
