@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_it_is_told_as_table_json_and_figure(tmp_path: Path) -> None:
     x = torch.rand(40, 1, 8, 8)
-    diagnosis = respike.diagnose(convert(small_cnn(), x, 4), x)
+    diagnosis = respike.diagnose(convert(small_cnn(), x, 2), x)
     text = str(diagnosis)
     assert all(layer.where in text for layer in diagnosis.layers)
     assert "-> snn = respike.from_torch(model, calibration, timesteps=" in text

@@ -80,3 +80,17 @@ def per_channel(values: Tensor, axis: int) -> Tensor:
     if axis == 0:
         return values.reshape(-1, 1)
     return values.movedim(axis, -1).flatten(0, -2)
+
+
+def rows_per_channel(values: Tensor, axis: int, which: Tensor) -> Tensor:
+    """Some rows of ``per_channel``, ``(rows, C)``, without a copy of all the others.
+
+    >>> values = torch.arange(24).reshape(2, 3, 4)
+    >>> rows_per_channel(values, 1, torch.tensor([0, 5]))
+    tensor([[ 0,  4,  8],
+            [13, 17, 21]])
+    """
+    if axis == 0:
+        return values.reshape(-1, 1)[which]
+    last = values.movedim(axis, -1)
+    return last[torch.unravel_index(which, last.shape[:-1])]

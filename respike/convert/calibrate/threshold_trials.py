@@ -18,7 +18,7 @@ from .converted_prefix import Prefix
 from .layer_order import Stop
 from .ridge import HELD_BACK
 from .start_and_bias import choose_start, start_early, sweep_bias
-from .statistics import per_channel
+from .statistics import per_channel, rows_per_channel
 from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
 
 SAMPLED = 4096
@@ -162,7 +162,7 @@ class Trials:
                     length = prefix.steps if isinstance(current, Timed) else 1
                     currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
                 for t, step in enumerate(steps.unbind(0), start):
-                    currents[t, place] = _of(group, per_channel(step, neuron.axis)[index])
+                    currents[t, place] = _of(group, rows_per_channel(step, neuron.axis, index))
                 if not isinstance(current, Timed):
                     break
         return currents, targets, held

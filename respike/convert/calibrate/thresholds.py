@@ -12,7 +12,8 @@ from ..options import Options
 from ..run.neurons import SpikingReLU
 from .decoded_output import trial_errors
 
-GRID = 24
+GRID, HIGHEST = 32, 1.5
+"""How many thresholds are tried first, evenly up to that many times the largest activation."""
 FINE = 6
 
 
@@ -42,7 +43,7 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
     """Per channel (or for the layer) the θ with the least mean squared error of the decoded output.
 
     The neurons are run on the currents that really arrive, so the error holds clipping, quantisation and
-    unevenness alike. It has many local minima: a grid over (0, 1.1·max] finds the valley, a finer one
+    unevenness alike. It has many local minima: a grid over (0, 1.5·max] finds the valley, a finer one
     around its lowest point the bottom.
 
     Args:
@@ -99,9 +100,9 @@ def _safe(theta: Tensor) -> Tensor:
 
 def _search(highest: Tensor, errors: Callable[[list[Tensor]], list[Tensor]]) -> Tensor:
     """The θ with the least error, for each entry of ``highest``; ``errors`` gives those of several at once."""
-    coarse = [highest, *(highest * fraction for fraction in torch.arange(1, GRID + 1) / GRID * 1.1)]
+    coarse = [highest, *(highest * fraction for fraction in torch.arange(1, GRID + 1) / GRID * HIGHEST)]
     best, least = _best(coarse, errors(coarse))
-    width = 1.1 / GRID / (FINE + 1)
+    width = HIGHEST / GRID / (FINE + 1)
     fine = [best + highest * width * k for k in [*range(-FINE, 0), *range(1, FINE + 1)]]
     return _best([best, *fine], [least, *errors(fine)])[0]
 
