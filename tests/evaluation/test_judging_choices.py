@@ -52,7 +52,9 @@ def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     from respike.convert.tracing.normal_form import normal_form
 
     model = physical()
-    halves = Halves(normal_form(model, (X[:4],)), [(X,)], Options(), Auto(within=90, judge="error"), torch.device("cpu"))
+    halves = Halves(
+        normal_form(model, (X[:4],)), [(X,)], Options(), Auto(within=90, judge="error"), torch.device("cpu")
+    )
     trial = halves.judge(Options().neurons, 4)
     parts = [torch.cat([x for (x,) in half]) for half in halves.halves]
     found = torch.cat([respike.from_torch(model, [a], 4)(b) for a, b in (parts, parts[::-1])]).double()
