@@ -1,9 +1,9 @@
 """Find the cheapest T and code whose network does as the ANN does, without labels.
 
-T is doubled, for all codes side by side, so that a slow code is dropped before its long runs once another is
-cheaper; bisection then narrows T down. What counts is decisions or errors, see ``judging``. Closeness and synaptic
-operations grow with T nearly, not strictly: what is found is a T that reaches the target while T − 1 does not; that no
-smaller one does is likely, not proven.
+T is doubled, or taken four times where a target is missed by far, for all codes side by side, so that a slow code is
+dropped before its long runs once another is cheaper; bisection then narrows T down. What counts is decisions or errors,
+see ``judging``. Closeness and synaptic operations grow with T nearly, not strictly: what is found is a T that reaches
+the target while T − 1 does not; that no smaller one does is likely, not proven.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from .two_fold import Halves
 
 LIMIT = 64
 """The largest T that is tried."""
+FAR = 16
+"""A code that misses so many times what may be missing is not tried at twice as many steps, but at four times."""
 
 
 def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
@@ -64,7 +66,7 @@ def choose(halves: Halves, kinds: Sequence[NeuronOptions], progress: Progress = 
         return trial
 
     options, wanted, within = halves.options, halves.wanted, halves.yardstick.within
-    trials = Search(judge, wanted.prefer).run(kinds)
+    trials = Search(judge, wanted.prefer, within / 100).run(kinds)
     best = _cheapest(trials, wanted.prefer)
     if best is None:
         codes = dict.fromkeys(t.code for t in trials)
@@ -95,10 +97,11 @@ class Search:
     Args:
         judge: Tries one code at one T.
         prefer: What is to be small.
+        allowed: The relative error, or share of samples decided otherwise, that may be missing.
     """
 
-    def __init__(self, judge: Callable[[NeuronOptions, int], Trial], prefer: Preference) -> None:
-        self.judge, self.prefer = judge, prefer
+    def __init__(self, judge: Callable[[NeuronOptions, int], Trial], prefer: Preference, allowed: float = 1.0) -> None:
+        self.judge, self.prefer, self.allowed = judge, prefer, allowed
         self.trials: list[Trial] = []
 
     def run(self, kinds: Sequence[NeuronOptions]) -> list[Trial]:
@@ -121,20 +124,22 @@ class Search:
     def _next(self, missed: Trial | None) -> int:
         """The T to try after one that misses the target; above the limit if none can be cheaper than the best so far.
 
-        It is twice the last one, or the largest that can still be cheaper if costs grow in proportion: they grow
-        more slowly, so a code may stay in the race, and then goes on by an eighth at least.
+        It is twice the last one, four times if that misses by ``FAR``, or the largest that can still be cheaper if
+        costs grow in proportion: they grow more slowly, so a code may stay in the race, and then goes on by an eighth
+        at least.
         """
         if missed is None:
             return 1
         best, t = _cheapest(self.trials, self.prefer), missed.timesteps
-        most = 2 * t
+        following = (4 if missed.missing > FAR * self.allowed else 2) * t
+        most = following
         if best is not None and self.prefer == "latency":
             most = best.timesteps
         elif best is not None and missed.synops >= best.synops:
             most = t
         elif best is not None and missed.synops:
             most = max(t + max(1, t // 8), int(t * best.synops / missed.synops))
-        return min(2 * t, most, LIMIT) if t < min(most, LIMIT) else LIMIT + 1
+        return min(following, most, LIMIT) if t < min(most, LIMIT) else LIMIT + 1
 
     def _narrow(self, kind: NeuronOptions, missed: Trial, reached: Trial) -> None:
         """Bisect between a T that misses the target and one that reaches it, as long as it can pay."""

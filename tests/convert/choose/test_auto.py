@@ -90,6 +90,13 @@ def test_nothing_above_the_limit_is_tried() -> None:
     assert not any(t.reached for t in trials)
 
 
+def test_what_misses_by_far_goes_on_in_longer_strides() -> None:
+    """The judge of these tests misses all samples until T is reached, which is far from the half percent allowed."""
+    trials = Search(judge({IAF: 11}, {IAF: 1.0}), "synops", 0.005).run([IAF])
+    assert [t.timesteps for t in trials] == [1, 4, 16, 10, 13, 11]
+    assert [t.timesteps for t in trials if t.reached] == [16, 13, 11]
+
+
 def test_it_reaches_the_target_and_one_step_less_does_not(mlp: nn.Module, images: Tensor) -> None:
     said: list[str] = []
     snn = respike.from_torch(mlp, images, respike.Auto(within=0.5), progress=said.append)
