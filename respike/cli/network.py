@@ -19,7 +19,7 @@ from .conversion_options import CONVERSION_NAMES
 from .given import was_given
 from .room import check_run, check_steps
 
-OF_A_RUN = {"timesteps", "judge", "samples", "seed"}
+OF_A_RUN = {"timesteps", "judge", "samples", "seed", "memory_budget"}
 """Conversion options that mean something for a network that is already converted."""
 
 
@@ -137,6 +137,7 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
         )
     require(Path(model), "saved network")
     snn = conversion.load(model)
+    snn.memory_budget = options.get("memory_budget")
     if was_given("timesteps"):
         if options["timesteps"] == "auto":
             raise SourceError(f"{model} is already converted; -T must be a number")

@@ -170,13 +170,11 @@ def first_rows(args: Batch, count: int) -> Batch:
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 
-def first_batches(batches: Iterator[Batch], samples: int) -> list[Batch]:
+def first_batches(batches: Iterator[Batch], samples: int) -> Iterator[Batch]:
     """The first batches that hold so many samples, or all."""
-    held: list[Batch] = []
     while samples > 0 and (args := next(batches, None)) is not None:
-        held.append(args)
+        yield args
         samples -= rows(args)
-    return held
 
 
 def example(args: Batch, device: torch.device) -> Batch:

@@ -1,4 +1,4 @@
-"""How much memory a run may take."""
+"""How much memory calibration and runs may take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHARE = 0.25
 PIECE = 64 * 2**20
 """Bytes that are worked on at once on one core, at most: more would leave the caches."""
 CALIBRATION = 2 * 2**30
-"""Most bytes that calibration takes, whatever is free."""
+"""Most bytes that calibration takes unless its user says otherwise, whatever is free."""
 
 
 def budget(device: torch.device) -> int:
@@ -19,9 +19,14 @@ def budget(device: torch.device) -> int:
     return int(SHARE * free)
 
 
-def calibration_budget(device: torch.device) -> int:
-    """A quarter of the free memory of a device, at most ``CALIBRATION``, in bytes."""
-    return min(CALIBRATION, budget(device))
+def calibration_budget(given: int | None, device: torch.device) -> int:
+    """The bytes that are given; None: a quarter of the free memory of a device, at most ``CALIBRATION``."""
+    return min(CALIBRATION, budget(device)) if given is None else given
+
+
+def calibration_piece(total: int, device: torch.device) -> int:
+    """Bytes for what calibration has under way at once, of those given for all of it."""
+    return min(PIECE, total // 8) if device.type == "cpu" else total // 8
 
 
 def room(given: int | None, device: torch.device, workers: int) -> int:

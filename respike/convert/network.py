@@ -63,7 +63,8 @@ class SpikingNetwork(Simulator):
             always float32.
         memory_budget: Bytes that the values of a run may take, about: batches go through in pieces, one for each of
             torch's threads at a time, and timesteps in blocks. None, the default: a quarter of what is free. A
-            pipelined run is one block, whatever it takes.
+            pipelined run is one block, whatever it takes. ``recalibrated`` and ``diagnose`` keep to it when they
+            calibrate; None means at most 2 GiB there.
         origin: The ANN's graph in normal form, with its weights, which ``diagnose`` holds the network against; None
             if the network was loaded from a file, or has unit thresholds.
         unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's, as ``normalised`` and

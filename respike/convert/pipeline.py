@@ -17,7 +17,9 @@ from . import checks, data
 from .calibrate.calibrate import calibrate
 from .caller_state import undisturbed
 from .choose import search
+from .choose.held_batches import HeldBatches
 from .choose.two_fold import Halves
+from .memory_limits import calibration_budget
 from .network import SpikingNetwork
 from .onnx_import import load_onnx
 from .options import (
@@ -41,6 +43,9 @@ from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
 
+HELD = 4
+"""One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
+
 
 @undisturbed()
 def from_torch(
@@ -57,6 +62,7 @@ def from_torch(
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
+    memory_budget: int | None = None,
     progress: Listener | None = None,
 ) -> SpikingNetwork:
     """A spiking network that does the trained network's job.
@@ -95,6 +101,12 @@ def from_torch(
         samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``. They need not fit into
             memory: what does not fit goes to a temporary file.
         seed: Random seed for the sample order.
+        memory_budget: Bytes that calibration may take beside the model, its data and the network that is made, about;
+            and runs of the network, as ``snn.memory_budget``. None: a quarter of what is free, for calibration at most
+            2 GiB. With little memory, more is kept in the temporary file and computed in small pieces, which is
+            slower; far too little, less than one sample of one timestep takes at the widest place, is exceeded by that.
+            Thresholds are then tried out on fewer positions where T is large and the layer wide, but one of each sample
+            at least, and ridge repair takes fewer rows where a layer has thousands of inputs.
         progress: A function that is called with a line of text at each stage, or a ``respike.progress.Progress``, which
             is told numbers.
 
@@ -125,6 +137,7 @@ def from_torch(
         samples=samples,
         seed=seed,
         precision=precision,
+        memory_budget=memory_budget,
     )
     told = listener(progress)
     twin = prepare(model)
@@ -134,14 +147,18 @@ def from_torch(
     told.report("tracing the model")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
-    choice, held = None, []
-    if isinstance(auto, Auto):
-        held = data.first_batches(stream, options.samples)
-        choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
-        options = replace(options, timesteps=choice.timesteps, neurons=kind)
-    graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, told)
+    choice = None
+    memory = calibration_budget(options.memory_budget, device)
+    wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) else 0)
+    with HeldBatches(wanted, memory // HELD, device) as held:
+        options = replace(options, memory_budget=memory - held.store.held)
+        if isinstance(auto, Auto):
+            choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
+            options = replace(options, timesteps=choice.timesteps, neurons=kind)
+        graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, told)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
     snn.choice, snn.origin, snn.precision = choice, origin, options.precision
+    snn.memory_budget = memory_budget
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"
     return snn
 

@@ -69,6 +69,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("convert mnist_mlp -T fast", "'fast' is neither a whole number nor auto", 2),
     ("convert mnist_mlp -T autp", "did you mean 'auto'?", 2),
     (f"convert {TINY} --seed {10**20}", "seed must be a whole number of 64 bits", 1),
+    (f"convert {TINY} --memory-budget 0", "memory_budget must be a number of bytes, 1 or more, or None; got 0", 1),
     ("convert mnist_mlp --levels 3", "--levels has no effect without --neuron multi_threshold", 1),
     ("convert mnist_mlp --within 3", "--within has no effect without --timesteps auto", 1),
     ("convert mnist_mlp -T 0", "timesteps must be a whole number from 1 to 65,536", 1),

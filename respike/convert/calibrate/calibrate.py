@@ -18,7 +18,7 @@ from torch import Tensor
 from ...progress import SILENT, Progress
 from ..graph import Graph
 from ..graph.rules import Role
-from ..memory_limits import calibration_budget
+from ..memory_limits import calibration_budget, calibration_piece
 from ..options import MSE, Options, Percentile, Threshold
 from ..passes import correct_readouts
 from ..run.analog import Analog
@@ -64,11 +64,12 @@ def calibrate(
     if isinstance(options.threshold, MSE) or options.correction != "none":
         second = Sequential(graph, plan, neurons, options, device, progress)
     wanted = second is not None
+    work = calibration_piece(calibration_budget(options.memory_budget, device), device)
     for number, inputs in enumerate(data, 1):
         if second is not None and wanted:
             wanted = second.take(inputs)
         if streamed:
-            for piece in _pieces(plan, inputs):
+            for piece in _pieces(plan, inputs, work):
                 _observe(graph, plan, piece, neurons, gathered)
             progress.report("reading batches", number)
         elif not wanted:
@@ -77,14 +78,15 @@ def calibrate(
         neuron = neurons[node.name]
         set_thresholds(neuron, gathered[node.name].result() / neuron.options.max_spikes, options)
         neuron.fit_to(options.timesteps)
+    gathered.clear()
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons
 
 
-def _pieces(plan: Plan, inputs: list[Tensor]) -> Iterator[list[Tensor]]:
-    """A batch, in pieces that fit into memory where samples never meet."""
-    size = max(1, calibration_budget(inputs[0].device) // (4 * plan.peak))
+def _pieces(plan: Plan, inputs: list[Tensor], work: int) -> Iterator[list[Tensor]]:
+    """A batch, in pieces that take so many bytes where samples never meet."""
+    size = max(1, work // (4 * plan.peak))
     count = len(inputs[0]) if plan.side_by_side else 0
     if count <= size:
         yield inputs

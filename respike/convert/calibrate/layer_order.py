@@ -12,12 +12,19 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
-from ..graph import BATCH, Graph, Node
+from ..graph import BATCH, Graph, Node, Ref
 from ..graph.rules import POOLS, Role
 from ..run.execution_plan import size_of
+from .input_patches import OPS
 
 AGAIN = 2
 """At how many stops a node is run, at most."""
+STEP = 30
+"""Multiply-accumulates that take as long as one step of one neuron, about, with all that is done to its currents."""
+WALKS = 2
+"""How often the currents of all steps are computed at a stop: to try thresholds on them, and for the neurons."""
+MEANS = 4
+"""How often those of the ANN, or their means over time, are."""
 
 
 @dataclass
@@ -146,6 +153,22 @@ class Route:
         for k, stop in enumerate(self.stops):
             stop.keeps = [name for name in stop.keeps if name in last]
             stop.drops = [name for name, end in last.items() if end == k]
+
+    def work(self, stop: Stop, steps: int) -> float:
+        """About how many multiply-accumulates a stop takes for each sample, from shapes alone; without repair.
+
+        Args:
+            stop: One of these.
+            steps: T.
+        """
+        total = 0.0
+        for node in {n.name: n for n in (*stop.nodes, *stop.making)}.values():
+            weight = node.args[1] if node.op in OPS else None
+            tensor = self.graph.tensors.get(weight.name) if isinstance(weight, Ref) else None
+            each = 1 if tensor is None else tensor.numel() // tensor.shape[0]
+            times = WALKS * steps + MEANS if node.name in self.graph.timed else MEANS
+            total += times * each * size_of(node.shape)
+        return total + STEP * steps * size_of(self.graph.shape(stop.current))
 
     def most_alive(self, spikes: dict[str, float], steps: int) -> int:
         """Bytes for each sample that are kept at once, at most.

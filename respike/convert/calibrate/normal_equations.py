@@ -41,6 +41,14 @@ def most_rows(inputs: int, outputs: int, groups: int, room: int) -> int:
     return max(1, int((half**2 + room / (BYTES * groups)) ** 0.5 - half))
 
 
+def solving(rows: int, inputs: int, outputs: int, groups: int) -> float:
+    """About how many multiply-accumulates it takes to gather, solve and judge so many rows."""
+    # Ten factorisations and solutions in float64, at half the speed; ten changes judged, a few on the rows fitted.
+    by_inputs = inputs**2 * (rows + 7 * inputs + 20 * outputs) + 8 * rows * inputs * outputs
+    by_rows = rows**2 * (6 * inputs + 7 * rows + 20 * outputs) + rows * inputs * outputs
+    return float(groups * min(by_inputs, by_rows))
+
+
 class _Definite:
     """A Gram matrix plus λ, factorised; the last one is kept, as turns ask for it again.
 

@@ -27,7 +27,7 @@ from .gathered_rows import Chunk, Rows
 from .input_patches import OPS, Patches
 from .least_squares import STRENGTHS, Best, Problem
 from .memory_or_disk import Store
-from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows
+from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows, solving
 
 POSITIONS = 32768
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
@@ -101,6 +101,18 @@ def _repairs(node: Node, graph: Graph) -> bool:
     return isinstance(weight, Ref) and weight.name in graph.tensors and len(graph.users[weight.name]) == 1
 
 
+def repair_work(layer: Node, weight: Tensor, positions: int) -> float:
+    """About how many multiply-accumulates the repair of a layer takes, whose output has so many positions in all."""
+    shape = _shape(Patches(layer, weight), weight)
+    return solving(2 * min(positions, POSITIONS), *shape[1:], shape[0])
+
+
+def _shape(patches: Patches, weight: Tensor) -> tuple[int, int, int]:
+    """Groups, inputs and outputs of each."""
+    outputs = weight.shape[1] if patches.transposed else weight.shape[0] // patches.groups
+    return patches.groups, weight.numel() // patches.groups // outputs, outputs
+
+
 class System:
     """The rows of one layer's least squares problem, gathered piece by piece.
 
@@ -134,10 +146,7 @@ class System:
         self.patches, self.axis, self.generator = Patches(node, weight), axis, generator
         self.steps, self.apart, self.device = steps, apart, weight.device
         self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
-        groups = self.patches.groups
-        outputs = weight.shape[1] if self.patches.transposed else weight.shape[0] // groups
-        inputs = weight.numel() // groups // outputs
-        self.shape = groups, inputs, outputs
+        self.shape = groups, inputs, outputs = _shape(self.patches, weight)
         kinds = 1 + (min(len(self.early), 1) if apart else len(self.early))
         rows = kinds * min(positions, POSITIONS)
         self.solver: Solver = ByInputs

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...progress import Progress
+from ...progress import SHARES, Progress
 from ..data import first_rows, rows
 from ..errors import warn
 from ..graph import Graph
-from ..memory_limits import PIECE, calibration_budget
+from ..memory_limits import calibration_budget, calibration_piece
 from ..options import MSE, Options
 from ..passes import readouts
-from ..run.execution_plan import Plan
+from ..run.execution_plan import Plan, size_of
 from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.time_varying import Timed
@@ -23,7 +23,7 @@ from .converted_prefix import Prefix
 from .layer_order import Route, Stop
 from .memory_or_disk import Store, free_on_disk
 from .packed_integers import packing_of
-from .ridge import End, System, ends, mend
+from .ridge import End, System, ends, mend, repair_work
 from .statistics import per_channel
 from .threshold_trials import Trials
 from .thresholds import require_finite
@@ -44,10 +44,9 @@ class Sequential:
         neurons: By node name; they are set.
         options: How to convert.
         device: The network's.
-        progress: Told how many layers are done.
+        progress: Told which layer is worked on, and the share of the work that is done.
         ann: The graph with the ANN's weights, if ``graph`` has others already.
         only: Names of the layers to calibrate; the others run as they are. None: all.
-        memory: Bytes that all this may take; None: what ``memory.calibration_budget`` says.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class Sequential:
         progress: Progress,
         ann: Graph | None = None,
         only: Set[str] | None = None,
-        memory: int | None = None,
     ) -> None:
         self.graph, self.neurons = graph, neurons
         self.only = neurons.keys() if only is None else only
@@ -76,8 +74,8 @@ class Sequential:
         self.readouts = [] if options.correction == "none" else [n for n in readouts(graph) if n not in self.exact]
         mended = {name for name, end in self.ends.items() if not end.rectified}
         self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
-        memory = calibration_budget(device) if memory is None else memory
-        work = min(PIECE, memory // 8) if device.type == "cpu" else memory // 8
+        memory = calibration_budget(options.memory_budget, device)
+        work = calibration_piece(memory, device)
         self.store, self.memory = Store(memory // 2, device), memory // 2
         sizes = self.route.batch_sizes
         self.prefix = Prefix(graph, plan, (ann or graph).tensors, neurons, options, sizes, self.store, work)
@@ -106,21 +104,39 @@ class Sequential:
 
     def _run(self) -> dict[str, Tensor]:
         missing: dict[str, Tensor] = {}
-        done = 0
-        for stop in self.route.stops:
+        work, done, number = [self._work(stop) for stop in self.route.stops], 0.0, 0
+        layers = {*self.only, *self.ends, *self.readouts}
+        count = sum(stop.node.name in layers for stop in self.route.stops)
+        stage = ""
+        for stop, each in zip(self.route.stops, work, strict=True):
             name = stop.node.name
+            number += name in layers
+            what = f"calibrating layer {number} of {count}," if name in layers else "running"
+            stage = f"{what} {stop.node.where}"
+            self.progress.report(stage, int(SHARES * done / sum(work)), SHARES)
+            done += each
             if name in self.only:
-                done += 1
                 if stop.current in self.ends and self.ends[stop.current].rectified:
                     self._repair(stop, self.neurons[name])
                 self._calibrate(stop)
-                self.progress.report("calibrating layers", done, len(self.only))
             elif name in self.ends and not self.ends[name].rectified:
                 self._repair(stop, None)
             if name in self.readouts:
                 missing[name] = self._missing(stop)
             self.prefix.advance(stop)
+        if stage:
+            self.progress.report(stage, SHARES, SHARES)
         return missing
+
+    def _work(self, stop: Stop) -> float:
+        """About how much there is to do at a stop, in multiply-accumulates: known before anything is done."""
+        total = 1.0 + self.prefix.samples * self.route.work(stop, self.prefix.steps)
+        shape = self.graph.shape(stop.current) or ()
+        for layer in self.ends[stop.current].layers if stop.current in self.ends else ():
+            axis = channel_axis(self.graph.node(stop.current), self.graph)  # type: ignore[arg-type]
+            positions = self.prefix.samples * size_of(shape) // (size_of(shape[axis : axis + 1]) if axis else 1)
+            total += repair_work(layer, self.graph.tensors[layer.args[1].name], positions)
+        return total
 
     def _check_room(self) -> None:
         """Take fewer samples, and say so, if what must be kept fits neither into memory nor on the disk."""

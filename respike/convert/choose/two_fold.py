@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -31,7 +31,7 @@ class Halves:
 
     Args:
         graph: With roles set; not changed.
-        held: Batches of inputs; the first ``options.samples`` samples are used.
+        held: Batches of inputs, read again and again; the first ``options.samples`` samples are used.
         options: All that counts but T and the neuron.
         wanted: How close is close enough, and what is made small.
         device: The network's.
@@ -45,7 +45,7 @@ class Halves:
     """
 
     def __init__(
-        self, graph: Graph, held: Sequence[list[Tensor]], options: Options, wanted: Auto, device: torch.device
+        self, graph: Graph, held: Iterable[list[Tensor]], options: Options, wanted: Auto, device: torch.device
     ) -> None:
         self.graph, self.options, self.wanted, self.device = graph, options, wanted, device
         self.output = one_output(graph, "timesteps='auto'")
@@ -60,8 +60,7 @@ class Halves:
         half[torch.randperm(self.samples, generator=torch.Generator().manual_seed(options.seed))] = (
             torch.arange(self.samples) % 2
         )
-        parts = list(zip(held, half.split(lengths), strict=True))
-        self.halves = [[_pick(inputs, of == k) for inputs, of in parts if (of == k).any()] for k in (0, 1)]
+        self.halves = [_Half(held, [of == k for of in half.split(lengths)]) for k in (0, 1)]
         self.answers = [[self._ann(inputs) for inputs in half] for half in self.halves]
         outputs = [x for half in self.answers for x in half]
         self.yardstick = yardstick_for(graph, outputs, wanted.judge, wanted.within, "timesteps='auto'")
@@ -78,6 +77,7 @@ class Halves:
         options = replace(self.options, timesteps=timesteps, neurons=neurons)
         for own, other in ((0, 1), (1, 0)):
             snn = self._calibrated(self.halves[own], options)
+            snn.memory_budget = options.memory_budget
             self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
             for inputs, wanted in zip(self.halves[other], self.answers[other], strict=True):
@@ -104,11 +104,28 @@ class Halves:
             best.add(wanted, wanted)
         return self.yardstick.reached(best)
 
-    def _calibrated(self, data: list[list[Tensor]], options: Options) -> Simulator:
+    def _calibrated(self, data: Iterable[list[Tensor]], options: Options) -> Simulator:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
             warnings.simplefilter("ignore", ConversionWarning)
             graph, neurons = calibrate(self.graph, data, options, self.device)
         return Simulator(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
+
+
+class _Half:
+    """Some samples of each batch, picked whenever they are read.
+
+    Args:
+        batches: Read again and again.
+        chosen: Which samples of each, ``(N,)``.
+    """
+
+    def __init__(self, batches: Iterable[list[Tensor]], chosen: list[Tensor]) -> None:
+        self.batches, self.chosen = batches, chosen
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        for inputs, chosen in zip(self.batches, self.chosen, strict=True):
+            if bool(chosen.any()):
+                yield _pick(inputs, chosen)
 
 
 def _pick(inputs: list[Tensor], chosen: Tensor) -> list[Tensor]:

@@ -23,6 +23,7 @@ class Options(Value):
         samples: Most calibration samples used.
         seed: Random seed for the sample order.
         precision: In what synapses compute after conversion.
+        memory_budget: Bytes that calibration may take; None: a quarter of what is free, at most 2 GiB.
     """
 
     timesteps: int = option(
@@ -48,6 +49,13 @@ class Options(Value):
     seed: int = option(0, lambda _, value: checks.seed(value), "Random seed for the sample order.")
     precision: Precision = option(
         "float32", one_of(Precision), "Number format in which synapses compute; spikes are exact in all."
+    )
+
+    memory_budget: int | None = option(
+        None,
+        checks.bytes_or_none,
+        "Most bytes that calibration takes, and runs of the network; by default a quarter of what is free, for "
+        "calibration at most 2 GiB.",
     )
 
     @property

@@ -77,6 +77,7 @@ def recalibrate(
         delay=snn.delay if snn.schedule == "pipelined" else 1,
         seed=seed,
         samples=samples,
+        memory_budget=snn.memory_budget,
     )
     plan = Plan(graph)
     second = Sequential(graph, plan, neurons, options, device, listener(progress), origin, chosen)  # type: ignore[arg-type]

@@ -125,11 +125,12 @@ class Remedies:
                 delay=delay,
                 neurons=neurons,
                 samples=SAMPLES,
+                memory_budget=self.snn.memory_budget,
             )
             device = next(iter(self.snn.buffers())).device
             graph, layers = self._quiet(lambda: calibrate(self.origin, self._halves()[0], wanted, device))
             made = SpikingNetwork(graph, layers, timesteps, schedule, delay).eval()
-            made.precision = precision
+            made.precision, made.memory_budget = precision, self.snn.memory_budget
             self.known[key] = self._error(made, timesteps)
         return self.known[key]
 

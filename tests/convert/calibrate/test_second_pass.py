@@ -25,6 +25,7 @@ from respike.convert.graph.rules import Role
 from respike.convert.options import NeuronOptions, Options
 from respike.convert.run.execution_plan import Plan
 from respike.convert.run.neurons import SpikingReLU, channel_axis
+from respike.progress import SILENT
 
 LITTLE, PLENTY = {"stream": 2**13, "mixing": 2**9}, 2**30
 """Bytes for calibration; little means blocks of few steps, and most of what is kept in a file."""
@@ -93,7 +94,7 @@ def test_what_it_finds_missing_is_what_the_network_misses(name: str, setting: st
     """Of neurons that are given: the mean over all samples of what the ANN has and the SNN, run by itself, has not."""
     model, x = dyadic(name)
     memory = LITTLE[name] if little else PLENTY
-    options = Options(timesteps=12, correction="bias", **SETTINGS[setting])
+    options = Options(timesteps=12, correction="bias", memory_budget=memory, **SETTINGS[setting])
     graph = normal_form(model, (x,))
     neurons = {}
     for node in graph.nodes:
@@ -101,7 +102,7 @@ def test_what_it_finds_missing_is_what_the_network_misses(name: str, setting: st
             neurons[node.name] = SpikingReLU(node, options.neurons, channel_axis(node, graph))
             neurons[node.name].threshold.fill_(0.5 ** (2 + options.neurons.max_spikes.bit_length()))
     second = Sequential(
-        graph, Plan(graph), neurons, options, x.device, None, only=frozenset(), memory=memory
+        graph, Plan(graph), neurons, options, x.device, SILENT, only=frozenset()
     )  # nothing is calibrated
     parts = [x] if name == "mixing" else x.split([8, 1, 4])
     assert [second.take((part,)) for part in parts] == [True] * len(parts)
@@ -130,8 +131,8 @@ class Counted(Dataset[Tensor]):
         return self.x[index]
 
 
-def little(monkeypatch: pytest.MonkeyPatch, memory: int) -> list[Store]:
-    """Give calibration so much memory; the stores that it makes."""
+def stores_of(monkeypatch: pytest.MonkeyPatch) -> list[Store]:
+    """The stores that calibration makes."""
     made: list[Store] = []
 
     class Seen(Store):
@@ -139,7 +140,6 @@ def little(monkeypatch: pytest.MonkeyPatch, memory: int) -> list[Store]:
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(sequential, "calibration_budget", lambda device: memory)
     monkeypatch.setattr(sequential, "Store", Seen)
     return made
 
@@ -154,9 +154,9 @@ def small() -> nn.Module:
 @pytest.mark.parametrize("timesteps", one_in(2, [2, 100]))
 def test_every_sample_counts_at_any_t(timesteps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bias of the readout makes the output right on average over exactly those samples that were used."""
-    stores = little(monkeypatch, 2**18)
+    stores = stores_of(monkeypatch)
     model, data = small(), Counted(torch.rand(70, 1, 8, 8))
-    snn = respike.from_torch(model, data, timesteps, correction="bias")
+    snn = respike.from_torch(model, data, timesteps, correction="bias", memory_budget=2**18)
     assert data.read == set(range(70))
     with torch.no_grad():
         difference = snn(data.x) - model(data.x)
@@ -164,6 +164,7 @@ def test_every_sample_counts_at_any_t(timesteps: int, monkeypatch: pytest.Monkey
     assert difference.mean(0).abs().max() < 0.1 * difference[:60].mean(0).abs().max()
     assert 0 < stores[0].most <= 2**17
     again = snn.recalibrated(Counted(data.x), "4")
+    assert stores[1].budget == 2**17
     with torch.no_grad():
         assert (again(data.x) - model(data.x)).mean(0).abs().max() < 1e-5
 
@@ -177,9 +178,9 @@ def test_results_do_not_depend_on_the_memory(options: dict[str, Any], monkeypatc
     model, x = small(), torch.rand(90, 1, 8, 8)
     found = []
     for memory in (2**30, 2**16):
-        stores = little(monkeypatch, memory)
+        stores = stores_of(monkeypatch)
         monkeypatch.setattr(trials, "FEWEST", 4096)  # as many positions are tried out
-        found.append(respike.from_torch(model, x, 8, **options))
+        found.append(respike.from_torch(model, x, 8, memory_budget=memory, **options))
         assert bool(stores[0].spilled) == (memory == 2**16)
     first, second = (torch.cat([t.flatten() for t in snn.state_dict().values()]) for snn in found)
     off = (first - second).abs() / first.abs().clamp(min=1e-2)
@@ -209,9 +210,9 @@ def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
     monkeypatch.setattr(thresholds, "trial_errors", spy)
     found = []
     for memory in (2**30, 2**20):
-        little(monkeypatch, memory)
         tried.clear()
-        snn = respike.from_torch(model, x, 32, threshold=respike.MSE(granularity=granularity), correction=correction)
+        threshold = respike.MSE(granularity=granularity)
+        snn = respike.from_torch(model, x, 32, threshold=threshold, correction=correction, memory_budget=memory)
         assert {rows for rows, _ in tried} == {300}
         assert all(4 * 32 * rows * channels <= memory // 4 + 4 * 32 * rows for rows, channels in tried[-5:])
         found.append(snn.state_dict())
@@ -221,11 +222,10 @@ def test_thresholds_are_tried_out_on_every_sample_of_a_wide_layer(
 
 
 def test_too_little_disk_means_fewer_samples_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    little(monkeypatch, 2**13)
     monkeypatch.setattr(sequential, "free_on_disk", lambda: 10_000)
     model, data = small(), torch.rand(60, 1, 8, 8)
     with pytest.warns(ConversionWarning, match=r"uses (\d+) of the 60 samples.*GiB.*TMPDIR") as said:
-        snn = respike.from_torch(model, data, 32, correction="bias")
+        snn = respike.from_torch(model, data, 32, correction="bias", memory_budget=2**13)
     used = int(str(said[0].message).split("uses ")[1].split()[0])
     assert 1 < used < 60
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))[:used]
@@ -258,8 +258,7 @@ model = nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 64, 3,
 x = torch.rand(12, 3, 128, 128)
 respike.from_torch(model, x[:2], 2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-respike.convert.calibrate.second_pass.calibration_budget = lambda device: 2**26
-respike.from_torch(model, x, 32, correction="bias")
+respike.from_torch(model, x, 32, correction="bias", memory_budget=2**26)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
