@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -127,3 +128,23 @@ print(before, kept.is_empty(), kept.folder(), repr(numba.config.CACHE_DIR))
     before, after, folder, untouched = done.stdout.split()
     assert (before, after, untouched) == ("True", "False", "''")
     assert Path(folder).is_relative_to(tmp_path) and list(Path(folder).rglob("*.nbc"))
+
+
+def test_where_the_disk_is_full_kernels_are_compiled_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="of POSIX systems only")
+    from respike.layers.kernels.cpu_parts import compiled
+
+    def doubled(x: Any) -> Any:
+        return x + x
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    kernel = compiled(doubled)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        assert kernel(3) == 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
 from typing import Any
 
@@ -101,7 +102,16 @@ def compiled(function: Any) -> Any:
     """The function as machine code that runs without the interpreter's lock."""
     # What a kernel encloses are plain numbers: only then does numba find it again on disk.
     with kept():
-        return njit(nogil=True, error_model="numpy", cache=_keeps())(function)
+        made = njit(nogil=True, error_model="numpy", cache=_keeps())(function)
+    if _keeps():
+        save = made._cache.save_overload
+
+        def saved_if_there_is_room(*parts: Any) -> None:
+            with contextlib.suppress(OSError):  # a full disk: it is compiled all the same, and only not kept
+                save(*parts)
+
+        made._cache.save_overload = saved_if_there_is_room
+    return made
 
 
 def kind_of(rule: Rule) -> int:
