@@ -104,13 +104,14 @@ def compiled(function: Any) -> Any:
     with kept():
         made = njit(nogil=True, error_model="numpy", cache=_keeps())(function)
     if _keeps():
-        save = made._cache.save_overload
+        cache: Any = made._cache  # type: ignore[attr-defined]  # nothing public says what to do where it cannot be kept
+        save = cache.save_overload
 
         def saved_if_there_is_room(*parts: Any) -> None:
             with contextlib.suppress(OSError):  # a full disk: it is compiled all the same, and only not kept
                 save(*parts)
 
-        made._cache.save_overload = saved_if_there_is_room
+        cache.save_overload = saved_if_there_is_room
     return made
 
 
