@@ -170,6 +170,16 @@ def first_rows(args: Batch, count: int) -> Batch:
     return pytree.tree_map(lambda x: x[:count] if isinstance(x, Tensor) and x.dim() else x, args)  # type: ignore[no-any-return]
 
 
+def picked(inputs: list[Tensor], chosen: Tensor) -> list[Tensor]:
+    """Some samples of a batch, copied.
+
+    Args:
+        inputs: Tensors ``(N, ...)``; numbers are left as they are.
+        chosen: Which samples, a mask ``(N,)``.
+    """
+    return [x[chosen.to(x.device)] if x.dim() else x for x in inputs]
+
+
 def first_batches(batches: Iterator[Batch], samples: int) -> Iterator[Batch]:
     """The first batches that hold so many samples, or all."""
     while samples > 0 and (args := next(batches, None)) is not None:

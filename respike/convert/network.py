@@ -12,6 +12,7 @@ from torch import nn
 from . import checks
 from .caller_state import in_own_types
 from .choose.choice import Choice
+from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .graph import Graph
@@ -70,9 +71,14 @@ class SpikingNetwork(Simulator):
         unit_thresholds: Whether it computes in units of its thresholds and not in the ANN's, as ``normalised`` and
             ``quantised`` make it.
         choice: Why this T and this code, if they were left to ``timesteps="auto"``, else None.
+        closeness: How close it came to the ANN when it was converted, on samples that did not calibrate it: the share
+            of decisions in which they agree, the relative error, how many samples. With the T, schedule and precision
+            that it had then. None if it is not known: of fewer than 8 samples, of networks in which samples meet, and
+            of what ``recalibrated`` and ``quantised`` make.
     """
 
     choice: Choice | None = None
+    closeness: Closeness | None = None
 
     def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
         """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
@@ -102,7 +108,7 @@ class SpikingNetwork(Simulator):
             FileNotFoundError: the folder does not exist.
         """
         checks.path("path", path)
-        write(self, self.choice, path)
+        write(self, self.choice, self.closeness, path)
 
     def normalised(self) -> SpikingNetwork:
         """An equivalent network in which every threshold is 1 and a spike carries 1; weights and biases make up for it.
@@ -111,7 +117,7 @@ class SpikingNetwork(Simulator):
         step earlier or later.
         """
         made = self.like(*normalise_thresholds(self.held_graph(), self.layers()))
-        made.unit_thresholds = True
+        made.unit_thresholds, made.closeness = True, self.closeness
         return made
 
     def quantised(self, bits: int = 8) -> SpikingNetwork:
@@ -161,21 +167,21 @@ class SpikingNetwork(Simulator):
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""
-        return describe(self, self.fan_out, self.choice)
+        return describe(self, self.fan_out, self.choice, self.closeness)
 
     def summary(self) -> str:
-        """A table: each spiking layer, its neuron, its size, its threshold range and its fan-out."""
-        return table(self.as_dict())
+        """A table of the spiking layers: neuron, size, thresholds, fan-out; and how close it came to the ANN."""
+        return table(self.as_dict(), self.closeness)
 
 
 @in_own_types()
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """A network from the file that ``SpikingNetwork.save`` wrote.
 
-    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, ``choice`` and the
-    structure of inputs and outputs are those of the network that was saved. ``memory_budget`` is not kept, as it
-    depends on the machine. Nothing in a file is run: it holds numbers and the
-    names of operations, which must be those of the library's own table.
+    It gives the same spikes, bit for bit on the same machine: T, schedule, precision, neurons, ``choice``,
+    ``closeness`` and the structure of inputs and outputs are those of the network that was saved. ``memory_budget`` is
+    not kept, as it depends on the machine. Nothing in a file is run: it holds numbers and the names of operations,
+    which must be those of the library's own table.
 
     >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
     >>> snn.save("small.respike")
@@ -195,5 +201,5 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """
     checks.path("path", path)
     document, snn = read(Path(path), SpikingNetwork)
-    snn.choice = document.choice
+    snn.choice, snn.closeness = document.choice, document.closeness
     return snn

@@ -137,12 +137,24 @@ def yardstick_for(graph: Graph, outputs: Sequence[Any], judge: Judge, within: fl
 
 
 def _found_out(output: Tensor, decided: Tensor, certain: bool, within: float | None) -> Literal["decision", "error"]:
+    within = WITHIN["decision"] if within is None else within
+    return "decision" if decisions_tell(output, commonest(decided), certain, within) else "error"
+
+
+def decisions_tell(output: Tensor, share: float, certain: bool, within: float) -> bool:
+    """Whether decisions say anything of outputs like this one.
+
+    Args:
+        output: Of some samples.
+        share: Of the most frequent decision.
+        certain: Whether it comes out of a sigmoid.
+        within: How many points of agreement may be missing: more than one answer alone would miss says nothing.
+    """
     if not output.is_floating_point():
-        return "decision"
+        return True
     if is_single_score(output) and not certain:
-        return "error"
-    missing = 1 - commonest(decided)
-    return "decision" if 100 * missing > (WITHIN["decision"] if within is None else within) + 1e-9 else "error"
+        return False
+    return 100 * (1 - share) > within + 1e-9
 
 
 def commonest(decided: Tensor) -> float:
@@ -226,14 +238,22 @@ class Spread:
         self.sums, self.squares = self.sums + about.sum(0), self.squares + about.square().sum(0)
         self.size = self.size + values.square().sum(0)
 
+    @property
+    def _spread(self) -> Tensor:
+        return self.squares - self.sums.square() / max(self.rows, 1)
+
+    @property
+    def varies(self) -> Tensor:
+        """Which channels are not constant, ``(K,)``."""
+        return self._spread > CONSTANT * self.size
+
     def share(self, missed: Tensor) -> Tensor:
         """1 − R² of squared errors ``(..., K)``, the mean over channels.
 
         Raises:
             ConversionError: all channels are constant.
         """
-        spread = self.squares - self.sums.square() / max(self.rows, 1)
-        varies = spread > CONSTANT * self.size
+        spread, varies = self._spread, self.varies
         if not bool(varies.any()):
             raise ConversionError(
                 f"a relative error needs outputs that vary, but the {self.rows:,} reference values are all "

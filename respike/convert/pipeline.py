@@ -19,6 +19,8 @@ from .caller_state import undisturbed
 from .choose import search
 from .choose.held_batches import HeldBatches
 from .choose.two_fold import Halves
+from .closeness import warn_if_poor
+from .held_back import HeldBack, judged
 from .memory_limits import calibration_budget
 from .network import SpikingNetwork
 from .onnx_import import load_onnx
@@ -67,6 +69,9 @@ def from_torch(
 ) -> SpikingNetwork:
     """A spiking network that does the trained network's job.
 
+    One calibration sample in eight, up to 64, does not calibrate: after conversion these judge how close the network
+    comes to the model. That is ``snn.closeness``, and a ``ConversionWarning`` says so if it is far.
+
     >>> model = respike.models.load("mnist_mlp")
     >>> snn = respike.from_torch(model, respike.models.datasets.calibration(), timesteps=8, samples=64)
     >>> snn.timesteps
@@ -98,8 +103,8 @@ def from_torch(
             (``respike.Pipelined``).
         precision: The arithmetic of the synapses, see ``SpikingNetwork``; calibration is in float32.
         analog: Names of modules to keep analog where they cannot become spiking.
-        samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``. They need not fit into
-            memory: what does not fit goes to a temporary file.
+        samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``, those that are held back
+            not counted. They need not fit into memory: what does not fit goes to a temporary file.
         seed: Random seed for the sample order.
         memory_budget: Bytes that calibration may take beside the model, its data and the network that is made, about;
             and runs of the network, as ``snn.memory_budget``. None: a quarter of what is free, for calibration at most
@@ -147,7 +152,7 @@ def from_torch(
     told.report("tracing the model")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
-    choice = None
+    choice, withheld = None, HeldBack(origin)
     memory = calibration_budget(options.memory_budget, device)
     wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) else 0)
     with HeldBatches(wanted, memory // HELD, device) as held:
@@ -155,11 +160,14 @@ def from_torch(
         if isinstance(auto, Auto):
             choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
             options = replace(options, timesteps=choice.timesteps, neurons=kind)
-        graph, neurons = calibrate(origin, itertools.chain(held, stream), options, device, told)
+        graph, neurons = calibrate(origin, withheld.others(itertools.chain(held, stream)), options, device, told)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
     snn.choice, snn.origin, snn.precision = choice, origin, options.precision
     snn.memory_budget = memory_budget
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"
+    snn.closeness = judged(snn, origin, withheld, told)
+    if snn.closeness is not None and choice is None:  # else the choice has said how close it is
+        warn_if_poor(snn.closeness, options)
     return snn
 
 

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from .. import text
 from .choose.choice import Choice
+from .closeness import Closeness
 from .count.fan_out import FanOut
 from .graph.rules import Role
 from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
 
 
-def describe(snn: Simulator, counts: FanOut, choice: Choice | None) -> dict[str, Any]:
+def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: Closeness | None) -> dict[str, Any]:
     """Settings and layers, in what JSON can hold."""
     nodes = snn.graph.nodes
     return {
@@ -25,6 +26,7 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None) -> dict[str,
         "precision": snn.precision,
         "latency": snn.latency,
         "choice": None if choice is None else choice.as_dict(),
+        "closeness": None if closeness is None else closeness.as_dict(),
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
@@ -32,8 +34,8 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None) -> dict[str,
     }
 
 
-def table(about: dict[str, Any]) -> str:
-    """A line for each spiking layer of a description, then what is not spiking and the schedule."""
+def table(about: dict[str, Any], closeness: Closeness | None) -> str:
+    """A line for each spiking layer of a description, then what is not spiking, the schedule, and how close it came."""
     rows = [("layer", "neuron", "size", "threshold", "fan-out", "bias")]
     for layer in about["layers"]:
         kind = layer["neuron"] + ("" if layer["max_spikes"] == 1 else f" x{layer['max_spikes']}")
@@ -51,6 +53,8 @@ def table(about: dict[str, Any]) -> str:
         lines.append("head, on the decoded output: " + ", ".join(about["head"]))
     delay = "" if about["delay"] is None else f", delay {about['delay']}"
     lines.append(f"schedule {about['schedule']}{delay}, T = {about['timesteps']}, latency {about['latency']} steps")
+    if closeness is not None:
+        lines.append(f"when converted, at T = {closeness.timesteps}: {closeness}")
     return "\n".join(lines)
 
 

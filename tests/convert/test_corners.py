@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from held_back import all_calibrate
 from samples import one_in
 from torch import Tensor, nn
 from zoo import Net
@@ -165,7 +166,7 @@ def test_a_cap_behind_a_relu_is_one_layer_unless_the_relu_is_wanted_too() -> Non
     both = Net(
         lambda s, x: (lambda r: (r, s.b(r.clamp(max=0.1))))(F.relu(s.a(x))), a=nn.Linear(3, 8), b=nn.Linear(8, 2)
     )
-    snn = respike.from_torch(both, x, 256, **OPTIONS)
+    snn = respike.from_torch(both, all_calibrate(x), 256, **OPTIONS)
     with torch.no_grad():
         torch.testing.assert_close(snn(x)[0], both(x)[0], atol=0.02, rtol=0)
 

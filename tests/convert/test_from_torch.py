@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from held_back import all_calibrate
 from samples import one_in
 from torch import Tensor, nn
 
@@ -206,7 +207,9 @@ def test_several_inputs_in_every_form() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(50, 3), torch.randn(50, 2)
     model = TwoInputs().eval()
-    for data in ([(x, y)], [(x, y, torch.zeros(50))], [((x, y), torch.zeros(50))], [{"x": x, "y": y, "label": x}]):
+    (a,), (b,) = all_calibrate(x), all_calibrate(y)
+    none = torch.zeros(len(a))
+    for data in ([(a, b)], [(a, b, none)], [((a, b), none)], [{"x": a, "y": b, "label": a}]):
         snn = respike.from_torch(model, data, 128, threshold="max", correction="none")
         with torch.no_grad():
             torch.testing.assert_close(snn(x, y)["y"], model(x, y)["y"], atol=0.05, rtol=0)
@@ -218,6 +221,7 @@ def test_a_dict_as_input() -> None:
     torch.manual_seed(0)
     batch = {"x": torch.randn(50, 3), "y": torch.randn(50, 2)}
     model = DictInput().eval()
-    snn = respike.from_torch(model, [(batch, None)], 128, threshold="max", correction="none")
+    given = {name: all_calibrate(x)[0] for name, x in batch.items()}
+    snn = respike.from_torch(model, [(given, None)], 128, threshold="max", correction="none")
     with torch.no_grad():
         torch.testing.assert_close(snn(batch), model(batch), atol=0.05, rtol=0)

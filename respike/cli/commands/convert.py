@@ -37,6 +37,8 @@ Examples:
 def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
     """Convert MODEL, show each spiking layer (neuron, size, thresholds, fan-out), and save the network.
 
+    The last line says how close it comes to MODEL, on calibration samples that were held back; a warning, if it is
+    far, says what to try.
     A network that cannot become spiking is refused with a list of the nodes in the way.
     Use --calibration random:3x64x64 to check whether a network converts at all.
     """

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..calibrate.calibrate import calibrate
 from ..count.event_counter import EventCounter
 from ..count.fan_out import FanOut, fan_out
-from ..data import rows
+from ..data import picked, rows
 from ..errors import ConversionError, ConversionWarning
 from ..graph import Graph
 from ..options import Auto, NeuronOptions, Options
@@ -125,8 +125,4 @@ class _Half:
     def __iter__(self) -> Iterator[list[Tensor]]:
         for inputs, chosen in zip(self.batches, self.chosen, strict=True):
             if bool(chosen.any()):
-                yield _pick(inputs, chosen)
-
-
-def _pick(inputs: list[Tensor], chosen: Tensor) -> list[Tensor]:
-    return [x[chosen.to(x.device)] if x.dim() else x for x in inputs]
+                yield picked(inputs, chosen)

@@ -20,7 +20,7 @@ class Options(Value):
         delay: Of a pipelined network.
         neurons: The neuron.
         correction: What may change so that what arrives gives what the ANN has.
-        samples: Most calibration samples used.
+        samples: Most samples that calibrate, beside those that are held back to judge the result.
         seed: Random seed for the sample order.
         precision: In what synapses compute after conversion.
         memory_budget: Bytes that calibration may take; None: a quarter of what is free, at most 2 GiB.
@@ -45,7 +45,7 @@ class Options(Value):
     correction: Correction = option(
         "ridge", one_of(Correction), "What may change so that layers reproduce the ANN: nothing, biases, weights too."
     )
-    samples: int = option(512, whole(1), "Most calibration samples used.")
+    samples: int = option(512, whole(1), "Most samples that calibrate, beside those that judge the result.")
     seed: int = option(0, lambda _, value: checks.seed(value), "Random seed for the sample order.")
     precision: Precision = option(
         "float32", one_of(Precision), "Number format in which synapses compute; spikes are exact in all."

@@ -10,7 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...text import shown
 from ..choose.choice import Choice
-from ..errors import FormatError
+from ..closeness import Closeness
+from ..errors import ConversionError, FormatError
 from ..options import NeuronName, Precision, Schedule
 from .parse_json import plain
 
@@ -79,6 +80,7 @@ class Document:
         calibrated_timesteps: As in ``SpikingNetwork``; None in a file of version 1, which has none.
         fitted: As in ``SpikingNetwork``; False in a file from before it was kept.
         unit_thresholds: As in ``SpikingNetwork``; None in a file from before it was kept.
+        closeness: As in ``SpikingNetwork``; None in a file from before it was kept.
     """
 
     timesteps: int
@@ -97,6 +99,7 @@ class Document:
     calibrated_timesteps: int | None = None
     fitted: bool = False
     unit_thresholds: bool | None = None
+    closeness: Closeness | None = None
 
     @property
     def text(self) -> str:
@@ -160,4 +163,8 @@ def _record(kind: type, value: Any, what: str) -> Any:
         given = set(value) if isinstance(value, dict) else set()
         odd = [f"without {n!r}" for n in needed if n not in given] + [f"with {shown(n)!r}" for n in given - set(names)]
         raise FormatError(f"its {what} is {', '.join(sorted(odd)[:3]) or 'no JSON object'}")
-    return kind(**{name: _fit(hints[name], value[name], f"{what}.{name}") for name in names if name in value})
+    made = {name: _fit(hints[name], value[name], f"{what}.{name}") for name in names if name in value}
+    try:
+        return kind(**made)
+    except ConversionError as error:
+        raise FormatError(f"its {what} is wrong: {error}") from error

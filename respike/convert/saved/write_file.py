@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from ...files import written_whole
 from ..choose.choice import Choice
+from ..closeness import Closeness
 from ..errors import FormatError
 from ..graph import Node
 from ..run.neurons import SpikingReLU
@@ -20,7 +21,7 @@ from .read_file import network_of
 from .spell_arguments import drawn, spelled
 
 
-def write(snn: Simulator, choice: Choice | None, path: str | os.PathLike[str]) -> None:
+def write(snn: Simulator, choice: Choice | None, closeness: Closeness | None, path: str | os.PathLike[str]) -> None:
     """Write the file whole or not at all, once it is clear that ``load`` will take it.
 
     Raises:
@@ -28,7 +29,7 @@ def write(snn: Simulator, choice: Choice | None, path: str | os.PathLike[str]) -
         FileNotFoundError: the folder does not exist.
     """
     try:
-        text = document_of(snn, choice).text
+        text = document_of(snn, choice, closeness).text
         _, copy = network_of(
             text, {name: value.detach().cpu().contiguous() for name, value in snn.state_dict().items()}, Simulator
         )
@@ -39,7 +40,7 @@ def write(snn: Simulator, choice: Choice | None, path: str | os.PathLike[str]) -
         whole.write_bytes(save(copy.state_dict(), metadata))  # save_file has a temporary file of its own
 
 
-def document_of(snn: Simulator, choice: Choice | None) -> Document:
+def document_of(snn: Simulator, choice: Choice | None, closeness: Closeness | None) -> Document:
     """All of the network but its tensors.
 
     Raises:
@@ -63,6 +64,7 @@ def document_of(snn: Simulator, choice: Choice | None) -> Document:
         calibrated_timesteps=snn.calibrated_timesteps,
         fitted=snn.fitted,
         unit_thresholds=snn.unit_thresholds,
+        closeness=closeness,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from held_back import all_calibrate
 from torch import Tensor, nn
 
 import respike
@@ -161,7 +162,7 @@ def test_every_sample_is_judged_once_by_a_network_that_has_not_seen_it(
     trial = halves.judge(IAF, 3)
     agreed = synops = 0.0
     for own, other in (batches, batches[::-1]):
-        snn = respike.from_torch(mlp, own, 3, seed=3)
+        snn = respike.from_torch(mlp, all_calibrate(*own), 3, seed=3)
         result = respike.evaluate(snn, (torch.cat(other), torch.zeros(45)), ann=mlp)
         assert result.agreement is not None
         agreed += result.agreement[-1] / 2

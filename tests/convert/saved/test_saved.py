@@ -36,6 +36,7 @@ def test_what_chose_its_options_is_told_as_before(tmp_path: Path) -> None:
     loaded = again(snn, tmp_path)
     assert_same(snn, loaded, (x,))
     assert loaded.choice == snn.choice is not None
+    assert loaded.closeness == snn.closeness is not None
     assert [m.options for m in loaded.neurons.values()] == [m.options for m in snn.neurons.values()]
     assert [m.where for m in loaded.neurons.values()] == [m.where for m in snn.neurons.values()]
 

@@ -148,6 +148,13 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no neurons": (lambda g, t, m: g.update(neurons={}), "neurons are not those of its spiking layers"),
     "cap": (lambda g, t, m: node(g, RELU).update(kwargs={"cap": -1.0}), "arguments that no ReLU has"),
     "choice": (lambda g, t, m: g.update(choice={"chosen": 1}), "choice is without"),
+    "closeness": (lambda g, t, m: g.update(closeness=[1]), "closeness is no JSON object|closeness is without"),
+    "agreement": (lambda g, t, m: g["closeness"].update(agreement=1.5), "closeness is wrong: agreement must be"),
+    "error": (lambda g, t, m: g["closeness"].update(error=-0.5), "closeness is wrong: error must be"),
+    "judged by none": (lambda g, t, m: g["closeness"].update(samples=0), "closeness is wrong: samples must be"),
+    "judged at T = 0": (lambda g, t, m: g["closeness"].update(timesteps=0), "closeness is wrong: timesteps must be"),
+    "judged by nothing": (lambda g, t, m: g["closeness"].update(agreement=None, error=None), "agreement must be"),
+    "judged in words": (lambda g, t, m: g["closeness"].update(agreement="all"), "closeness.agreement must be float"),
 }
 
 

@@ -1,0 +1,370 @@
+"""What is held back from calibration, and what it says of the network."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from held_back import in_turn, judging
+from samples import one_in
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+import respike
+from respike.convert import ConversionWarning
+from respike.convert.closeness import Closeness, remedies
+from respike.convert.options import Max, NeuronOptions, Options
+from respike.models import datasets
+
+FAR = r"this network is far from the ANN"
+
+
+def net(*last: nn.Module, outputs: int = 3) -> nn.Sequential:
+    """Of random weights, with decisions that differ from sample to sample."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, outputs))
+    with torch.no_grad():
+        model[-1].bias -= model(inputs(500)).mean(0)
+    return model.extend(last)
+
+
+def inputs(count: int) -> Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(1)) * 3
+
+
+@torch.no_grad()
+def agreement_of(snn: nn.Module, model: nn.Module, x: Tensor) -> float:
+    return float((snn(x).argmax(1) == model(x).argmax(1)).double().mean())
+
+
+def error_of(found: Tensor, wanted: Tensor) -> float:
+    """The root of 1 − R², the mean over outputs."""
+    found, wanted = found.detach().double(), wanted.detach().double()
+    return math.sqrt(float(((found - wanted).square().mean(0) / wanted.var(0, correction=0)).mean()))
+
+
+def ours(snn: respike.SpikingNetwork) -> Closeness:
+    assert snn.closeness is not None
+    return snn.closeness
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "ridge": {},
+    "bias": {"correction": "bias", "neuron": "signed"},
+    "none": {"correction": "none"},
+    "max": {"threshold": "max", "correction": "bias"},
+    "percentile": {"threshold": "percentile", "correction": "none"},
+    "layerwise": {"schedule": "layerwise"},
+}
+
+
+@pytest.mark.parametrize("name", one_in(2, OPTIONS))
+def test_calibration_never_sees_what_judges(name: str) -> None:
+    """Nonsense in the samples that are held back changes no threshold, bias or weight, and is judged."""
+    x = inputs(150)
+    odd, one = x.clone(), x.clone()
+    odd[7::8] = 1000 * torch.randn(len(odd[7::8]), 6)
+    one[6] *= 1000
+    plain, same, other = (respike.from_torch(net(), list(data.split(40)), 4, **OPTIONS[name]) for data in (x, odd, one))
+    for key, value in plain.state_dict().items():
+        assert torch.equal(same.state_dict()[key], value), key
+    assert ours(same).error != ours(plain).error
+    assert any(not torch.equal(other.state_dict()[key], value) for key, value in plain.state_dict().items())
+
+
+class Stream(IterableDataset[Tensor]):
+    def __iter__(self) -> Iterator[Tensor]:
+        yield from inputs(100)
+
+
+def forms() -> dict[str, tuple[Any, bool]]:
+    """Calibration data of the same samples in every form, and whether these are read in random order."""
+    x, none = inputs(100), torch.zeros(100)
+    return {
+        "tensor": (x, True),
+        "array": (x.numpy(), True),
+        "data set": (TensorDataset(x, none), True),
+        "iterable data set": (Stream(), False),
+        "loader": (DataLoader(TensorDataset(x, none), batch_size=30), False),
+        "batches": ([x[:50], x[50:]], False),
+        "samples": (list(x.split(1)), False),
+        "tuples": (((part, None) for part in x.split(27)), False),
+        "dicts": ([{"image": x, "label": none}], False),
+    }
+
+
+@pytest.mark.parametrize("form", forms())
+def test_it_is_what_the_network_and_the_model_say_of_the_samples_held_back(form: str) -> None:
+    data, shuffled = forms()[form]
+    model, x = net(), inputs(100)
+    held = judging(x, 5) if shuffled else in_turn(x)[1]
+    assert len(held) == 12
+    snn = respike.from_torch(model, data, 2, seed=5)
+    found = ours(snn)
+    assert (found.samples, found.timesteps, found.by, found.output) == (12, 2, "decision", None)
+    assert found.agreement == pytest.approx(agreement_of(snn, model, held), abs=1e-12)
+    # Estimates are float32: 24 bits, and their differences lose no more than a few of them.
+    assert found.error == pytest.approx(error_of(snn(held), model(held)), rel=1e-4)
+
+
+@pytest.mark.parametrize(("given", "calibrate", "judge"), [(7, 7, 0), (8, 7, 1), (64, 56, 8), (512, 448, 64)])
+def test_one_sample_in_eight_judges(given: int, calibrate: int, judge: int) -> None:
+    """Thresholds say of how many samples they are the maximum."""
+    x = torch.arange(1.0, given + 1).unsqueeze(1)
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU(), nn.Linear(1, 1))
+    with torch.no_grad():
+        model[0].weight.fill_(1)
+    kept, held = in_turn(x)
+    assert (len(kept), len(held)) == (calibrate, judge)
+    snn = respike.from_torch(model, [x], 64, threshold="max", correction="none")
+    assert float(next(iter(snn.neurons.values())).threshold) == kept.max()
+    # A single sample has no spread that an error could be relative to.
+    assert (None if snn.closeness is None else snn.closeness.samples) == (judge if judge > 1 else None)
+
+
+def test_no_more_than_64_are_held_back() -> None:
+    x, seen = inputs(700), [0]
+
+    def batches() -> Iterator[Tensor]:
+        for batch in x.split(50):
+            seen[0] += len(batch)
+            yield batch
+
+    snn = respike.from_torch(net(), batches(), 4, correction="bias")
+    assert ours(snn).samples == 64
+    assert seen == [600]  # the first 576 samples: 512 calibrate, and 64 judge
+    kept = torch.cat([in_turn(x)[0]])[:512]
+    with torch.no_grad():  # the readout is right on average over those that calibrate
+        assert (snn(kept) - net()(kept)).mean(0).abs().max() < 1e-4
+
+
+def test_no_more_is_read_than_calibration_asks_for() -> None:
+    batches = (inputs(10) for _ in itertools.count())
+    snn = respike.from_torch(net(), batches, 4, samples=20)  # 9, 9 and 2 of the next 9
+    assert ours(snn).samples == 3
+    again = respike.from_torch(net(), iter(inputs(50).split(1)), 4, samples=20)
+    assert ours(again).samples == 2  # numbers 7 and 15 of 22
+
+
+class Both(nn.Module):
+    """Several outputs, of which the second is hard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = net(nn.ReLU(), outputs=8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        y = self.body(x)
+        return {"classes": y.argmax(1), "parts": (self.head(y), self.head(y[:, [0] * 8])), "same": torch.ones(3)}
+
+
+def test_of_several_outputs_the_worst_is_named() -> None:
+    torch.manual_seed(0)
+    model, x = Both().eval(), inputs(200)
+    snn = respike.from_torch(model, x, 3)
+    held = judging(x)
+    errors = [error_of(a, b) for a, b in zip(snn(held)["parts"], model(held)["parts"], strict=True)]
+    found, worst = ours(snn), int(errors[1] > errors[0])
+    assert (found.by, found.agreement, found.output) == ("error", None, f"output['parts'][{worst}]")
+    assert found.error == pytest.approx(max(errors), rel=1e-4)
+
+
+def test_numbers_that_are_no_scores_are_judged_by_their_error() -> None:
+    x = inputs(100)
+    one = ours(respike.from_torch(net(outputs=1), x, 4))
+    assert (one.agreement, one.by) == (None, "error")
+    certain = net(nn.Sigmoid(), outputs=1)
+    with torch.no_grad():
+        certain[4].bias -= certain[:5](x).median()
+    snn = respike.from_torch(certain, x, 4)
+    held = judging(x)
+    agreed = ((snn(held) > 0.5) == (certain(held) > 0.5)).double().mean()
+    assert ours(snn).agreement == pytest.approx(float(agreed))
+    shifted = net()
+    with torch.no_grad():
+        shifted[4].bias[1] += 1000  # the largest of several quantities is always the same one
+    assert ours(respike.from_torch(shifted, x, 4)).by == "error"
+
+
+class Classes(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(1)
+
+
+def test_class_numbers_are_judged_by_their_decisions() -> None:
+    model, x = net(Classes()), inputs(100)
+    snn = respike.from_torch(model, x, 4)
+    held = judging(x)
+    assert ours(snn) == Closeness(float((snn(held) == model(held)).double().mean()), None, 12, 4)
+
+
+class Meet(nn.Module):
+    """Each sample hears of the mean of its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        return self.last(torch.relu(y - y.mean(0, keepdim=True)))
+
+
+class Zero(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0
+
+
+def test_what_cannot_be_judged_is_not_known() -> None:
+    x = inputs(64)
+    meet = Meet()
+    plain, other = (respike.from_torch(meet, [data], 4) for data in (x, x * torch.tensor([1.0] * 63 + [9]).view(-1, 1)))
+    assert plain.closeness is other.closeness is None
+    assert any(not torch.equal(a, b) for a, b in zip(plain.buffers(), other.buffers(), strict=True))  # all calibrate
+    assert respike.from_torch(net(Zero()), x, 4).closeness is None
+    assert "when converted" not in plain.summary()
+    assert plain.as_dict()["closeness"] is None
+
+
+def test_it_is_judged_as_the_network_will_run() -> None:
+    """In its own precision, in small pieces; and it is told how far that is."""
+    told: list[str] = []
+    model, x = respike.models.load("mnist_mlp"), datasets.calibration()[:200]
+    sizes: list[int] = []
+    run = respike.SpikingNetwork.forward
+
+    def spied(snn: respike.SpikingNetwork, *args: Tensor) -> Any:
+        sizes.append(len(args[0]))
+        return run(snn, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(respike.SpikingNetwork, "forward", spied)
+        snn = respike.from_torch(model, x, 2, precision="int8", correction="none", progress=told.append)
+    assert sizes == [16, 9]
+    assert told[-1] == "judging on held-back samples: 25 of 25"
+    held = judging(x)
+    assert ours(snn).error == pytest.approx(error_of(snn(held), model(held)), rel=1e-4)
+    exact = respike.from_torch(model, x, 2, correction="none")
+    assert ours(exact).error != ours(snn).error
+
+
+def lost() -> tuple[nn.Module, Tensor]:
+    """A deep network that one step cannot follow."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(8) for layer in (nn.Linear(12, 12), nn.ReLU())]
+    model = nn.Sequential(*layers, nn.Linear(12, 3))
+    with torch.no_grad():
+        for layer in layers[::2]:
+            layer.weight.mul_(2.5)  # so that activations stay as large as they are
+    x = torch.randn(400, 12)
+    with torch.no_grad():
+        model[-1].bias -= model(x).mean(0)
+    return model, x
+
+
+def test_a_network_that_lost_its_answers_says_so() -> None:
+    model, x = lost()
+    with pytest.warns(ConversionWarning, match=FAR) as said:
+        snn = respike.from_torch(model, x, 1, threshold="max", correction="none")
+    found = ours(snn)
+    assert found.poor
+    assert found.samples == 50
+    (text,) = (str(one.message) for one in said)
+    share = f"{100 * found.agreement:.1f} %"  # type: ignore[operator]
+    assert f"on 50 calibration samples that were held back it decides as the ANN on {share}" in text
+    tries = ["timesteps=2", "neuron='multi_threshold'", "neuron='signed'", "threshold='mse'", "correction='ridge'"]
+    places = [text.index(word) for word in (*tries, "respike.diagnose")]
+    assert places == sorted(places)
+    assert said[0].filename == __file__
+    with pytest.warns(ConversionWarning, match=rf"{FAR}: on 50 .* its outputs have a relative error of \d+\.\d %"):
+        respike.from_torch(nn.Sequential(model, nn.Linear(3, 1)), x, 1, threshold="max", correction="none")
+
+
+@pytest.mark.filterwarnings(f"error:{FAR}")
+def test_a_good_network_says_nothing() -> None:
+    snn = respike.from_torch(respike.models.load("mnist_mlp"), datasets.calibration()[:128], 8)
+    assert not ours(snn).poor
+    assert f"when converted, at T = 8: decided as the ANN on {100 * ours(snn).agreement:.1f} % of 16 " in snn.summary()  # type: ignore[operator]
+    assert snn.as_dict()["closeness"] == {
+        "agreement": ours(snn).agreement,
+        "error": ours(snn).error,
+        "samples": 16,
+        "timesteps": 8,
+        "output": None,
+        "by": "decision",
+        "poor": False,
+    }
+
+
+@pytest.mark.filterwarnings(f"error:{FAR}")
+def test_the_search_has_judged_already() -> None:
+    model, x = lost()
+    wanted = respike.Auto(within=99, judge="decision")
+    snn = respike.from_torch(model, x[:64], wanted, neuron="iaf", threshold="max", correction="none")
+    assert snn.choice is not None
+    assert ours(snn).samples == 8
+    assert ours(snn).poor
+
+
+@pytest.mark.parametrize(("agreed", "count"), [(0, 8), (5, 8), (6, 8), (52, 64), (53, 64), (64, 64)])
+def test_the_interval_is_wilsons(agreed: int, count: int) -> None:
+    """At its ends the agreement is 1.96 standard deviations off, of a binomial with that share."""
+    found = Closeness(agreed / count, None, count, 4)
+    assert found.interval is not None
+    for end in found.interval:
+        if 0 < end < 1:
+            assert abs(agreed / count - end) / math.sqrt(end * (1 - end) / count) == pytest.approx(1.959964, rel=1e-6)
+    assert found.interval[0] <= agreed / count <= found.interval[1]
+    assert found.poor == ((agreed, count) in [(0, 8), (5, 8), (52, 64)])
+
+
+def test_errors_are_poor_above_30_percent() -> None:
+    assert [Closeness(None, error, 8, 4).poor for error in (0.3, 0.301)] == [False, True]
+    assert not Closeness(1.0, 5.0, 8, 4).poor  # decisions count
+
+
+@pytest.mark.parametrize(
+    ("options", "tries"),
+    [
+        (Options(), ["timesteps=32", "neuron='multi_threshold'", "neuron='signed'"]),
+        (Options(correction="bias", neurons=NeuronOptions("signed")),
+         ["timesteps=32", "neuron='multi_threshold'", "correction='ridge'"]),
+        (Options(schedule="layerwise", threshold=Max()),
+         ["timesteps=32", "neuron='multi_threshold'", "threshold='mse'"]),
+        (Options(neurons=NeuronOptions("multi_threshold")), ["timesteps=32"]),
+        (Options(neurons=NeuronOptions(max_spikes=4)), ["timesteps=32", "neuron='signed'"]),
+        (Options(timesteps=2**16, neurons=NeuronOptions("multi_threshold")), ["more samples to calibrate with"]),
+    ],
+)  # fmt: skip
+def test_what_to_try_is_what_is_not_in_use(options: Options, tries: list[str]) -> None:
+    assert remedies(options) == tries
+
+
+def test_what_is_tried_can_be_converted() -> None:
+    """Each remedy as a user would type it, beside the options that the network has."""
+    for neuron, precision in ((NeuronOptions(), "int8"), (NeuronOptions(max_spikes=4), "float32")):
+        own = Options(timesteps=1, neurons=neuron, precision=precision, threshold=Max(), correction="none")  # type: ignore[arg-type]
+        options = {"neuron": neuron.neuron, "max_spikes": neuron.max_spikes, "timesteps": 1, "precision": precision}
+        for remedy in remedies(own):
+            name, _, value = remedy.partition("=")
+            respike.from_torch(
+                net(), inputs(8), **{"threshold": "max", "correction": "none", **options, name: eval(value)}
+            )
+
+
+def test_a_network_that_was_changed_has_no_closeness_but_if_it_is_the_same() -> None:
+    model, x = net(), inputs(100)
+    snn = respike.from_torch(model, x, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert snn.recalibrated(x, "1").closeness is None
+    assert snn.quantised(4).closeness is None
+    same = snn.double().normalised()
+    assert same.closeness == snn.closeness is not None
+    held = judging(x).double()
+    assert error_of(same(held), model.double()(held)) == pytest.approx(ours(snn).error, rel=1e-4)
