@@ -34,7 +34,7 @@ Examples:
 def demo(timesteps: list[int], samples: int, output: Path, as_json: bool) -> None:
     """Convert the MNIST CNN that ships with respike and measure its accuracy on test images.
 
-    For each T, a network is calibrated on 512 unlabelled training images and run on the test images. Takes less than a
+    For each T, a network is calibrated on 448 unlabelled training images and run on the test images. Takes less than a
     minute on two cores; --samples 10000 takes all test images.
     """
     check_steps(timesteps)
