@@ -41,7 +41,8 @@ def terminal() -> Console:
 def test_a_conversion_and_what_follows_tell_one_object() -> None:
     heard = Heard()
     snn = respike.from_torch(net(), X, 4, progress=heard)
-    (traced, *layers) = heard.reports
+    (traced, *layers, first, last) = heard.reports
+    assert (first, last) == tuple(("judging on held-back samples", k, 2) for k in (0, 2))
     assert traced == ("tracing the model", 0, None)
     names = [f"calibrating layer {k} of 3, {name}" for k, name in enumerate(["1 (ReLU)", "3 (ReLU)", "4 (Linear)"], 1)]
     assert [stage for stage, _, _ in layers] == [*names, names[-1]]
@@ -66,7 +67,8 @@ def test_a_function_is_told_lines_of_text() -> None:
     said: list[str] = []
     respike.from_torch(net(), X, 4, threshold="max", progress=said.append)
     assert said[:3] == ["tracing the model", "reading batches: 1", "calibrating layer 1 of 3, 1 (ReLU): 0 %"]
-    assert said[-1] == "calibrating layer 3 of 3, 4 (Linear): 100 %"
+    judging = [f"judging on held-back samples: {done} of 2" for done in (0, 2)]
+    assert said[-3:] == ["calibrating layer 3 of 3, 4 (Linear): 100 %", *judging]
     assert in_words("a", 1000, 2000) == "a: 1,000 of 2,000"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from held_back import all_calibrate
 from judged import X, net, r2
 from torch import Tensor, nn
 
@@ -57,7 +58,7 @@ def test_the_error_is_judged_on_samples_that_a_network_has_not_seen() -> None:
     )
     trial = halves.judge(Options().neurons, 4)
     parts = [torch.cat([x for (x,) in half]) for half in halves.halves]
-    found = torch.cat([respike.from_torch(model, [a], 4)(b) for a, b in (parts, parts[::-1])]).double()
+    found = torch.cat([respike.from_torch(model, all_calibrate(a), 4)(b) for a, b in (parts, parts[::-1])]).double()
     wanted = model(torch.cat(parts[::-1])).detach().double()
     assert trial.error == pytest.approx((1 - r2(found.numpy(), wanted.numpy())) ** 0.5, rel=1e-4)
 
