@@ -101,7 +101,20 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(
 
 def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
     data, saved = str(folder / "data.npz"), str(folder / "net.respike")
-    result = run("evaluate", saved, "--data", data, "--calibration", data, "--early-exit", "90", "--samples", "9")
+    result = run(
+        "evaluate",
+        saved,
+        "--data",
+        data,
+        "--calibration",
+        data,
+        "--early-exit",
+        "90",
+        "--judge",
+        "decision",
+        "--samples",
+        "9",
+    )
     assert result.exit_code == 0 and "mean latency" in result.stdout
 
 
