@@ -9,6 +9,7 @@ import pytest
 import torch
 import zoo
 from diagnosed import convert, small_cnn
+from held_back import calibrating
 from samples import one_in, quick_are
 from torch import Tensor
 
@@ -155,7 +156,8 @@ def test_a_bias_is_correction_and_what_it_gives_back_of_v0_is_not() -> None:
 @pytest.mark.slow
 def test_what_is_switched_off_makes_no_error() -> None:
     x = torch.rand(40, 1, 8, 8)
-    plain = respike.diagnose(convert(small_cnn(), x, 6, correction="none", threshold="max", schedule="layerwise"), x)
+    snn = convert(small_cnn(), x, 6, correction="none", threshold="max", schedule="layerwise")
+    plain = respike.diagnose(snn, calibrating(x))
     for layer in plain.layers:
         assert layer.parts["unevenness"].rms < 1e-6  # layerwise currents are even
         assert layer.parts["correction"].rms < 1e-6

@@ -12,9 +12,9 @@ from torch import Tensor
 from .gathered_rows import Chunk
 from .normal_equations import ByInputs, ByRows, Solver
 
-STRENGTHS = (1.0, 0.1, 0.01, 0.001)
+STRENGTHS = (0.3, 0.03, 0.003)
 """λ in units of the inputs' mean square."""
-SWEEPS = 3
+SWEEPS = 2
 """Turns of expectation and maximisation."""
 
 

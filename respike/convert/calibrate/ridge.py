@@ -29,7 +29,7 @@ from .least_squares import STRENGTHS, Best, Problem
 from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows, solving
 
-POSITIONS = 32768
+POSITIONS = 24576
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
 EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""

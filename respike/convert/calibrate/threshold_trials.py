@@ -25,9 +25,9 @@ SAMPLED = 4096
 """Positions per channel on which thresholds are tried out, about; fewer where T of them take too much memory."""
 FEWEST = 256
 """So many they are in any case, or one for each sample if those are more."""
-SHARE, FEWEST_SAMPLES, DENSEST, RUN = 0.25, 16, 4, 8
+SHARE, FEWEST_SAMPLES, DENSEST, RUN = 0.25, 16, 2, 8
 """Where samples have many positions, those of a quarter of the samples are tried, of 16 at least, and of so many that
-there are four times as many positions as are tried; in runs of 8."""
+there are twice as many positions as are tried; in runs of 8."""
 
 
 class Trials:
