@@ -22,7 +22,7 @@ AGAIN = 2
 STEP = 30
 """Multiply-accumulates that take as long as one step of one neuron, about, with all that is done to its currents."""
 WALKS = 2
-"""How often the currents of all steps are computed at a stop: to try thresholds on them, and for the neurons."""
+"""How often the currents of all steps are computed at a stop, at most: to try thresholds, and for the neurons."""
 MEANS = 4
 """How often those of the ANN, or their means over time, are."""
 
