@@ -70,7 +70,8 @@ def spell_stairs(graph: Graph) -> Graph:
 
 def _chain(node: Node, graph: Graph, chains: dict[str, Chain]) -> Chain | None:
     """The chain that ends with this node."""
-    if node.shape is None or node.is_shape:
+    name = node.op.split(".")[1]
+    if node.shape is None or node.is_shape or name.startswith(("linear", "conv")):  # whose weights may be large
         return None
     values = [_value(a, graph) for a in node.args]
     signals = [a for a, v in zip(node.args, values, strict=True) if v is None and isinstance(a, Ref)]
@@ -78,7 +79,6 @@ def _chain(node: Node, graph: Graph, chains: dict[str, Chain]) -> Chain | None:
         return None
     before = chains.get(signals[0].name, Chain(signals[0]))
     first = node.args[0] == signals[0]
-    name = node.op.split(".")[1]
     other = values[1 if first else 0] if len(values) > 1 else None
     if node.op in _ROUNDINGS and not node.kwargs and len(node.args) == 1:
         return _rounded(before, _ROUNDINGS[node.op], name)

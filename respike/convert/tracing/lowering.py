@@ -78,8 +78,9 @@ class Lowering:
                 self.batch = value.shape[0]
             self.inputs[n.name] = self._shape(value)
         elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
-            stored = {**self.program.constants, **self.program.state_dict}[spec.target]
-            self.tensors[n.name] = stored.detach().clone()
+            stored = {**self.program.constants, **self.program.state_dict}[spec.target].detach()
+            # A forward may write to buffers; parameters are those of our own copy of the model.
+            self.tensors[n.name] = stored if spec.kind is InputKind.PARAMETER else stored.clone()
         else:
             raise ConversionError(f"{spec.target} is a {spec.kind.name.lower()}, which conversion does not support")
         self.values[n.name] = Ref(n.name)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 _ROWS: WeakIdKeyDictionary = WeakIdKeyDictionary()
-"""Rows by the tensor that they are of."""
+"""By the tensor that it is of: a row, and in which order it is."""
 
 
 class Layout:
@@ -45,19 +45,18 @@ class Layout:
     def row(self, value: Tensor | float) -> Tensor:
         """What broadcasts over ``(N, ...)`` and is the same for all samples, ``(neurons,)``, in float32.
 
-        Not to be written to: that of a tensor is kept for as long as the tensor is.
+        Not to be written to: the last one of a tensor is kept for as long as the tensor is.
         """
         if not isinstance(value, Tensor):
             # Filled there: a copy from here would wait for the device.
             return torch.full((self.neurons,), value, device=self.device)
         if value.is_inference():  # nothing tells whether it has changed
             return self._laid_out(value)
-        kept = _ROWS.setdefault(value, {})
         key = (value._version, self.device, tuple(self.order), tuple(self.shape[1:]))
-        if key not in kept:
-            kept[key] = self._laid_out(value)
-        row: Tensor = kept[key]
-        return row
+        kept: tuple[object, Tensor] | None = _ROWS.get(value)
+        if kept is None or kept[0] != key:
+            kept = _ROWS[value] = key, self._laid_out(value)
+        return kept[1]
 
     def _laid_out(self, value: Tensor) -> Tensor:
         spread = value.detach().to(self.device, torch.float32).expand(1, *self.shape[1:])
