@@ -51,6 +51,22 @@ Listener = Progress | Callable[[str], None]
 """What users may pass as ``progress``: an object that is told numbers, or a function that is told a line of text."""
 
 
+class Part(Progress):
+    """Says before each stage which part of longer work it belongs to.
+
+    Args:
+        whole: What is told of that.
+        what: Which part.
+    """
+
+    def __init__(self, whole: Progress, what: str) -> None:
+        self.whole, self.what = whole, what
+
+    def report(self, stage: str, done: int = 0, total: int | None = None) -> None:
+        """As ``Progress.report``."""
+        self.whole.report(f"{self.what}: {stage}", done, total)
+
+
 class Lines(Progress):
     """Calls a function with a line of text each time.
 

@@ -11,6 +11,11 @@ from ... import text
 from ..options import Preference
 
 
+def code(neuron: str, max_spikes: int) -> str:
+    """The neuron and the length of its bursts: ``iaf x4``."""
+    return neuron if max_spikes == 1 else f"{neuron} x{max_spikes}"
+
+
 @dataclass(frozen=True)
 class Trial:
     """One code at one T, judged on samples that it was not calibrated on.
@@ -47,7 +52,7 @@ class Trial:
     @property
     def code(self) -> str:
         """The neuron and the length of its bursts: ``iaf x4``."""
-        return self.neuron if self.max_spikes == 1 else f"{self.neuron} x{self.max_spikes}"
+        return code(self.neuron, self.max_spikes)
 
     def cost(self, prefer: Preference) -> tuple[float, float]:
         """What is to be small, then what breaks ties."""

@@ -61,7 +61,7 @@ def choose(halves: Halves, kinds: Sequence[NeuronOptions], progress: Progress = 
     """
 
     def judge(kind: NeuronOptions, timesteps: int) -> Trial:
-        trial = halves.judge(kind, timesteps)
+        trial = halves.judge(kind, timesteps, progress)
         progress.report(f"tried {trial}")
         return trial
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ...progress import SILENT, Part, Progress
 from ..calibrate.calibrate import calibrate
 from ..count.event_counter import EventCounter
 from ..count.fan_out import FanOut, fan_out
@@ -21,7 +22,7 @@ from ..options import Auto, NeuronOptions, Options
 from ..output_judging import Tally, one_output, yardstick_for
 from ..run.analog import evaluate_graph
 from ..run.simulator import Simulator
-from .choice import Trial
+from .choice import Trial, code
 
 
 class Halves:
@@ -71,12 +72,13 @@ class Halves:
         (found,) = evaluate_graph(self.graph, inputs)
         return found
 
-    def judge(self, neurons: NeuronOptions, timesteps: int) -> Trial:
+    def judge(self, neurons: NeuronOptions, timesteps: int, progress: Progress = SILENT) -> Trial:
         """Try one code at one T; on one half alone if the other could not help, however right it were."""
+        what = f"trying {code(neurons.neuron, neurons.max_spikes)} at T = {timesteps}"
         synops, tally = 0.0, Tally(self.yardstick)
         options = replace(self.options, timesteps=timesteps, neurons=neurons)
         for own, other in ((0, 1), (1, 0)):
-            snn = self._calibrated(self.halves[own], options)
+            snn = self._calibrated(self.halves[own], options, Part(progress, f"{what}, half {own + 1} of 2"))
             snn.memory_budget = options.memory_budget
             self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
@@ -104,10 +106,10 @@ class Halves:
             best.add(wanted, wanted)
         return self.yardstick.reached(best)
 
-    def _calibrated(self, data: Iterable[list[Tensor]], options: Options) -> Simulator:
+    def _calibrated(self, data: Iterable[list[Tensor]], options: Options, progress: Progress) -> Simulator:
         with warnings.catch_warnings():  # what deserves a look is said of the network that is chosen
             warnings.simplefilter("ignore", ConversionWarning)
-            graph, neurons = calibrate(self.graph, data, options, self.device)
+            graph, neurons = calibrate(self.graph, data, options, self.device, progress)
         return Simulator(graph, neurons, options.timesteps, options.schedule, options.delay).eval()
 
 

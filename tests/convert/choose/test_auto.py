@@ -111,6 +111,7 @@ def test_it_reaches_the_target_and_one_step_less_does_not(mlp: nn.Module, images
     assert choice.timesteps == 1 or choice.timesteps - 1 in {t.timesteps for t in below}
     assert not any(t.reached for t in below)
     assert sum(line.startswith("tried ") for line in said) == len(choice.trials)
+    assert any(line.startswith("trying iaf x4 at T = 1, half 2 of 2: calibrating layer 2 of ") for line in said)
     lines = str(choice).splitlines()
     assert sum(line.endswith("chosen") for line in lines) == 1
     assert f"at T = {choice.timesteps} has the fewest SynOps" in lines[len(choice.trials) + 1]
@@ -176,10 +177,10 @@ def test_a_half_that_rules_the_target_out_is_enough(graph: Graph, mlp: nn.Module
     made = 0
 
     class Counted(Halves):
-        def _calibrated(self, data: list[list[Tensor]], options: Options) -> Any:
+        def _calibrated(self, data: list[list[Tensor]], options: Options, progress: Any) -> Any:
             nonlocal made
             made += 1
-            return super()._calibrated(data, options)
+            return super()._calibrated(data, options, progress)
 
     for within, expected in ((2.0, 1), (60.0, 2)):
         made = 0
