@@ -14,7 +14,7 @@ from ..progress import Progress
 from .closeness import AGREEMENT, Closeness
 from .data import picked, rows
 from .graph import Graph, Ref
-from .memory_limits import calibration_budget
+from .memory_limits import calibration_budget, calibration_piece
 from .output_judging import Tally, Yardstick, border, decision, decisions_tell, probability
 from .run.analog import Analog
 from .run.execution_plan import Plan
@@ -82,7 +82,8 @@ def judged(snn: Simulator, ann: Graph, held: HeldBack, progress: Progress) -> Cl
         return None
     inputs = [torch.cat(parts) for parts in zip(*held.batches, strict=True)]
     plan, total = Plan(ann), len(inputs[0])
-    size = max(1, min(AT_ONCE, calibration_budget(snn.memory_budget, inputs[0].device) // (4 * plan.peak)))
+    work = calibration_piece(calibration_budget(snn.memory_budget, inputs[0].device), inputs[0].device)
+    size = max(1, min(AT_ONCE, work // (4 * plan.peak)))
     for start in range(0, total, size):
         progress.report("judging on held-back samples", start, total)
         piece = [x[start : start + size] for x in inputs]

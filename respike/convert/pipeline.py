@@ -47,6 +47,8 @@ from .tracing.normal_form import to_graph
 
 HELD = 4
 """One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
+COPIES = 2
+"""So often the weights are held: those of the ANN and those of the network that is made."""
 
 
 @undisturbed()
@@ -108,8 +110,9 @@ def from_torch(
         seed: Random seed for the sample order.
         memory_budget: Bytes that calibration may take beside the model, its data and the network that is made, about;
             and runs of the network, as ``snn.memory_budget``. None: a quarter of what is free, for calibration at most
-            2 GiB. With little memory, more is kept in the temporary file and computed in small pieces, which is
-            slower; far too little, less than one sample of one timestep takes at the widest place, is exceeded by that.
+            2 GiB less what the weights of both networks take, but 512 MiB at least. With little memory, more is kept in
+            the temporary file and computed in small pieces, which is slower; far too little, less than one sample of
+            one timestep takes at the widest place, is exceeded by that.
             Thresholds are then tried out on fewer positions where T is large and the layer wide, but one of each sample
             at least, and ridge repair takes fewer rows where a layer has thousands of inputs.
         progress: A function that is called with a line of text at each stage, or a ``respike.progress.Progress``, which
@@ -151,9 +154,10 @@ def from_torch(
     first = next(batches)
     told.report("tracing the model")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
+    del twin  # the graph holds its weights
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
-    memory = calibration_budget(options.memory_budget, device)
+    memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)
     wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) else 0)
     with HeldBatches(wanted, memory // HELD, device) as held:
         options = replace(options, memory_budget=memory - held.store.held)

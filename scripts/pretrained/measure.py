@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
+from respike.convert.memory_limits import give_back
 from respike.progress import Bar
 
 from .networks import NETWORKS, Pretrained
@@ -180,5 +181,6 @@ def taken(key: str) -> float | None:
 
 def forget_peak() -> None:
     """What loading and the ANN's passes took does not count as the conversion's; where Linux does not, it does."""
+    give_back()
     with contextlib.suppress(OSError):
         STATUS.with_name("clear_refs").write_text("5")

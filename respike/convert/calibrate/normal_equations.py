@@ -17,8 +17,8 @@ from torch import Tensor
 
 from .gathered_rows import Chunk
 
-BYTES = 24
-"""Of a number of a Gram matrix: in float64, with λ, and factorised."""
+BYTES = 16
+"""Of a number of a Gram matrix: in float64, and factorised."""
 SOLVED = 28
 """Of a weight: right side, solution and its copy in float64, and three of the changes compared."""
 GATHERED = 11
@@ -50,15 +50,16 @@ def solving(rows: int, inputs: int, outputs: int, groups: int) -> float:
 
 
 class _Definite:
-    """A Gram matrix plus λ, factorised; the last one is kept, as turns ask for it again.
+    """A Gram matrix plus λ, factorised; the last one is kept, as it is often asked for again.
 
     Args:
-        gram: ``(G, n, n)``, in float64.
+        gram: ``(G, n, n)``, in float64; λ is put on its diagonal in place, as another copy may not fit.
         scale: The unit of λ, ``(G,)``.
     """
 
     def __init__(self, gram: Tensor, scale: Tensor) -> None:
         self.gram, self.scale = gram, scale
+        self.diagonal = gram.diagonal(dim1=1, dim2=2).clone()
         self.strength, self.factor = inf, gram.new_zeros(0)
 
     def solved(self, strength: float, right: Tensor) -> Tensor:
@@ -67,11 +68,13 @@ class _Definite:
             return torch.zeros_like(right)
         if self.strength != strength:
             self.factor = self.gram.new_zeros(0)  # two of them would not fit
-            system = self.gram.clone()
-            system.diagonal(dim1=1, dim2=2).add_(strength * self.scale[:, None])
-            self.factor, _ = torch.linalg.cholesky_ex(system)
+            self.gram.diagonal(dim1=1, dim2=2).copy_(self.diagonal + strength * self.scale[:, None])
+            self.factor, _ = torch.linalg.cholesky_ex(self.gram)
             self.strength = strength
-        return torch.cholesky_solve(right, self.factor)
+        # Not cholesky_solve, which copies the factor.
+        half = torch.linalg.solve_triangular(self.factor, right, upper=False)
+        found: Tensor = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
+        return found
 
 
 class ByInputs:

@@ -12,7 +12,7 @@ from ...progress import SHARES, Progress
 from ..data import first_rows, rows
 from ..errors import warn
 from ..graph import Graph
-from ..memory_limits import calibration_budget, calibration_piece
+from ..memory_limits import calibration_budget, calibration_piece, give_back
 from ..options import MSE, Options
 from ..passes import readouts
 from ..run.execution_plan import Plan, size_of
@@ -101,6 +101,7 @@ class Sequential:
             return self._run()
         finally:
             self.store.close()
+            give_back()
 
     def _run(self) -> dict[str, Tensor]:
         missing: dict[str, Tensor] = {}

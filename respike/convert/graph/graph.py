@@ -140,6 +140,11 @@ class Graph:
                 found.add(node.name)
         return found
 
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights and constants take in memory."""
+        return sum(tensor.numel() * tensor.itemsize for tensor in self.tensors.values())
+
     def to(self, device: torch.device) -> Graph:
         """The graph with its tensors there."""
         return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})
