@@ -40,31 +40,39 @@ class Rows:
         self.store, self.length, self.weight = store, length, weight
         self.count = 0
         self._stored: list[list[tuple[Array, torch.Size]]] = []
-        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._chunk: list[Tensor] = []  # the one that is being filled
+        self._filled = 0
 
     def add(self, inputs: Tensor, given: Tensor, wanted: Tensor) -> None:
         """Rows ``(rows, G, ...)``."""
-        self._pending.append((inputs, given, wanted))
-        self.count += len(inputs)
-        while sum(len(first) for first, *_ in self._pending) >= self.length:
-            self._keep(self.length)
+        values = [x.transpose(0, 1) for x in (inputs, given, wanted)]
+        count, done = len(inputs), 0
+        self.count += count
+        if not self._chunk:
+            self._chunk = [torch.empty(len(x), self.length, x.shape[2], device=x.device) for x in values]
+        while done < count:
+            some = min(count - done, self.length - self._filled)
+            for chunk, x in zip(self._chunk, values, strict=True):
+                chunk[:, self._filled : self._filled + some] = x[:, done : done + some]
+            done, self._filled = done + some, self._filled + some
+            if self._filled == self.length:
+                self._keep()
 
-    def _keep(self, count: int) -> None:
-        inputs, given, wanted = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
+    def _keep(self) -> None:
         stored = []
-        for values in (inputs, given, wanted):
-            data = values[:count].transpose(0, 1).contiguous()
+        for values in self._chunk:
+            data = values[:, : self._filled].contiguous()
             array = self.store.array(1, data.numel() * data.itemsize)
             array.write(slice(0, 1), slice(0, array.size), data.view(-1).view(torch.uint8)[None])
             stored.append((array, data.shape))
         self._stored.append(stored)
-        self._pending = [(inputs[count:], given[count:], wanted[count:])]
+        self._filled = 0
 
     def finish(self) -> None:
         """The last chunk, which may be shorter."""
-        if self._pending and len(self._pending[0][0]):
-            self._keep(self.length)
-        self._pending = []
+        if self._filled:
+            self._keep()
+        self._chunk = []
 
     def __iter__(self) -> Iterator[Chunk]:
         for stored in self._stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -38,6 +39,8 @@ class Patches:
     def of(self, x: Tensor, index: Tensor) -> Tensor:
         """``(N, L, G, K)``: L positions, G groups of channels, K weights each, of an input ``(N, ...)``.
 
+        Of those K the channels lie side by side for each place of the kernel.
+
         Args:
             x: The input.
             index: Which of the output's positions, ``(L,)``.
@@ -47,14 +50,26 @@ class Patches:
         x = x.unsqueeze(2) if self.rank == 1 else x
         if self.transposed:
             x = self._stuffed(x)
-        padding, stride = ((0, 0), (1, 1)) if self.transposed else (self.padding, self.stride)
-        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
-        for axis, (size, apart, step) in enumerate(zip(self.kernel, self.dilation, stride, strict=True), 2):
-            x = x.unfold(axis, apart * (size - 1) + 1, step)  # a view, as is the next
-        windows = x[..., :: self.dilation[0], :: self.dilation[1]]  # (N, channels, *positions, *kernel)
-        found = windows[:, :, index // windows.shape[3], index % windows.shape[3]]  # (N, channels, L, *kernel)
-        patches: Tensor = found.transpose(1, 2).reshape(len(x), len(index), self.groups, -1)
+        else:
+            x = F.pad(x, (self.padding[1], self.padding[1], self.padding[0], self.padding[0]))
+        places, pixels = self._places(index, x.shape[3]), x.flatten(2)
+        if len(places) < pixels.shape[2]:
+            found = pixels[:, :, places].transpose(1, 2)
+        else:  # all channels of a pixel lie side by side, and are read at once
+            found = pixels.transpose(1, 2).contiguous()[:, places]
+        found = found.unflatten(2, (self.groups, -1)).unflatten(1, (len(index), -1))  # (N, L, kernel, G, channels)
+        patches: Tensor = found.transpose(2, 3).flatten(3)
         return patches
+
+    def _places(self, index: Tensor, width: int) -> Tensor:
+        """Which pixels the windows of these positions see, position by position, in a padded image of this width."""
+        stride = (1, 1) if self.transposed else self.stride
+        columns = (width - self.dilation[1] * (self.kernel[1] - 1) - 1) // stride[1] + 1
+        corner = index // columns * stride[0] * width + index % columns * stride[1]
+        down, right = (
+            torch.arange(0, d * k, d, device=index.device) for d, k in zip(self.dilation, self.kernel, strict=True)
+        )
+        return (corner[:, None] + (down[:, None] * width + right).flatten()).flatten()
 
     def _stuffed(self, x: Tensor) -> Tensor:
         """A transposed convolution is one of stride 1 over the input with zeros between and around."""
@@ -67,12 +82,13 @@ class Patches:
 
     def as_weight(self, matrices: Tensor) -> Tensor:
         """The weight whose matrices ``(G, K, outputs of a group)`` these are."""
-        rows = matrices.transpose(1, 2)  # (G, outputs, K)
+        if not self.rank:
+            return matrices[0].T
+        # (G, outputs, channels, *kernel)
+        kernels: Tensor = matrices.unflatten(1, (*self.weight.shape[2:], -1)).movedim((-1, -2), (1, 2))
         if not self.transposed:
-            return rows.reshape(self.weight.shape)
-        inputs = self.weight.shape[0] // self.groups
-        kernels: Tensor = rows.unflatten(2, (inputs, *self.weight.shape[2:])).transpose(1, 2).flatten(0, 1)
-        return kernels.flip(list(range(2, kernels.dim())))
+            return kernels.flatten(0, 1)
+        return kernels.transpose(1, 2).flatten(0, 1).flip(list(range(2, self.weight.dim())))
 
     def _pair(self, value: Any, neutral: int) -> tuple[int, int]:
         """As ``F.unfold`` takes it; a convolution over one axis is one over two, the first of length one."""

@@ -14,8 +14,6 @@ from .normal_equations import ByInputs, ByRows, Solver
 
 STRENGTHS = (0.3, 0.03, 0.003)
 """λ in units of the inputs' mean square."""
-SWEEPS = 2
-"""Turns of expectation and maximisation."""
 
 
 Chunks = Callable[[], Iterator[Chunk]]
@@ -59,11 +57,9 @@ class Problem:
         yield torch.zeros(groups, self.equations.size + 1, outputs, device=self.device)
         yield from self.equations.solutions(self._missing(None), (inf, *STRENGTHS))
 
-    def in_turns(self, respond: Respond, strength: float) -> Tensor:
-        """The change of this λ in turns with what is then missing, as that depends on what a change responds."""
-        for _ in range(SWEEPS):
-            (change,) = self.equations.solutions(self._missing(respond), [strength])
-            respond = self.response_of(change)
+    def again(self, respond: Respond, strength: float) -> Tensor:
+        """The change of this λ for what is missing once another has responded: a second turn; a third gains nothing."""
+        (change,) = self.equations.solutions(self._missing(respond), [strength])
         return change
 
     def response_of(self, change: Tensor) -> Respond:

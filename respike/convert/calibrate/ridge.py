@@ -6,8 +6,8 @@ in closed form through the Gram matrix of the layer's inputs, without gradients 
 the SNN has sent in the first t steps and z the ANN's current. The term with t = T makes the sum right in the end; the
 others, with less weight, make it right early, so that the current comes evenly: a neuron that fires on what comes
 first and is taken back later cannot take its spikes back. Only what a ReLU lets pass counts: where neither the ANN's
-nor the SNN's current is positive, the target is what the layer gives anyway (expectation and maximisation in turns, as
-for missing data).
+nor the SNN's current is positive, the target is what the layer gives anyway (two turns of expectation and
+maximisation, as for missing data).
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from .least_squares import STRENGTHS, Best, Problem
 from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows, solving
 
-POSITIONS = 24576
-"""Rows that a layer's system is made of, about: what it takes does not grow with the number of samples."""
+POSITIONS, FEWEST, FOR_EACH = 24576, 8192, 128
+"""Rows that a layer's system is made of, about: what it takes does not grow with the number of samples. A layer of few
+inputs needs less, 128 for each, but 8192 at least: it overfits by a hundredth at most."""
 EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""
 HELD_BACK = 4
@@ -104,7 +105,12 @@ def _repairs(node: Node, graph: Graph) -> bool:
 def repair_work(layer: Node, weight: Tensor, positions: int) -> float:
     """About how many multiply-accumulates the repair of a layer takes, whose output has so many positions in all."""
     shape = _shape(Patches(layer, weight), weight)
-    return solving(2 * min(positions, POSITIONS), *shape[1:], shape[0])
+    return solving(2 * min(positions, _enough(shape[1])), *shape[1:], shape[0])
+
+
+def _enough(inputs: int) -> int:
+    """How many positions are taken for so many inputs."""
+    return min(POSITIONS, max(FEWEST, FOR_EACH * inputs))
 
 
 def _shape(patches: Patches, weight: Tensor) -> tuple[int, int, int]:
@@ -148,7 +154,7 @@ class System:
         self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
         self.shape = groups, inputs, outputs = _shape(self.patches, weight)
         kinds = 1 + (min(len(self.early), 1) if apart else len(self.early))
-        rows = kinds * min(positions, POSITIONS)
+        rows = kinds * min(positions, _enough(inputs))
         self.solver: Solver = ByInputs
         if rows <= inputs or not fits_by_inputs(inputs, outputs, groups, memory):
             self.solver, rows = ByRows, min(rows, most_rows(inputs, outputs, groups, memory))
@@ -237,7 +243,7 @@ class System:
             if one < inf and (strength == inf or total < least):
                 least, strength, kept = total, one, change
         if rectified:
-            kept = found.in_turns(found.response_of(kept), strength)
+            kept = found.again(found.response_of(kept), strength)
             best.offer(kept, found.errors(kept, judged, cap))
         for rows in self.rows.values():
             rows.drop()

@@ -141,7 +141,7 @@ def test_a_layer_of_few_rows_is_solved_without_a_tensor_as_large_as_its_weights(
     with Large(inputs * outputs) as seen:
         for change in problem.at_once():
             problem.errors(change, lambda: iter([chunk]), None)
-        problem.in_turns(problem.response_of(change), 0.1)
+        problem.again(problem.response_of(change), 0.1)
         assert seen.count == 0
         problem.equations.as_weights(change)
     assert seen.count > 0
