@@ -154,7 +154,7 @@ def from_torch(
     first = next(batches)
     told.report("tracing the model")
     origin = set_roles(to_graph(twin, data.example(first, device)), analog)
-    del twin  # the graph holds its weights
+    del twin  # the graph has its weights
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
     memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)
@@ -166,6 +166,7 @@ def from_torch(
             options = replace(options, timesteps=choice.timesteps, neurons=kind)
         graph, neurons = calibrate(origin, withheld.others(itertools.chain(held, stream)), options, device, told)
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
+    del graph  # the network has weights of its own
     snn.choice, snn.origin, snn.precision = choice, origin, options.precision
     snn.memory_budget = memory_budget
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"

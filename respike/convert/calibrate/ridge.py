@@ -29,9 +29,9 @@ from .least_squares import STRENGTHS, Best, Problem
 from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows, solving
 
-POSITIONS, FEWEST, FOR_EACH = 24576, 8192, 128
+POSITIONS, FEWEST, FOR_EACH = 24576, 16384, 128
 """Rows that a layer's system is made of, about: what it takes does not grow with the number of samples. A layer of few
-inputs needs less, 128 for each, but 8192 at least: it overfits by a hundredth at most."""
+inputs needs less, 128 for each, but 16384 at least."""
 EVENNESS = 0.3
 """w_t for t < T in units of (t/T)²; w_T is 1."""
 HELD_BACK = 4

@@ -101,7 +101,6 @@ class Sequential:
             return self._run()
         finally:
             self.store.close()
-            give_back()
 
     def _run(self) -> dict[str, Tensor]:
         missing: dict[str, Tensor] = {}
@@ -125,6 +124,7 @@ class Sequential:
             if name in self.readouts:
                 missing[name] = self._missing(stop)
             self.prefix.advance(stop)
+            give_back()
         if stage:
             self.progress.report(stage, SHARES, SHARES)
         return missing
