@@ -140,8 +140,9 @@ def test_a_full_disk_leaves_the_old_file(old: Path) -> None:
 
 
 HALF = """
-import os, sys
+import signal, sys
 from respike.files import written_whole
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, has it ignored
 with written_whole(sys.argv[1]) as temporary:
     temporary.write_text("half")
     print("ready", flush=True)
