@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import respike
 from respike.convert import ConversionWarning
 from respike.convert.closeness import Closeness, remedies
-from respike.convert.options import Max, NeuronOptions, Options
+from respike.convert.options import Max, NeuronOptions, Options, Precision
 from respike.models import datasets
 
 FAR = r"this network is far from the ANN"
@@ -42,7 +42,8 @@ def test_a_network_that_lost_its_answers_says_so() -> None:
     assert found.poor
     assert found.samples == 50
     (text,) = (str(one.message) for one in said)
-    share = f"{100 * found.agreement:.1f} %"  # type: ignore[operator]
+    assert found.agreement is not None
+    share = f"{100 * found.agreement:.1f} %"
     assert f"on 50 calibration samples that were held back it decides as the ANN on {share}" in text
     tries = ["timesteps=2", "neuron='multi_threshold'", "neuron='signed'", "threshold='mse'", "correction='ridge'"]
     places = [text.index(word) for word in (*tries, "respike.diagnose")]
@@ -56,7 +57,9 @@ def test_a_network_that_lost_its_answers_says_so() -> None:
 def test_a_good_network_says_nothing() -> None:
     snn = respike.from_torch(respike.models.load("mnist_mlp"), datasets.calibration()[:128], 8)
     assert not ours(snn).poor
-    assert f"when converted, at T = 8: decided as the ANN on {100 * ours(snn).agreement:.1f} % of 16 " in snn.summary()  # type: ignore[operator]
+    agreement = ours(snn).agreement
+    assert agreement is not None
+    assert f"when converted, at T = 8: decided as the ANN on {100 * agreement:.1f} % of 16 " in snn.summary()
     assert snn.as_dict()["closeness"] == {
         "agreement": ours(snn).agreement,
         "error": ours(snn).error,
@@ -114,8 +117,12 @@ def test_what_to_try_is_what_is_not_in_use(options: Options, tries: list[str]) -
 
 def test_what_is_tried_can_be_converted() -> None:
     """Each remedy as a user would type it, beside the options that the network has."""
-    for neuron, precision in ((NeuronOptions(), "int8"), (NeuronOptions(max_spikes=4), "float32")):
-        own = Options(timesteps=1, neurons=neuron, precision=precision, threshold=Max(), correction="none")  # type: ignore[arg-type]
+    cases: list[tuple[NeuronOptions, Precision]] = [
+        (NeuronOptions(), "int8"),
+        (NeuronOptions(max_spikes=4), "float32"),
+    ]
+    for neuron, precision in cases:
+        own = Options(timesteps=1, neurons=neuron, precision=precision, threshold=Max(), correction="none")
         options = {"neuron": neuron.neuron, "max_spikes": neuron.max_spikes, "timesteps": 1, "precision": precision}
         for remedy in remedies(own):
             name, _, value = remedy.partition("=")
