@@ -25,6 +25,8 @@ GATHERED = 11
 """Of an input of a row: those of some rows in float32, and those of all of them twice while they are put together."""
 MISSING = 48
 """Of an output of a row: as for weights, and what is missing, before it is centred and after."""
+STRIPE = 256
+"""Rows of a Gram matrix that are computed at once, as far as the diagonal: the rest of it is the same."""
 
 
 def fits_by_inputs(inputs: int, outputs: int, groups: int, room: int) -> bool:
@@ -53,7 +55,8 @@ class _Definite:
     """A Gram matrix plus λ, factorised; the last one is kept, as it is often asked for again.
 
     Args:
-        gram: ``(G, n, n)``, in float64; λ is put on its diagonal in place, as another copy may not fit.
+        gram: ``(G, n, n)``, in float64, of which the part below the diagonal counts; λ is put on the diagonal in place,
+            as another copy may not fit.
         scale: The unit of λ, ``(G,)``.
     """
 
@@ -93,7 +96,10 @@ class ByInputs:
         self.count = 0.0
         for chunk in chunks:
             x = chunk.inputs
-            gram.add_(x.transpose(1, 2) @ x, alpha=chunk.weight)
+            for start in range(0, self.size, STRIPE):
+                stop = min(start + STRIPE, self.size)
+                product = x[:, :, start:stop].transpose(1, 2) @ x[:, :, :stop]
+                gram[:, start:stop, :stop].add_(product, alpha=chunk.weight)
             self.sums.add_(x.sum(1), alpha=chunk.weight)
             self.count += chunk.weight * x.shape[1]
         scale = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)

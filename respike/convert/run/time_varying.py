@@ -33,8 +33,12 @@ class Timed:
     @property
     def real(self) -> Tensor:
         """The value itself, in float32 at least."""
-        x = self.values if self.values.dtype.itemsize >= 4 else self.values.float()
-        x = x if self.scale is None else x * self.scale
+        x, scale = self.values, self.scale
+        if x.dtype.itemsize < 4:
+            x = x.to(torch.float32 if scale is None else scale.dtype)
+            x = x if scale is None else x.mul_(scale)  # in place on this copy: another one takes as long again
+        elif scale is not None:
+            x = x * scale
         return x if self.offset is None else x + self.offset
 
     def like(self, values: Tensor) -> Timed:
