@@ -84,6 +84,7 @@ def main() -> None:
     accuracy.add_argument("--codes", nargs="*", default=list(CODES), choices=list(CODES))
     accuracy.add_argument("--corrections", nargs="*", default=["bias", "ridge"], choices=CORRECTIONS)
     accuracy.add_argument("--samples", type=int, default=10_000, help="test images used")
+    accuracy.add_argument("--draw", type=int, default=0, help="another draw of calibration images, to see chance")
     accuracy.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
@@ -190,7 +191,7 @@ def table_of(name: str, args: argparse.Namespace, others: dict[str, peers.Peer],
     """Prints one network's table, a row as soon as it is there, and adds the rows to ``rows``."""
     console = Console(width=120)
     ann = respike.models.load(name)
-    calibration, test = data_of(name, args.data_dir)
+    calibration, test = data_of(name, args.data_dir, args.draw)
     judge = Judge(ann, test, args.samples)
     steps = [int(t) for t in args.timesteps.split(",")]
     table = Table("code", "correction", "T", "points lost", "agreement", "spikes", "SynOps", "latency", title=name)

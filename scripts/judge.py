@@ -15,14 +15,20 @@ from respike.models import REGISTRY, datasets
 CALIBRATION = 512
 
 
-def data_of(name: str, data_dir: Path | None) -> tuple[Tensor, Dataset[Any]]:
-    """Calibration images, those that ship or drawn from the training images with seed 0, and the test images."""
+def data_of(name: str, data_dir: Path | None, draw: int = 0) -> tuple[Tensor, Dataset[Any]]:
+    """Calibration images and the test images.
+
+    Args:
+        name: A reference network.
+        data_dir: Directory for torchvision's data sets.
+        draw: Seed with which calibration images are drawn from the training images; 0 with MNIST are those that ship.
+    """
     source = REGISTRY[name].dataset
     test = datasets.load(source, data_dir=None if source == "mnist" else data_dir)
-    if source == "mnist":
+    if source == "mnist" and not draw:
         return datasets.calibration(), test
     train = datasets.load(source, train=True, data_dir=data_dir)
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:CALIBRATION]
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(draw))[:CALIBRATION]
     return torch.stack([train[int(i)][0] for i in chosen]), test
 
 

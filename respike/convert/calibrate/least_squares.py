@@ -58,7 +58,7 @@ class Problem:
         yield from self.equations.solutions(self._missing(None), (inf, *STRENGTHS))
 
     def again(self, respond: Respond, strength: float) -> Tensor:
-        """The change of this λ for what is missing once another has responded: a second turn; a third gains nothing."""
+        """The change of this λ for what is missing once another has responded."""
         (change,) = self.equations.solutions(self._missing(respond), [strength])
         return change
 
@@ -79,10 +79,11 @@ class Problem:
         found = torch.zeros(groups, outputs, dtype=torch.double, device=self.device)
         respond = self.response_of(change)
         for chunk in judged():
-            now, wanted = chunk.given + respond(chunk), chunk.wanted
+            # In place where it can be: memory for another result takes as long as the arithmetic.
+            now, wanted = respond(chunk).add_(chunk.given), chunk.wanted
             if self.rectified:
-                now, wanted = now.clamp(min=0, max=cap), wanted.clamp(min=0, max=cap)
-            found.add_((now - wanted).square().sum(1), alpha=chunk.weight)
+                now, wanted = now.clamp_(min=0, max=cap), wanted.clamp(min=0, max=cap)
+            found.add_(now.sub_(wanted).square_().sum(1), alpha=chunk.weight)
         return found.nan_to_num(nan=torch.inf)
 
     def _missing(self, respond: Respond | None) -> Iterator[tuple[Chunk, Tensor]]:
@@ -91,7 +92,9 @@ class Problem:
             missing = chunk.wanted - chunk.given
             if self.rectified:
                 now = torch.zeros((), device=self.device) if respond is None else respond(chunk)
-                missing = torch.where((chunk.wanted > 0) | (chunk.given + now > 0), missing, now)
+                active = (chunk.given if respond is None else chunk.given + now) > 0
+                active |= chunk.wanted > 0
+                torch.where(active, missing, now, out=missing)
             yield chunk, missing
 
 

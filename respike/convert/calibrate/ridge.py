@@ -6,8 +6,8 @@ in closed form through the Gram matrix of the layer's inputs, without gradients 
 the SNN has sent in the first t steps and z the ANN's current. The term with t = T makes the sum right in the end; the
 others, with less weight, make it right early, so that the current comes evenly: a neuron that fires on what comes
 first and is taken back later cannot take its spikes back. Only what a ReLU lets pass counts: where neither the ANN's
-nor the SNN's current is positive, the target is what the layer gives anyway (two turns of expectation and
-maximisation, as for missing data).
+nor the SNN's current is positive, the target is what the layer gives anyway (expectation and maximisation
+in turns, as for missing data).
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
 LONGEST = 4096
 """Most rows of a chunk."""
+TURNS, SMALL = 2, 256
+"""Further turns of expectation and maximisation in layers of so many inputs at most; one in larger ones, where it takes
+as long as all the rest of the solution."""
 ROOMS = 16
 """How many chunks the memory for one layer would hold."""
 
@@ -243,8 +246,9 @@ class System:
             if one < inf and (strength == inf or total < least):
                 least, strength, kept = total, one, change
         if rectified:
-            kept = found.again(found.response_of(kept), strength)
-            best.offer(kept, found.errors(kept, judged, cap))
+            for _ in range(TURNS if self.shape[1] <= SMALL else 1):
+                kept = found.again(found.response_of(kept), strength)
+                best.offer(kept, found.errors(kept, judged, cap))
         for rows in self.rows.values():
             rows.drop()
         weights = found.equations.as_weights(best.change)
