@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import respike
-from respike.convert import ConversionError
+from respike.convert import ConversionError, memory_limits
 from respike.convert.calibrate import second_pass, statistics
 from respike.convert.calibrate.gathered_rows import Chunk
 from respike.convert.calibrate.least_squares import Best, Problem
@@ -157,3 +157,22 @@ def test_the_best_of_changes_offered_one_by_one_is_that_of_all() -> None:
     which = torch.tensor([[min(range(6), key=lambda k: errors[k, g, o]) for o in range(3)] for g in range(2)])
     wanted = changes.gather(0, which[None, :, None].expand(1, *changes.shape[1:]))[0]
     assert torch.equal(best.change, wanted)
+
+
+@pytest.mark.parametrize(
+    ("free", "networks", "expected"),
+    [
+        (64, 0, 2),  # 2 GiB of plenty
+        (64, 1.25, 0.75),  # less what the networks take
+        (64, 5, 0.5),  # but for half a GiB
+        (4, 0, 1),  # a quarter of what is free
+        (1, 5, 0.25),
+    ],
+)
+def test_the_default_budget_leaves_room_for_the_networks_that_are_made(
+    free: float, networks: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In GiB."""
+    monkeypatch.setattr(memory_limits, "budget", lambda device: int(memory_limits.SHARE * free * 2**30))
+    assert memory_limits.calibration_budget(None, CPU, int(networks * 2**30)) == int(expected * 2**30)
+    assert memory_limits.calibration_budget(12345, CPU, int(networks * 2**30)) == 12345
