@@ -38,7 +38,7 @@ HELD_BACK = 4
 """One sample in so many judges λ and is not fitted."""
 LONGEST = 4096
 """Most rows of a chunk."""
-TURNS, SMALL = 2, 256
+AGAIN, SMALL = 2, 256
 """Further turns of expectation and maximisation in layers of so many inputs at most; one in larger ones, where it takes
 as long as all the rest of the solution."""
 ROOMS = 16
@@ -246,7 +246,7 @@ class System:
             if one < inf and (strength == inf or total < least):
                 least, strength, kept = total, one, change
         if rectified:
-            for _ in range(TURNS if self.shape[1] <= SMALL else 1):
+            for _ in range(AGAIN if self.shape[1] <= SMALL else 1):
                 kept = found.again(found.response_of(kept), strength)
                 best.offer(kept, found.errors(kept, judged, cap))
         for rows in self.rows.values():
