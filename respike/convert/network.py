@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.fx import GraphModule
 
 from . import checks
 from .caller_state import in_own_types
@@ -15,6 +16,8 @@ from .choose.choice import Choice
 from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
+from .export.module import to_module
+from .export.take_back import taken_back
 from .graph import Graph
 from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
@@ -136,6 +139,47 @@ class SpikingNetwork(Simulator):
         made = self.like(*quantise(self.held_graph(), self.layers(), bits))
         made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
         return made
+
+    def to_module(self) -> GraphModule:
+        """The network as a plain module of torch's layers and those of ``respike.layers``, to read, hook and train.
+
+        It takes and gives ``(batch, time, ...)``: inputs for each step, and the estimate after each step, as
+        ``simulate`` gives it. Layers have the names that they have in the user's model, ``RateNeuron`` in the place of
+        ReLU; weights, thresholds, biases and potentials V_0 are parameters, and gradients go through the spikes.
+        Its neurons go on from call to call: call ``respike.layers.reset_states(module)`` between unrelated inputs.
+        It computes in float32, and its spikes are those of the network. Where the engine's order of sums is another
+        one, as behind a few operations that move values, outputs may differ by a rounding error.
+
+        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+        >>> module, x = snn.to_module(), torch.rand(5, 4)
+        >>> inputs = x[:, None].expand(-1, 8, -1)  # the same input in each of 8 steps
+        >>> torch.equal(module(inputs), snn.simulate(x))
+        True
+
+        Raises:
+            ConversionError: another schedule than ``synchronous``, or a network in which samples meet.
+        """
+        return to_module(self)
+
+    def with_module(self, module: nn.Module) -> SpikingNetwork:
+        """A network with the parameters that the module of this one has now, after training for example.
+
+        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+        >>> module, x = snn.to_module(), torch.rand(5, 4)
+        >>> inputs, optimizer = x[:, None].expand(-1, 8, -1), torch.optim.SGD(module.parameters(), 0.01)
+        >>> module(inputs)[:, -1].square().sum().backward()
+        >>> optimizer.step()
+        >>> respike.layers.reset_states(module)
+        >>> torch.equal(snn.with_module(module).simulate(x), module(inputs).detach())
+        True
+
+        Args:
+            module: What ``to_module`` gave, or a copy of it.
+
+        Raises:
+            ConversionError: another module, a threshold that is not positive, or numbers that are not finite.
+        """
+        return self.like(*taken_back(self, module))
 
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512

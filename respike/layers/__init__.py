@@ -7,6 +7,10 @@ from . import encoders as encoders
 from . import equations as equations
 from .alif import ALIF as ALIF
 from .constant_leak import ConstantLeakIAF as ConstantLeakIAF
+from .converted.rate_neuron import RateNeuron as RateNeuron
+from .converted.sums_over_time import OfSums as OfSums
+from .converted.sums_over_time import RunningMean as RunningMean
+from .converted.sums_over_time import RunningSum as RunningSum
 from .curves import stimuli as stimuli
 from .curves.closed_forms import closed_form as closed_form
 from .curves.measured import decay_curve as decay_curve

@@ -100,7 +100,7 @@ class SpikingLayer(StatefulLayer):
         kept = recordings if self.record_states else {}
         if not outputs:
             return torch.zeros_like(currents), state, {name: torch.zeros_like(currents) for name in kept}
-        return torch.stack(outputs, dim), state, {name: torch.stack(values, dim) for name, values in kept.items()}
+        return stacked(outputs, dim), state, {name: stacked(values, dim) for name, values in kept.items()}
 
     def forward(self, input_data: Tensor) -> Tensor:
         """Spikes ``(batch, time, ...)`` for currents of the same shape; the states go on from the last call.
@@ -128,6 +128,17 @@ class SpikingLayer(StatefulLayer):
             self.register_parameter(name, nn.Parameter(tensor))
         else:
             self.register_buffer(name, tensor)
+
+
+def stacked(steps: Sequence[Tensor], dim: int) -> Tensor:
+    """All steps ``(batch, ...)`` along a new axis, each laid out in memory as the first: channels last stay last."""
+    strides = steps[0].stride()
+    order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+    if dim != 1 or order[:1] != [0]:
+        return torch.stack(list(steps), dim)
+    found = torch.stack([step.permute(order) for step in steps], 1)
+    back = [order.index(axis) for axis in range(1, len(order))]
+    return found.permute(0, 1, *(1 + axis for axis in back))
 
 
 def through(module: Callable[[Tensor], Tensor], spikes: Tensor) -> Tensor:
