@@ -254,6 +254,8 @@ class Spread:
             ConversionError: all channels are constant.
         """
         spread, varies = self._spread, self.varies
+        if self.rows == 1:
+            raise ConversionError("a relative error needs several samples to judge by, and there is one; give more")
         if not bool(varies.any()):
             raise ConversionError(
                 f"a relative error needs outputs that vary, but the {self.rows:,} reference values are all "

@@ -216,3 +216,33 @@ def test_it_is_judged_as_the_network_will_run() -> None:
     assert ours(snn).error == pytest.approx(error_of(snn(held), model(held)), rel=1e-4)
     exact = respike.from_torch(model, x, 2, correction="none")
     assert ours(exact).error != ours(snn).error
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int64])
+@pytest.mark.parametrize("width", [1, 4])
+def test_answers_of_any_type_are_the_ann_s_and_are_judged(kind: torch.dtype, width: int) -> None:
+    """A network that says yes or no itself."""
+
+    class Says(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.last = nn.Linear(10, 64), nn.Linear(64, width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.last(self.hidden(x).relu()) > 0).to(kind)
+
+    torch.manual_seed(0)
+    model, x = Says().eval(), torch.randn(128, 10)
+    with torch.no_grad():
+        model.last.bias -= model.last(model.hidden(x).relu()).median(0)[0]
+        wanted = model(x)
+    snn = respike.from_torch(model, x, 64)
+    found = snn(x)
+    assert found.dtype == snn.simulate(x).dtype == kind
+    assert snn.closeness is not None
+    assert snn.closeness.agreement is not None
+    assert snn.closeness.agreement > 0.9
+    assert float((found == wanted).double().mean()) > 0.95
+    auto = respike.from_torch(model, x, respike.Auto(within=10))
+    assert auto.choice is not None
+    assert auto.choice.chosen.agreement == pytest.approx(float((auto(x) == wanted).double().mean()), abs=0.1)

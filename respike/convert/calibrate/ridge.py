@@ -23,6 +23,7 @@ from torch import Tensor
 from ..graph import Graph, Node, Ref
 from ..graph.rules import Role
 from ..passes import readouts
+from ..run.neurons import channel_axis
 from .gathered_rows import Chunk, Rows
 from .input_patches import OPS, Patches
 from .least_squares import STRENGTHS, Best, Problem
@@ -74,7 +75,7 @@ def ends(graph: Graph) -> dict[str, End]:
         end = layer
         while end.name not in outputs:
             users = graph.users.get(end.name, [])
-            if len(users) != 1 or users[0].op not in _SUMS:
+            if len(users) != 1 or not _adds(users[0], end, graph):
                 break
             end = users[0]
         users = graph.users.get(end.name, [])
@@ -82,6 +83,12 @@ def ends(graph: Graph) -> dict[str, End]:
         if rectified or end.name in corrected or _own_bias(layer, graph) is not None:
             found.setdefault(end.name, End(rectified, [])).layers.append(layer)
     return found
+
+
+def _adds(node: Node, part: Node, graph: Graph) -> bool:
+    """Whether an operation adds something to a current once, as it is: not scaled, and not spread over other axes."""
+    plain = node.op in _SUMS and len(node.args) == 2 and not node.kwargs and node.refs.count(part.name) == 1
+    return plain and node.shape == part.shape and channel_axis(node, graph) == channel_axis(part, graph)
 
 
 def _own_bias(layer: Node, graph: Graph) -> str | None:
@@ -226,7 +233,11 @@ class System:
         """
         for rows in self.rows.values():
             rows.finish()
-        # Where there are too few samples to hold any back, all fit and all judge.
+        if not self.rows[self.steps, False].count:  # of one sample: what it fits to would judge it
+            self._drop()
+            groups, inputs, outputs = self.shape
+            return self._spelled(torch.zeros(groups, inputs + 1, outputs, device=self.device))
+        # Where no sample with an early mean is held back, or all are, all fit and all judge.
         alone = {t for t in (self.steps, *self.early) if not all(self.rows[t, held].count for held in (False, True))}
 
         def chunks(held: bool) -> Callable[[], Iterator[Chunk]]:
@@ -249,7 +260,13 @@ class System:
             for _ in range(AGAIN if self.shape[1] <= SMALL else 1):
                 kept = found.again(found.response_of(kept), strength)
                 best.offer(kept, found.errors(kept, judged, cap))
+        self._drop()
+        return self._spelled(found.equations.as_weights(best.change))
+
+    def _spelled(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """A change ``(G, inputs + 1, outputs)`` as that of the layer's weight and of its bias."""
+        return self.patches.as_weight(weights[:, :-1]), weights[:, -1].reshape(-1)
+
+    def _drop(self) -> None:
         for rows in self.rows.values():
             rows.drop()
-        weights = found.equations.as_weights(best.change)
-        return self.patches.as_weight(weights[:, :-1]), weights[:, -1].reshape(-1)

@@ -24,6 +24,8 @@ def side_by_side(graph: Graph, parts: list[list[Any]]) -> list[Any]:
 
 def repeated(value: Any, steps: int) -> Any:
     """A value in each of so many steps, ``(T, ...)``."""
+    if isinstance(value, Timed) and value.scale is None and value.offset is None:
+        return value.values  # of the type that the ANN's output has
     if isinstance(value, (Timed, DeferredSum)):
         return value.real
     return value.expand(steps, *value.shape) if isinstance(value, Tensor) else value

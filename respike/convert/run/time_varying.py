@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ..graph import Node
 
+SENT = (torch.int8, torch.bfloat16)
+"""Types in which spikes are sent; values of other types are what the network computes, truth values among them."""
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -28,13 +31,13 @@ class Timed:
     @property
     def plain(self) -> bool:
         """Whether ``values`` are the value itself."""
-        return self.scale is None and self.offset is None and self.values.dtype.itemsize >= 4
+        return self.scale is None and self.offset is None and self.values.dtype not in SENT
 
     @property
     def real(self) -> Tensor:
-        """The value itself, in float32 at least."""
+        """The value itself; of spikes in float32."""
         x, scale = self.values, self.scale
-        if x.dtype.itemsize < 4:
+        if x.dtype in SENT:
             x = x.to(torch.float32 if scale is None else scale.dtype)
             x = x if scale is None else x.mul_(scale)  # in place on this copy: another one takes as long again
         elif scale is not None:

@@ -174,6 +174,15 @@ def test_ridge_brings_a_network_nearer_to_its_ann() -> None:
     assert errors["ridge"] < 0.8 * errors["bias"] < 0.8 * errors["none"]
 
 
+def test_one_sample_changes_no_weights() -> None:
+    """What it would be fitted to would judge it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    x, test = torch.rand(1, 1, 10, 10), torch.rand(20, 1, 10, 10)
+    found = [respike.from_torch(model.eval(), x, 8, correction=c)(test) for c in ("bias", "ridge")]  # type: ignore[arg-type]
+    assert torch.equal(*found)
+
+
 def test_a_shared_weight_is_left_alone() -> None:
     torch.manual_seed(0)
     shared = nn.Linear(5, 5)
