@@ -84,7 +84,7 @@ def main() -> None:
     accuracy.add_argument("--codes", nargs="*", default=list(CODES), choices=list(CODES))
     accuracy.add_argument("--corrections", nargs="*", default=["bias", "ridge"], choices=CORRECTIONS)
     accuracy.add_argument("--samples", type=int, default=10_000, help="test images used")
-    accuracy.add_argument("--draw", type=int, default=0, help="another draw of calibration images, to see chance")
+    accuracy.add_argument("--draw", type=int, default=0, help="seed of the draw of calibration images")
     accuracy.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     accuracy.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     accuracy.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
@@ -211,7 +211,7 @@ def ours_of(
 ) -> Iterator[Row]:
     """Every code with every correction at every T."""
     for code, correction, t in product(args.codes, args.corrections, steps):
-        snn = respike.from_torch(ann, calibration, t, correction=correction, **CODES[code])
+        snn = respike.from_torch(ann, calibration, t, correction=correction, seed=args.draw, **CODES[code])
         result = respike.evaluate(snn, (judge.images, judge.labels), ann=ann)
         assert result.agreement is not None
         accuracy, agreement = 100 * float(result.accuracy[-1]), 100 * float(result.agreement[-1])
