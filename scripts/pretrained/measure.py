@@ -26,6 +26,8 @@ CODES: dict[str, dict[str, Any]] = {
     "signed bursts of 16": {"neuron": "signed", "max_spikes": 16},
     "layerwise": {"schedule": "layerwise"},
 }
+AUTO = "auto within "
+"""Before the number of points, or percent of error, in the code of a row that ``timesteps="auto"`` chooses."""
 BATCH = 16
 """Samples at a time, of the ANN's passes and of judging."""
 PASSES = 3
@@ -38,7 +40,7 @@ class Row(NamedTuple):
 
     Attributes:
         network: Its name in ``NETWORKS``.
-        code: One of ``CODES``, or another converter.
+        code: One of ``CODES``, or ``AUTO`` and what it chose, or another converter.
         T: Timesteps that it is calibrated for and judged at.
         latency: Timesteps until the answer is there.
         metric: What ``value`` is: "points lost" against the labels; "error, % of spread": the mean absolute error in
@@ -95,9 +97,14 @@ def converted(found: Pretrained, row: Row, loaded: float | None) -> tuple[Any, R
     forget_peak()
     start = time.perf_counter()
     try:
-        if row.code in CODES:
+        if row.code.startswith(AUTO):
+            wanted = respike.Auto(within=float(row.code.removeprefix(AUTO)), prefer="latency")
             with Bar() as told:
-                made: Any = respike.from_torch(found.model, found.calibration, row.T, progress=told, **CODES[row.code])
+                made: Any = respike.from_torch(found.model, found.calibration, wanted, progress=told)
+            row = row._replace(code=f"{row.code}: {made.choice.chosen.code}", T=made.timesteps)
+        elif row.code in CODES:
+            with Bar() as told:
+                made = respike.from_torch(found.model, found.calibration, row.T, progress=told, **CODES[row.code])
         else:
             made = peers.installed()[0][row.code](found.model, found.calibration, row.T)
     except (peers.RefusedError, respike.ConversionError) as reason:

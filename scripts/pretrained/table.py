@@ -33,7 +33,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .measure import CODES, Row, measure
+from .measure import AUTO, CODES, Row, measure
 from .networks import NETWORKS, UNTRAINED
 from .packages import MissingError
 
@@ -53,6 +53,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--codes", nargs="*", default=list(CODES), choices=list(CODES), help="without training only the first"
     )
+    parser.add_argument(
+        "--auto", type=float, metavar="WITHIN", help='also what timesteps="auto" finds, with prefer="latency"'
+    )
     parser.add_argument("--quick", action="store_true", help="few samples and small pictures, to try it")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
     parser.add_argument("--markdown", action="store_true", help="print the tables as docs/benchmarks.md has them")
@@ -66,22 +69,24 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
     for name in args.network:
         codes = args.codes[:1] if name in UNTRAINED else [*args.codes, *others]
         cases = [(code, int(t)) for code in codes for t in args.timesteps.split(",")]
+        if args.auto is not None and name not in UNTRAINED:
+            cases.append((f"{AUTO}{args.auto:g}", 0))  # it finds T
         lines = box.MARKDOWN if args.markdown else box.HEAVY_HEAD
         table = Table("code", *HEADS, title=f"{name}{', quick' if args.quick else ''}", box=lines)
         notes: list[str] = []
         for i, (code, t) in enumerate(cases, 1):
-            print(f"{name}, {code}, T = {t}: row {i} of {len(cases)}", file=sys.stderr)
+            print(f"{name}, {code}{f', T = {t}' if t else ''}: row {i} of {len(cases)}", file=sys.stderr)
             try:
                 row = apart(name, code, t, args.quick, torch.get_num_threads())
             except MissingError as reason:
                 console.print(f"{name} is left out: {reason}", highlight=False, soft_wrap=True)
                 left_out.append(name)
                 break
-            console.print(" | ".join((code, *cells(row))), style="dim", highlight=False, soft_wrap=True)
+            console.print(" | ".join((row.code, *cells(row))), style="dim", highlight=False, soft_wrap=True)
             if row.note:
                 notes.append(f"- {code}, T = {t}: {row.note}")
             else:
-                table.add_row(code, *cells(row))
+                table.add_row(row.code, *cells(row))
             yield row
         if table.row_count:
             console.print(table)

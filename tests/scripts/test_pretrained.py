@@ -106,6 +106,15 @@ def test_of_networks_without_training_only_the_conversion_counts(shown: Shown) -
     assert {row[key] for key in ("value", "agreement", "error", "synops", "latency")} == {""}
 
 
+def test_auto_is_a_row_of_its_own_with_what_it_chose(shown: Shown) -> None:
+    rows, _ = shown("--network", "scores", "-T", "2", "--codes", "binary", "--auto", "20")
+    found = stand_in(3)
+    snn = respike.from_torch(found.model, found.calibration, respike.Auto(within=20, prefer="latency"))
+    assert snn.choice is not None
+    assert [row["code"] for row in rows] == ["binary", f"auto within 20: {snn.choice.chosen.code}"]
+    assert int(rows[1]["T"]) == snn.timesteps
+
+
 def test_missing_packages_are_named_and_the_other_networks_go_on(shown: Shown) -> None:
     rows, printed = shown("--network", "gone", "numbers", "-T", "2", "--codes", "binary")
     assert [row["network"] for row in rows] == ["numbers"]
