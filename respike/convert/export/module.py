@@ -176,7 +176,7 @@ class _Builder:
         """A layer under the user's name for it, or near it."""
         block = not node.path or any(path.startswith(f"{node.path}.") for path in self.paths)
         own = f"{node.path}.{node.name}" if node.path else node.name
-        target = self.unused(".".join(map(_part, (own if block else node.path).split("."))))
+        target = self.unused(".".join(map(_word, (own if block else node.path).split("."))))
         self.made.add_submodule(target, layer)
         return target
 
@@ -215,8 +215,5 @@ def _weighted(node: Node) -> bool:
 
 
 def _word(name: str) -> str:
+    """A name that attributes and arguments can have."""
     return re.sub(r"\W", "_", name)
-
-
-def _part(name: str) -> str:
-    return re.sub(r"\W", "_", name) or "_"

@@ -77,6 +77,7 @@ def awkward() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
 
 
 AWKWARD = awkward()
+CORRECTIONS: tuple[Any, ...] = ("bias", "ridge")
 
 
 def graph_of(model: nn.Module, x: tuple[Tensor, ...]) -> Graph:
@@ -123,9 +124,9 @@ def test_sums_of_all_kinds_convert(name: str) -> None:
     model.eval()
     with torch.no_grad():
         wanted = model(x)
-        found = {c: respike.from_torch(model, x, 8, correction=c)(x) for c in ("bias", "ridge")}  # type: ignore[arg-type]
+        found = {c: respike.from_torch(model, x, 8, correction=c)(x) for c in CORRECTIONS}
     errors = {c: float((y - wanted).norm() / wanted.norm()) for c, y in found.items()}
-    assert errors["ridge"] < 1.2 * errors["bias"] + 0.02
+    assert errors["ridge"] < 1.1 * errors["bias"]  # chosen on 14 samples, it may be some percent worse on all
 
 
 @pytest.mark.parametrize("seed", one_in(4, range(40)))
