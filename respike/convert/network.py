@@ -24,6 +24,7 @@ from .run.simulator import Simulator
 from .saved.read_file import read
 from .saved.write_file import write
 from .summary import describe, table
+from .variants.floor import bounded_neurons
 from .variants.normalised import normalise_thresholds
 from .variants.quantised import quantise
 from .variants.recalibrate import recalibrate
@@ -139,6 +140,24 @@ class SpikingNetwork(Simulator):
         made = self.like(*quantise(self.held_graph(), self.layers(), bits))
         made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
         return made
+
+    def with_floor(self, floor: float | None) -> SpikingNetwork:
+        """The network with a lower bound under every potential, as chips with few bits of state have it.
+
+        After each step, v ← max(v, floor·θ). Negative charge below it is forgotten, so that a neuron that was inhibited
+        for long fires earlier than it would. Without a floor potentials can sink as far as the weights take them.
+
+        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+        >>> snn.with_floor(-1).layers()["relu"].options.floor
+        -1
+
+        Args:
+            floor: In thresholds, 0 or less; None for no bound.
+
+        Raises:
+            ConversionError: a floor above 0.
+        """
+        return self.like(self.held_graph(), bounded_neurons(self.layers(), floor))
 
     def to_module(self) -> GraphModule:
         """The network as a plain module of torch's layers and those of ``respike.layers``, to read, hook and train.

@@ -44,7 +44,7 @@ class IAF(LIF):
         reset_fn: ResetFn = MembraneSubtract(),  # noqa: B008 (frozen)
         surrogate_grad_fn: Surrogate = SingleExponential(),  # noqa: B008 (frozen)
         tau_syn: float | Tensor | None = None,
-        min_v_mem: float | None = None,
+        min_v_mem: float | Tensor | None = None,
         shape: Sequence[int] | None = None,
         record_states: bool = False,
         *,

@@ -69,7 +69,7 @@ class LIF(TauNeuron):
         spike_fn: SpikeFn | None = MultiSpike,
         reset_fn: ResetFn | None = MembraneSubtract(),  # noqa: B008 (frozen)
         surrogate_grad_fn: Surrogate | None = SingleExponential(),  # noqa: B008 (frozen)
-        min_v_mem: float | None = None,
+        min_v_mem: float | Tensor | None = None,
         train_alphas: bool = False,
         shape: Sequence[int] | None = None,
         norm_input: bool = True,

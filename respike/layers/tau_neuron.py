@@ -38,7 +38,7 @@ class TauNeuron(SpikingLayer):
         spike_fn: SpikeFn | None,
         reset_fn: ResetFn | None,
         surrogate_grad_fn: Surrogate | None,
-        min_v_mem: float | None,
+        min_v_mem: float | Tensor | None,
         train_alphas: bool,
         norm_input: bool,
         record_states: bool,

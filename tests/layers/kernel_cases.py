@@ -24,6 +24,9 @@ RULES = {
     "signed leaky": Rule(2, signed=True, alpha=0.9),
     "two levels": Rule(1, signed=True, levels=2),
     "four levels": Rule(1, signed=True, levels=4),
+    "floor": Rule(floor=-1.0),
+    "leaky burst with a floor": Rule(3, alpha=0.9, floor=-0.3),
+    "signed with a floor": Rule(2, signed=True, floor=0.0),
     "eight levels": Rule(1, signed=True, levels=8),
 }
 

@@ -87,6 +87,7 @@ def neuron_layer(neuron: SpikingReLU) -> RateNeuron:
         signed=options.takes_back,
         levels=options.levels if options.neuron == "multi_threshold" else 1,
         tau_mem=options.tau_mem if options.neuron == "lif" else None,
+        floor=options.floor,
     ).to(neuron.threshold.device)
 
 

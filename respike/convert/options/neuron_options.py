@@ -19,6 +19,7 @@ class NeuronOptions(Value):
         max_spikes: Most spikes per timestep; 1 is binary.
         tau_mem: Membrane time constant of ``"lif"``, in timesteps.
         levels: Weights θ, θ/2, ... of a spike of ``"multi_threshold"``.
+        floor: Lower bound of the potential, in units of θ, as ``SpikingNetwork.with_floor`` sets it; None without one.
     """
 
     neuron: NeuronName = option(
@@ -27,6 +28,11 @@ class NeuronOptions(Value):
     max_spikes: int = option(1, whole(1, checks.STEPS), "Most spikes of a neuron in one timestep.")
     tau_mem: float = tau_mem_field()
     levels: int = levels_field()
+    floor: float | None = option(
+        None,
+        lambda name, x: None if x is None else checks.number(name, x, ", 0 or less (thresholds), or None", most=0),
+        "Lower bound of the potential, in thresholds.",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,7 +19,7 @@ def rule_of(options: NeuronOptions) -> Rule:
     """Such a neuron, for kernels."""
     alpha = float(equations.decay(torch.tensor(options.tau_mem))) if options.neuron == "lif" else None
     levels = options.levels if options.neuron == "multi_threshold" else 1
-    return Rule(options.max_spikes, options.takes_back, levels, alpha)
+    return Rule(options.max_spikes, options.takes_back, levels, alpha, options.floor)
 
 
 class SpikingReLU(nn.Module):
@@ -78,8 +78,9 @@ class SpikingReLU(nn.Module):
         if self.options.takes_back:
             raise ConversionError(f"{self.options.neuron} neurons have no equivalent layer in respike.layers")
         fire = SingleSpike if self.options.max_spikes == 1 else MaxSpike(self.options.max_spikes)
+        lowest = None if self.options.floor is None else self.options.floor * self.threshold
         if self.options.neuron == "iaf":
-            made: LIF = IAF(self.threshold, fire, v_init=self.v_init)
+            made: LIF = IAF(self.threshold, fire, v_init=self.v_init, min_v_mem=lowest)
         else:
             made = LIF(
                 self.options.tau_mem,
@@ -87,6 +88,7 @@ class SpikingReLU(nn.Module):
                 spike_fn=fire,
                 norm_input=False,
                 v_init=self.v_init,
+                min_v_mem=lowest,
                 leak_compensation=True,
             )
         return made.to(self.threshold.device)

@@ -54,13 +54,14 @@ class NodeText:
 
 @dataclass(frozen=True)
 class NeuronText:
-    """A layer of neurons; its threshold, bias and start are tensors of the file."""
+    """A layer of neurons; its threshold, bias and start are tensors of the file. Before version 4 none had a floor."""
 
     neuron: NeuronName
     max_spikes: int
     tau_mem: float
     levels: int
     axis: int
+    floor: float | None = None
 
 
 @dataclass(frozen=True)

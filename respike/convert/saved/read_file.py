@@ -180,7 +180,7 @@ def _neuron(node: Node, document: Document, tensors: dict[str, Tensor], kind: to
         raise FormatError(f"the neurons of {label(node)} have no channel axis {about.axis}")
     if len(node.args) != 1 or not _is_relu(**node.kwargs):
         raise FormatError(f"{label(node)} has arguments that no ReLU has")
-    options = NeuronOptions(about.neuron, about.max_spikes, about.tau_mem, about.levels)
+    options = NeuronOptions(about.neuron, about.max_spikes, about.tau_mem, about.levels, about.floor)
     neuron = SpikingReLU(node, options, about.axis)
     for name in ("threshold", "bias", "start"):
         key = f"{NEURONS}{node.name}.{name}"

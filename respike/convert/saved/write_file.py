@@ -88,4 +88,4 @@ def _node(node: Node) -> NodeText:
 def _neuron(module: Any) -> NeuronText:
     assert isinstance(module, SpikingReLU)
     about = module.options
-    return NeuronText(about.neuron, about.max_spikes, about.tau_mem, about.levels, module.axis)
+    return NeuronText(about.neuron, about.max_spikes, about.tau_mem, about.levels, module.axis, about.floor)

@@ -23,6 +23,7 @@ class RateNeuron(SpikingLayer):
         v <- v + I + bias           with tau_mem: α v + I + bias + (1 − α)·θ/2, with α = exp(−1/τ_mem)
         s  = ⌊v/θ⌋                  at most n; see Rule for spikes of either sign and of several weights
         v <- v − s·θ
+        v <- max(v, floor·θ)        with a floor
         output: s·θ
 
     Its spikes are those of a converted network, bit for bit. The spikes s themselves, whole numbers (or multiples of
@@ -45,6 +46,7 @@ class RateNeuron(SpikingLayer):
         signed: Whether spikes can be taken back, never below a net count of zero.
         levels: Weights 1, 1/2, ... of a spike, of either sign.
         tau_mem: Membrane time constant in timesteps; None without leak.
+        floor: Lower bound of the potential in units of θ, 0 or less; None without one.
         surrogate_grad_fn: Instead of the derivative above, a function of (v_mem, θ).
         record_states: Keep all states over time in ``recordings``.
 
@@ -64,11 +66,12 @@ class RateNeuron(SpikingLayer):
         signed: bool = False,
         levels: int = 1,
         tau_mem: float | None = None,
+        floor: float | None = None,
         surrogate_grad_fn: Surrogate | None = None,
         record_states: bool = False,
     ) -> None:
         alpha = None if tau_mem is None else float(equations.decay(positive("tau_mem", tau_mem)))
-        self.rule = Rule(max_spikes, signed, levels, alpha)
+        self.rule = Rule(max_spikes, signed, levels, alpha, floor)
         super().__init__(["v_mem", "net"] if signed else ["v_mem"], record_states)
         self.register_buffer("v_init", torch.zeros(()), persistent=False)  # θ and ``start`` say where it begins
         self.tau_mem = tau_mem
@@ -99,6 +102,8 @@ class RateNeuron(SpikingLayer):
         net = state.get("net")
         spikes: Tensor = _Spikes.apply(v_mem, theta, net, self.rule, self.surrogate_grad_fn)
         after = {"v_mem": equations.subtract_reset(v_mem, spikes, theta)}
+        if self.rule.floor is not None:
+            after["v_mem"] = equations.bound_below(after["v_mem"], self.rule.floor * theta)
         if net is not None:
             after["net"] = net + spikes.detach()
         return spikes, after
@@ -116,6 +121,7 @@ class RateNeuron(SpikingLayer):
         parts += ["signed=True"] if rule.signed else []
         parts += [f"levels={rule.levels}"] if rule.levels > 1 else []
         parts += [] if self.tau_mem is None else [f"tau_mem={self.tau_mem:g}"]
+        parts += [] if rule.floor is None else [f"floor={rule.floor:g}"]
         return ", ".join(parts)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import equations
-from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, compiled, fired, kind_of, limits_of, read, written
+from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, fired, kind_of, limits_of, read, written
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
@@ -29,7 +29,7 @@ unsigned: Any = np.uint64
 
 
 @cache
-def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
+def _kernel(kind: int, levels: int, leaky: bool, floored: bool, given: int, sent: int) -> Any:
     """The compiled pass of a kind of neuron, for currents and increments of these forms."""
     top, finest, zero = levels - 1, np.float32(2 ** (levels - 1)), np.float32(0.0)
     signed = kind in (SIGNED, GRADED)
@@ -37,6 +37,7 @@ def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
     def kernel(
         most: Any,
         alpha: Any,
+        floor: Any,
         new: Any,
         channels: int,
         values: Any,
@@ -79,7 +80,8 @@ def _kernel(kind: int, levels: int, leaky: bool, given: int, sent: int) -> Any:
                         x = x + b_[k]
                         x = alpha * v_[k] + x + lost_[k] if leaky else v_[k] + x
                         s = fired(kind, most, top, finest, x, th_[k], net_[k] if signed else zero)
-                        v_[k] = x - s * th_[k]
+                        x = x - s * th_[k]
+                        v_[k] = bounded(x, floor * th_[k]) if floored else x
                         if signed:
                             net_[k] = net_[k] + s
                         sum_[k] = sum_[k] + (s * sc_[k] if scale is not None else s)
@@ -131,7 +133,7 @@ def pooled_scan(
 
     theta = row(threshold)
     lost = None if rule.alpha is None else equations.leak_compensation(torch.tensor(rule.alpha), threshold)
-    _kernel(kind_of(rule), rule.levels, rule.alpha is not None, FORM[values.dtype], FORM[sent])(
+    _kernel(kind_of(rule), rule.levels, rule.alpha is not None, rule.floor is not None, FORM[values.dtype], FORM[sent])(
         *limits_of(rule),
         new,
         channels,

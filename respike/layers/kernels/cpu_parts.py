@@ -58,6 +58,13 @@ def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: 
 
 
 @njit(error_model="numpy")
+def bounded(v: Any, low: Any) -> Any:
+    """A potential that cannot sink below ``low``, see ``equations.bound_below``."""
+    above = v - low
+    return (np.float32(0.0) if above <= np.float32(0.0) else above) + low  # of NaN the comparison is false
+
+
+@njit(error_model="numpy")
 def read(form: Any, x: Any) -> Any:
     """A number in memory, as a float32."""
     return of_bits(x) if form == BITS else np.float32(x)
@@ -120,12 +127,12 @@ def kind_of(rule: Rule) -> int:
     return GRADED if rule.levels > 1 else SIGNED if rule.signed else BINARY if rule.most == 1 else BURST
 
 
-def limits_of(rule: Rule) -> tuple[Any, Any]:
-    """Most spikes a step, and the share of the potential that a step leaves over.
+def limits_of(rule: Rule) -> tuple[Any, Any, Any]:
+    """Most spikes a step, the share of the potential that a step leaves over, and its lower bound in units of θ.
 
     Arguments of a kernel rather than constants in it: networks that differ in nothing else run the same machine code.
     """
-    return np.float32(rule.most or np.inf), np.float32(rule.alpha or 1.0)
+    return np.float32(rule.most or np.inf), np.float32(rule.alpha or 1.0), np.float32(rule.floor or 0.0)
 
 
 def as_numpy(values: Tensor) -> Any:

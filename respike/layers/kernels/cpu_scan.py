@@ -17,14 +17,28 @@ from torch import Tensor
 
 from .. import equations
 from . import eager
-from .cpu_parts import FORM, GRADED, SIGNED, TILE, as_numpy, compiled, fired, kind_of, limits_of, read, whole, written
+from .cpu_parts import (
+    FORM,
+    GRADED,
+    SIGNED,
+    TILE,
+    as_numpy,
+    bounded,
+    compiled,
+    fired,
+    kind_of,
+    limits_of,
+    read,
+    whole,
+    written,
+)
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
 
 
 @cache
-def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: int, sent: int) -> Any:
+def _kernel(kind: int, small: bool, levels: int, leaky: bool, floored: bool, given: int, more: int, sent: int) -> Any:
     """The compiled scan of a kind of neuron for currents and spikes of these forms."""
     top, finest, zero = levels - 1, np.float32(2 ** (levels - 1)), np.float32(0.0)
     signed = kind in (SIGNED, GRADED)
@@ -32,6 +46,7 @@ def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: 
     def kernel(  # every array ends with the neurons of a sample
         most: Any,
         alpha: Any,
+        floor: Any,
         new: Any,
         values: Any,
         value_scale: Any,
@@ -76,7 +91,8 @@ def _kernel(kind: int, small: bool, levels: int, leaky: bool, given: int, more: 
                         x = x + b_[k]
                         x = alpha * v_[k] + x + lost_[k] if leaky else v_[k] + x
                         s = fired(kind, most, top, finest, x, th_[k], net_[k] if signed else zero)
-                        v_[k] = x - s * th_[k]
+                        x = x - s * th_[k]
+                        v_[k] = bounded(x, floor * th_[k]) if floored else x
                         if signed:
                             net_[k] = net_[k] + s
                         if scale is not None:
@@ -106,8 +122,9 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
         lost = row(equations.leak_compensation(torch.tensor(rule.alpha), threshold))
     theta = row(threshold)
     if out.numel():
-        kind, small, leaky = kind_of(rule), 0 < (rule.most or 0) <= 256, rule.alpha is not None
-        _kernel(kind, small, rule.levels, leaky, FORM[drive.values.dtype], FORM[more], FORM[sent])(
+        kind, small = kind_of(rule), 0 < (rule.most or 0) <= 256
+        leaky, floored = rule.alpha is not None, rule.floor is not None
+        _kernel(kind, small, rule.levels, leaky, floored, FORM[drive.values.dtype], FORM[more], FORM[sent])(
             *limits_of(rule),
             new,
             as_numpy(layout.flat(drive.values)),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import equations
 from . import eager
-from .cpu_parts import GRADED, SIGNED, compiled, fired, kind_of, limits_of
+from .cpu_parts import GRADED, SIGNED, bounded, compiled, fired, kind_of, limits_of
 from .rule import Rule, Trials
 
 CHANNELS = 256
@@ -19,7 +19,7 @@ CHANNELS = 256
 
 
 @cache
-def _kernel(kind: int, levels: int, leaky: bool) -> Any:
+def _kernel(kind: int, levels: int, leaky: bool, floored: bool) -> Any:
     """The compiled trials of a kind of neuron."""
     top, finest, zero = levels - 1, np.float32(2 ** (levels - 1)), np.float32(0.0)
     signed = kind in (SIGNED, GRADED)
@@ -27,6 +27,7 @@ def _kernel(kind: int, levels: int, leaky: bool) -> Any:
     def kernel(
         most: Any,
         alpha: Any,
+        floor: Any,
         steps: Any,
         begin: Any,
         end: Any,
@@ -60,7 +61,8 @@ def _kernel(kind: int, levels: int, leaky: bool) -> Any:
                             x = i_[k] + b_[k]
                             x = alpha * v_[k] + x + lost_[k] if leaky else v_[k] + x
                             s = fired(kind, most, top, finest, x, th_[k], net_[k] if signed else zero)
-                            v_[k] = x - s * th_[k]
+                            x = x - s * th_[k]
+                            v_[k] = bounded(x, floor * th_[k]) if floored else x
                             net_[k] = net_[k] + s
                     for k in range(len(v_)):
                         net_[k] = net_[k] * th_[k] / np.float32(steps)
@@ -84,7 +86,7 @@ def trial_errors(
     if rule.alpha is not None:
         lost = equations.leak_compensation(torch.tensor(rule.alpha), theta).numpy()
     found = torch.zeros(theta.shape, dtype=torch.float64)
-    _kernel(kind_of(rule), rule.levels, rule.alpha is not None)(
+    _kernel(kind_of(rule), rule.levels, rule.alpha is not None, rule.floor is not None)(
         *limits_of(rule),
         trials.steps,
         *rows.indices(len(target))[:2],

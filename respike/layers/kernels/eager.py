@@ -43,6 +43,8 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
             v_mem = rule.alpha * v_mem + current(drive, t) + lost
         spikes = fire(rule, v_mem, net, threshold)
         v_mem = equations.subtract_reset(v_mem, spikes, threshold)
+        if rule.floor is not None:
+            v_mem = equations.bound_below(v_mem, rule.floor * threshold)
         net = None if net is None else net + spikes
         out[t] = spikes * send.scale
     return out, (v_mem,) if net is None else (v_mem, net)

@@ -106,6 +106,7 @@ def _scan(
     size: tl.tensor,
     neurons: tl.tensor,
     alpha: tl.tensor,
+    floor: tl.tensor,
     constant: tl.constexpr,
     most: tl.constexpr,
     levels: tl.constexpr,
@@ -141,6 +142,9 @@ def _scan(
         v_ = alpha * v_ + x + lost_ if lost_ is not None else v_ + x
         s = _fire(v_, theta_, net_, most, levels)
         v_ = v_ - s * theta_
+        if floor is not None:
+            above = v_ - floor * theta_
+            v_ = tl.where(above <= 0.0, 0.0, above) + floor * theta_
         if net_ is not None:
             net_ = net_ + s
         if send_scale_ is not None:
@@ -184,6 +188,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
                 v.numel(),
                 layout.neurons,
                 rule.alpha,
+                rule.floor,
                 constant=len(drive.values) == 1,
                 most=rule.most or 1 if rule.signed else rule.most,
                 levels=rule.levels if rule.signed else 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,18 +20,22 @@ class Rule:
         signed: Whether spikes can be taken back, never below a net count of zero.
         levels: Weights 1, 1/2, ... of a spike; with more than one there is one spike a step, of either sign.
         alpha: The share of the potential that a step leaves over, with leak compensation; None without leak.
+        floor: Lower bound of the potential in units of θ, applied last in each step; None without one.
     """
 
     most: int | None = 1
     signed: bool = False
     levels: int = 1
     alpha: float | None = None
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         if self.signed and self.most is None:
             raise InputError("a signed neuron needs a number of spikes that it may send in a step")
         if self.levels > 1 and not self.signed:
             raise InputError("spikes of several weights are of either sign; give signed=True")
+        if self.floor is not None and not -math.inf < self.floor <= 0:
+            raise InputError(f"floor must be a finite number, 0 or less, in units of θ; got {self.floor!r}")
 
     @property
     def finest(self) -> float:
