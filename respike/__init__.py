@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import RespikeError as RespikeError
     from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
+    from .training.finetune import finetune as finetune
 
 __all__ = [
     "LIF",
@@ -37,6 +38,7 @@ __all__ = [
     "SpikingNetwork",
     "diagnose",
     "evaluate",
+    "finetune",
     "from_onnx",
     "from_torch",
     "layers",
@@ -47,8 +49,8 @@ __all__ = [
 __version__: str
 """Of the installed package; pyproject.toml is the one place that says it."""
 
-_FOLDERS = {"convert", "evaluation", "layers", "models"}
-_ELSEWHERE = {"RespikeError": "errors", "diagnose": "evaluation", "evaluate": "evaluation"}
+_FOLDERS = {"convert", "evaluation", "layers", "models", "training"}
+_ELSEWHERE = {"RespikeError": "errors", "diagnose": "evaluation", "evaluate": "evaluation", "finetune": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -87,7 +87,7 @@ def _raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any]
     def inputs_alone(samples: list[Any]) -> Any:
         """A batch of what stands before the labels: those are not even put into a tensor."""
         try:
-            return default_collate([_inputs(sample, count) if _several(sample) else sample for sample in samples])
+            return default_collate([inputs_of(sample, count) for sample in samples])
         except (RuntimeError, TypeError) as error:
             raise ConversionError(f"samples of the data set do not fit into one batch: {error}") from error
 
@@ -133,6 +133,11 @@ def _require_finite(args: tuple[Any, ...], seen: int, order: Tensor | None) -> N
 
 def _several(item: Any) -> bool:
     return isinstance(item, (Mapping, Sequence)) and not isinstance(item, (str, bytes))
+
+
+def inputs_of(sample: Any, count: int) -> Any:
+    """What stands before the labels in a sample of a Dataset."""
+    return _inputs(sample, count) if _several(sample) else sample
 
 
 def _inputs(item: Any, count: int) -> tuple[Any, ...]:

@@ -25,26 +25,27 @@ from .sample_axis import Along, places
 EVERY = 8
 """One sample in so many is held back."""
 MOST = 64
-"""How many are held back, at most."""
+"""How many are held back from calibration, at most."""
 AT_ONCE = 16
 """Samples that are judged at once, at most."""
 
 
 class HeldBack:
-    """Holds samples back from a stream: each eighth that is read, until there are 64.
+    """Holds samples back from a stream: each eighth that is read, until there are enough.
 
     None if samples meet each other in the network, or if an input does not begin with them: then those that calibrate
     cannot be taken out of their batch.
 
     Args:
         graph: With roles set.
+        most: How many are enough.
 
     Attributes:
         batches: What was held back so far.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.possible = Plan(graph).side_by_side
+    def __init__(self, graph: Graph, most: int = MOST) -> None:
+        self.possible, self.most = Plan(graph).side_by_side, most
         self.batches: list[list[Tensor]] = []
         self.read = 0
 
@@ -53,7 +54,7 @@ class HeldBack:
         for inputs in stream:
             count = rows(inputs) if self.possible else 0
             number = torch.arange(self.read, self.read + count)
-            held = (number % EVERY == EVERY - 1) & (number < EVERY * MOST)
+            held = (number % EVERY == EVERY - 1) & (number < EVERY * self.most)
             self.read += count
             if not bool(held.any()):
                 yield inputs
@@ -77,7 +78,7 @@ def judged(snn: Simulator, ann: Graph, held: HeldBack, progress: Progress) -> Cl
         held: The samples.
         progress: Told how many of them are done.
     """
-    outputs = {i: _Output(ann) for i in _with_samples(ann)}
+    outputs = {i: OutputTally(ann) for i in with_samples(ann)}
     if not held.batches or not outputs:
         return None
     inputs = [torch.cat(parts) for parts in zip(*held.batches, strict=True)]
@@ -105,7 +106,7 @@ def judged(snn: Simulator, ann: Graph, held: HeldBack, progress: Progress) -> Cl
     return Closeness(None, errors[worst], total, snn.timesteps, _places_of(ann.out_spec)[worst])
 
 
-def _with_samples(graph: Graph) -> list[int]:
+def with_samples(graph: Graph) -> list[int]:
     """Which of the outputs are tensors that begin with the samples."""
     where = places(graph)
     named = [(i, x.name) for i, x in enumerate(graph.outputs) if isinstance(x, Ref)]
@@ -121,7 +122,7 @@ def _places_of(spec: pytree.TreeSpec) -> list[str]:
         return [f"output {i + 1} of {spec.num_leaves}" for i in range(spec.num_leaves)]
 
 
-class _Output:
+class OutputTally:
     """One output, judged batch by batch in every way in which it can be, as what the batches hold decides which counts.
 
     Args:

@@ -247,6 +247,11 @@ class Spread:
         """Which channels are not constant, ``(K,)``."""
         return self._spread > CONSTANT * self.size
 
+    @property
+    def variance(self) -> Tensor:
+        """The mean variance of the channels that are not constant, a number."""
+        return self._spread[self.varies].mean() / max(self.rows, 1)
+
     def share(self, missed: Tensor) -> Tensor:
         """1 − R² of squared errors ``(..., K)``, the mean over channels.
 

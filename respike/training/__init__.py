@@ -1,0 +1,4 @@
+"""Training after conversion: a network learns, through its spikes, to give the ANN's outputs."""
+
+from .finetune import finetune as finetune
+from .shifts import Shifts as Shifts

@@ -1,0 +1,103 @@
+"""``respike.finetune``: what conversion could not do in closed form, by gradients through the spikes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..convert import checks
+from ..convert.caller_state import undisturbed
+from ..convert.errors import ConversionError
+from ..convert.held_back import HeldBack, judged
+from ..convert.network import SpikingNetwork
+from ..convert.variants.origin import origin_of
+from ..progress import Listener, listener
+from .options import TrainingOptions
+from .samples import Samples
+from .trainer import Trainer
+
+
+@undisturbed()
+def finetune(
+    snn: SpikingNetwork,
+    data: Any,
+    ann: nn.Module | None = None,
+    *,
+    steps: int = 1000,
+    learning_rate: float = 1e-3,
+    batch_size: int = 64,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    labels: float = 0.0,
+    held_back: int = 512,
+    seed: int = 0,
+    resume: str | os.PathLike[str] | None = None,
+    progress: bool | Listener | None = None,
+) -> SpikingNetwork:
+    """A network whose weights, thresholds, biases and potentials V_0 have learned to give the ANN's outputs.
+
+    Gradients go through the spikes and through time, see ``respike.layers.RateNeuron``; the network learns at its own
+    number of timesteps, and is best at that. No labels are needed: the ANN says what is wanted (``Distillation`` in
+    ``respike/training/loss.py``). Adam, with a learning rate that rises for a short time and falls as a cosine.
+
+    Some samples are held back. Twenty times on the way they judge the network; the best is returned, and training stops
+    early if ten judgements in a row bring nothing. So by its loss on them the network is never worse than it was.
+
+    >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()
+    >>> snn = respike.from_torch(model, calibration, timesteps=1)
+    >>> tuned = respike.finetune(snn, calibration, steps=20)
+    >>> tuned.closeness.agreement >= snn.closeness.agreement - 0.05
+    True
+
+    Args:
+        snn: Of the schedule ``synchronous``. Not changed.
+        data: Unlabelled inputs as for ``from_torch``, many times as many as calibrate if they are there: a tensor, a
+            Dataset, or an iterable of batches that can be read again and again. With ``labels``, inputs and class
+            numbers as for ``evaluate``.
+        ann: The model that it was made from; not needed if the network has just been converted.
+        steps: Batches that it learns from; the data are read as often as that takes.
+        learning_rate: Of Adam, at its highest.
+        batch_size: Samples in a batch; an iterable's batches are as they come.
+        augment: Changes the inputs of each batch before both networks see them, ``respike.training.Shifts(2)`` for
+            example. Called with the first input ``(N, ...)``; it draws from torch's random numbers.
+        labels: Weight of the cross entropy with labels beside the distance from the ANN; 0: no labels are read.
+        held_back: Most samples that are held back, of at most one in eight.
+        seed: Of the order of samples and of what ``augment`` draws.
+        resume: A file in which it is noted, each time it is judged, how far it is. If it is there, of the same network,
+            data and options, training goes on from it, to the same result; remove it when it is no longer needed.
+        progress: As for ``evaluate``.
+
+    Returns:
+        The network, with the settings that ``snn`` has. Its ``closeness`` is that on the samples held back.
+
+    Raises:
+        ConversionError: a network without a module, see ``to_module``; no ANN; data or options that cannot be used;
+            training that diverges.
+        FormatError: ``resume`` is a file of something else.
+    """
+    checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
+    checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
+    if augment is not None and not callable(augment):
+        raise ConversionError(f"augment must be a function of a batch of inputs, got {type(augment).__name__}")
+    options = TrainingOptions(
+        checks.whole("steps", steps, 1),
+        checks.number("learning_rate", learning_rate, ", above 0", above=0),
+        checks.whole("batch_size", batch_size, 1),
+        checks.number("labels", labels, ", 0 or more", low=0),
+        checks.whole("held_back", held_back, 1),
+        checks.seed(seed),
+    )
+    module = snn.to_module()
+    device = next(snn.buffers()).device
+    with listener(progress, default=True) as told:
+        told.report("reading the data")
+        samples = Samples(data, snn.graph, device, options.batch_size, options.held_back, bool(labels), options.seed)
+        origin = origin_of(snn, ann, samples.held[0][0]).to(device)
+        Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)
+        made = snn.with_module(module)
+        held = HeldBack(origin)
+        held.batches = [inputs for inputs, _ in samples.held]
+        made.origin, made.closeness = snn.origin, judged(made, origin, held, told)
+    return made

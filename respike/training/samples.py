@@ -1,0 +1,124 @@
+"""Samples to train with, epoch after epoch, and some that are held back to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
+
+from ..convert import data as reading
+from ..convert.errors import ConversionError
+from ..convert.graph import Graph
+from ..convert.held_back import EVERY, HeldBack
+from ..evaluation.batches import split
+
+Batch = tuple[list[Tensor], Any]
+"""The network's inputs, and labels if they are wanted, else None."""
+
+
+class Samples:
+    """Data of a user as training reads them.
+
+    One sample in eight, until there are enough, is held back, and those first that ``from_torch`` held back from
+    calibration with the same data and seed: so no sample judges that has calibrated the network.
+    A tensor or a Dataset is shuffled anew in each epoch; another iterable, a list of batches or a loader, is read as it
+    comes, and has to come in the same order each time for the judges to be strangers.
+
+    Args:
+        data: As for ``from_torch``; with labels as for ``evaluate``.
+        graph: Of the network.
+        device: Where batches are wanted.
+        batch_size: Samples in a batch; of an iterable they are as they come.
+        most: Most samples that are held back.
+        labelled: Whether labels are wanted.
+        seed: Of the order, and of what is held back.
+
+    Attributes:
+        held: What is held back.
+        steps: Batches in an epoch.
+
+    Raises:
+        ConversionError: fewer than eight samples, or an iterator that can be read only once.
+    """
+
+    def __init__(
+        self, data: Any, graph: Graph, device: torch.device, batch_size: int, most: int, labelled: bool, seed: int
+    ) -> None:
+        self.graph, self.device, self.batch_size, self.labelled, self.seed = graph, device, batch_size, labelled, seed
+        self.data, self.most = _as_dataset(data, labelled), most
+        self.indices: list[int] | None = None
+        if isinstance(self.data, Dataset) and hasattr(self.data, "__getitem__") and isinstance(self.data, Sized):
+            order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(seed)).tolist()
+            held = order[EVERY - 1 :: EVERY][:most]
+            self.indices = sorted(set(order) - set(held))
+            self.held = list(self._read(self._loader(held))) if held else []
+            self.steps = -(-len(self.indices) // batch_size)
+        elif iter(self.data) is self.data:
+            raise ConversionError(
+                f"data is a {type(self.data).__name__}, which can be read only once; give a tensor, a Dataset, a list "
+                "of batches or a DataLoader"
+            )
+        else:
+            holder, self.steps = HeldBack(graph, most), 0
+            for _ in self._others(holder):
+                self.steps += 1
+            self.held = [self._parted(tensors) for tensors in holder.batches]
+        if not self.held or not self.steps:
+            raise ConversionError(f"fine-tuning needs at least {EVERY} samples, one of which judges; give more")
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch, in an order of its own where the order is ours."""
+        if self.indices is None:
+            yield from (self._parted(tensors) for tensors in self._others(HeldBack(self.graph, self.most)))
+            return
+        shuffle = torch.Generator().manual_seed(self.seed + 1 + number)
+        order = torch.randperm(len(self.indices), generator=shuffle).tolist()
+        yield from self._read(self._loader([self.indices[i] for i in order]))
+
+    def _loader(self, indices: list[int]) -> Iterable[Any]:
+        def collated(samples: list[Any]) -> Any:
+            return default_collate([reading.inputs_of(s, self.graph.arity) for s in samples])
+
+        return DataLoader(Subset(self.data, indices), self.batch_size, collate_fn=None if self.labelled else collated)
+
+    def _others(self, holder: HeldBack) -> Iterator[list[Tensor]]:
+        """What is not held back of an iterable, labels behind the inputs."""
+        whole = ([*inputs, target] if self.labelled else inputs for inputs, target in self._read(self.data))
+        return holder.others(whole)
+
+    def _parted(self, tensors: list[Tensor]) -> Batch:
+        return (tensors[:-1], tensors[-1]) if self.labelled else (tensors, None)
+
+    def _read(self, batches: Iterable[Any]) -> Iterator[Batch]:
+        if self.labelled:
+            for inputs, target in split(batches, self.graph):
+                yield [x.to(self.device) for x in inputs], target.to(self.device)
+        else:
+            for found in reading.inputs(batches, self.graph, self.seed, self.device):
+                yield found, None
+
+
+def _as_dataset(data: Any, labelled: bool) -> Any:
+    """A tensor, or a pair of tensors where labels are wanted, as a Dataset; anything else as it is.
+
+    Raises:
+        ConversionError: nothing that can be read.
+    """
+    if isinstance(data, (Tensor, np.ndarray)) and not labelled:
+        return TensorDataset(reading.tensors_in(data, "data"))
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if labelled and pair and all(isinstance(x, (Tensor, np.ndarray)) for x in data):
+        x, y = reading.tensors_in(tuple(data), "data")
+        if len(x) != len(y):
+            raise ConversionError(f"{len(x)} inputs and {len(y)} labels do not belong together")
+        return TensorDataset(x, y)
+    if isinstance(data, (Dataset, DataLoader)) or (
+        isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))
+    ):
+        return data
+    wanted = "a pair of tensors, a Dataset of (input, label)" if labelled else "a tensor, a Dataset"
+    raise ConversionError(f"data must be {wanted} or an iterable of batches, got {type(data).__name__}")

@@ -1,0 +1,196 @@
+"""The loop: a module learns to give the ANN's outputs, is judged on the way, and keeps the best."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..convert.data import rows
+from ..convert.errors import ConversionError
+from ..convert.graph import Graph
+from ..convert.held_back import OutputTally
+from ..convert.run.analog import Analog
+from ..convert.run.graph_walk import Walk
+from ..layers import RateNeuron, reset_states
+from ..progress import Progress
+from .checkpoint import Checkpoint, State, digest_of
+from .loss import Distillation
+from .options import TrainingOptions
+from .samples import Batch, Samples
+
+JUDGED = 20
+"""How often the module is judged on the way."""
+PATIENCE = 10
+"""After so many judgements in a row that bring nothing, training ends."""
+WARM_UP = 0.02
+"""Share of the steps in which the learning rate rises."""
+LOWEST = 0.05
+"""Share of its first value below which no threshold falls."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What held-back samples say: the loss, and the share of decisions that are the ANN's, None without decisions."""
+
+    loss: float
+    agreement: float | None
+
+    def __str__(self) -> str:
+        agreed = "" if self.agreement is None else f", decides as the ANN on {100 * self.agreement:.1f} %"
+        return f"loss {self.loss:.4g}{agreed}"
+
+
+class Trainer:
+    """Trains a module.
+
+    Args:
+        module: From ``to_module``; it learns in place.
+        timesteps: T.
+        origin: The ANN's graph.
+        samples: To train with, and to judge.
+        options: How.
+        augment: Of ``finetune``.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        timesteps: int,
+        origin: Graph,
+        samples: Samples,
+        options: TrainingOptions,
+        augment: Callable[[Tensor], Tensor] | None,
+    ) -> None:
+        self.module, self.timesteps, self.origin, self.samples = module, timesteps, origin, samples
+        self.options, self.augment = options, augment
+        self.parameters = dict(module.named_parameters())
+        self.lowest = {
+            layer.spike_threshold: layer.spike_threshold.detach() * LOWEST
+            for layer in module.modules()
+            if isinstance(layer, RateNeuron)
+        }
+        self.wanted = [self.of_ann(inputs) for inputs, _ in samples.held]
+        self.loss = Distillation(origin, self.wanted, options.labels > 0)
+        self.optimizer = torch.optim.Adam(self.parameters.values(), options.learning_rate)
+
+    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> None:
+        """Train; in the end the module has the best parameters that there were.
+
+        Raises:
+            ConversionError: the loss is not finite any more.
+            FormatError: the file to go on from is no such file.
+        """
+        total, every = self.options.steps, max(1, self.options.steps // JUDGED)
+        first = self.judged()
+        state = State(0, first.loss, first.agreement, 0, self.copied())
+        kept = None if resume is None else Checkpoint(resume, self.parameters, self.optimizer, self.digest())
+        if kept is not None:
+            state = kept.read() or state
+        now = f"loss {state.loss:.4g}"
+        batches = self.batches(state.step)
+        while state.step < total and state.idle < PATIENCE:
+            progress.report(f"fine-tuning, {now}", state.step, total)
+            self.step(next(batches), state.step)
+            state.step += 1
+            if state.step % every == 0 or state.step == total:
+                found = self.judged()
+                now = str(found)
+                better = found.loss < state.loss
+                state.idle = 0 if better else state.idle + 1
+                if better:
+                    state.loss, state.agreement, state.best = found.loss, found.agreement, self.copied()
+                if kept is not None:
+                    kept.write(state)
+        progress.report(f"fine-tuning, {now}", total, total)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state.best[name])
+
+    def digest(self) -> str:
+        """Of what the result depends on: network, ANN, samples, options; of a function that augments its name."""
+        parts: dict[str, Tensor] = dict(self.parameters)
+        for k, ((inputs, _), outputs) in enumerate(zip(self.samples.held, self.wanted, strict=True)):
+            found = [*inputs, *(x for x in outputs if isinstance(x, Tensor))]
+            parts |= {f"held back {k}, {i}": x for i, x in enumerate(found)}
+        shape = {"timesteps": self.timesteps, "steps in an epoch": self.samples.steps}
+        name = getattr(self.augment, "__qualname__", repr(self.augment))
+        return digest_of({**asdict(self.options), **shape, "augment": name}, parts)
+
+    def batches(self, step: int) -> Iterator[Batch]:
+        """All batches from a step on."""
+        while True:
+            epoch, skipped = divmod(step, self.samples.steps)
+            for number, batch in enumerate(self.samples.epoch(epoch)):
+                if number >= skipped:
+                    yield batch
+            step = (epoch + 1) * self.samples.steps
+
+    def step(self, batch: Batch, step: int) -> None:
+        """Learn from a batch."""
+        inputs, target = batch
+        if self.augment is not None:
+            torch.manual_seed(self.options.seed * 1_000_003 + step)  # the same wherever training went on from
+            inputs = [self.augment(inputs[0]), *inputs[1:]]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * self.rate(step)
+        self.optimizer.zero_grad()
+        found = self.found(inputs)
+        loss = self.loss(found, self.of_ann(inputs))
+        if self.options.labels:
+            loss = loss + self.options.labels * self.loss.of_labels(found, target)
+        if not bool(loss.isfinite()):
+            raise ConversionError(
+                f"training diverged: the loss of step {step + 1} is not finite; use a smaller learning_rate than "
+                f"{self.options.learning_rate:g}"
+            )
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for threshold, lowest in self.lowest.items():
+                threshold.clamp_(min=lowest)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step as a share of the highest: a short rise, then half a cosine."""
+        total = self.options.steps
+        return min(1.0, (step + 1) / max(1.0, WARM_UP * total)) * 0.5 * (1 + math.cos(math.pi * step / total))
+
+    def found(self, inputs: list[Tensor]) -> list[Any]:
+        """What the module gives after all its steps."""
+        reset_states(self.module)
+        over_time = [x[:, None].expand(-1, self.timesteps, *[-1] * (x.dim() - 1)) for x in inputs]
+        outputs = pytree.tree_leaves(self.module(*over_time))
+        return [x[:, -1] if isinstance(x, Tensor) else x for x in outputs]
+
+    @torch.no_grad()
+    def of_ann(self, inputs: list[Tensor]) -> list[Any]:
+        """What the ANN gives."""
+        walk = Walk(self.origin, self.origin.tensors, inputs)
+        walk.run(self.origin.nodes, Analog())
+        return walk.outputs(Analog())
+
+    @torch.no_grad()
+    def judged(self) -> Judgement:
+        """How the module does on the samples held back."""
+        tallies = {i: OutputTally(self.origin) for i in self.loss.scores}
+        loss, count = 0.0, 0
+        for (inputs, target), wanted in zip(self.samples.held, self.wanted, strict=True):
+            found, size = self.found(inputs), rows(inputs)
+            each = self.loss(found, wanted)
+            if self.options.labels:
+                each = each + self.options.labels * self.loss.of_labels(found, target)
+            loss, count = loss + float(each) * size, count + size
+            for i, tally in tallies.items():
+                tally.add(found[i], wanted[i])
+        agreed = [tally.decided.agreement or 0.0 for tally in tallies.values()]
+        return Judgement(loss / count, sum(agreed) / len(agreed) if agreed else None)
+
+    def copied(self) -> dict[str, Tensor]:
+        """The parameters as they are now."""
+        return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
