@@ -5,6 +5,7 @@
     python scripts/benchmark.py calibration mnist_cnn -T 16,64,256,1024 --errors
     python scripts/benchmark.py speed         (see speed.py)
     python scripts/benchmark.py pretrained    (see pretrained/table.py)
+    python scripts/benchmark.py finetune      (see finetuning.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -27,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import finetuning
 import peers
 import speed
 import torch
@@ -99,6 +101,7 @@ def main() -> None:
     cost.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     speed.add_to(commands)
     table.add_to(commands)
+    finetuning.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -122,6 +125,13 @@ def main() -> None:
             others.append(row)
             if args.csv:  # at once: a row takes minutes
                 write(others, args.csv, measure.Row._fields)
+        return
+    if args.command == "finetune":
+        tuned: list[finetuning.Row] = []
+        for learned in finetuning.run(args):
+            tuned.append(learned)
+            if args.csv:
+                write(tuned, args.csv, finetuning.Row._fields)
         return
     rows: list[Row] = []
     for name in args.names:
@@ -179,7 +189,9 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
     return calibration, Judge(respike.models.load(name), test, args.samples)
 
 
-def write(rows: Sequence[Row | speed.Row | measure.Row], path: Path, fields: tuple[str, ...] = Row._fields) -> None:
+def write(
+    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row], path: Path, fields: tuple[str, ...] = Row._fields
+) -> None:
     """The rows as CSV."""
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

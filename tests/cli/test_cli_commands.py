@@ -52,6 +52,32 @@ def test_convert_shows_layers_as_a_table_and_as_json() -> None:
     assert [layer["where"] for layer in found["layers"]] == ["net.2 (ReLU)", "net.4 (ReLU)"]
 
 
+def test_finetune_learns_without_labels_and_saves(tmp_path: Path) -> None:
+    tuned, again = tmp_path / "tuned.respike", tmp_path / "again.respike"
+    options = ("--steps", "300", "--shift", "2")
+    result = run("finetune", "mnist_mlp", "-T", "1", *options, "-o", str(tuned))
+    assert result.exit_code == 0, result.output
+    before, after = (line.split("relative error ") for line in result.stdout.splitlines())
+    assert before[0] == "before: decided as the ANN on 100.0 % of 64 samples that did not calibrate it, "
+    assert after[0].startswith("after: decided as the ANN on ")
+    assert float(after[1].removesuffix(" %")) < float(before[1].removesuffix(" %"))
+    assert respike.load(tuned).closeness is not None
+    refused = run("finetune", str(tuned), *options)
+    assert refused.exit_code == 1
+    assert "does not contain the ANN to learn from: name it" in refused.output
+    found = run("finetune", str(tuned), "--ann", "mnist_mlp", *options, "--json", "-o", str(again))
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["closeness"]["error"] <= json.loads(found.stdout)["before"]["error"]
+    assert again.exists()
+
+
+def test_finetune_wants_labels_where_they_are_asked_for() -> None:
+    assert (
+        "--labels needs labels, and mnist has none without --data-dir"
+        in run("finetune", "mnist_mlp", "-T", "1", "--labels", "1").output
+    )
+
+
 def test_convert_says_what_a_pipelined_network_takes() -> None:
     args = ("convert", "mnist_mlp", "-T", "4", "--samples", "32", "--threshold", "max", "--delay", "2")
     lines = run(*args, "--schedule", "pipelined").output.splitlines()

@@ -1,0 +1,99 @@
+"""``respike finetune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...source_names import SourceError, is_saved
+from ..command import Command, echo, option, say_json
+from ..conversion_options import CONVERSION
+from ..options import DATA_ARE, JSON, MODEL, MODELS_ARE
+from ..values import DataName, ModelName, Output
+
+
+@click.command(
+    cls=Command,
+    short_help="Train a network through its spikes to give the ANN's outputs.",
+    epilog=f"""{MODELS_ARE}
+
+{DATA_ARE} With --data-dir, mnist and fashion_mnist are all training images.
+
+\b
+Examples:
+  respike finetune mnist_mlp -T 1 --shift 2 -o mlp.respike
+  respike finetune fashion_resnet -T 2 --data-dir data --shift 2 --steps 5000 -o net.respike
+  respike finetune net.respike --ann mynet:Net --weights net.safetensors --data train.npz -o tuned.respike""",
+)
+@MODEL
+@option("--ann", type=ModelName(), part="Model and data", help="For net.respike: the network it was converted from.")
+@option(
+    "--data",
+    type=DataName(),
+    part="Model and data",
+    help="Inputs to learn from; labels are read only with --labels. By default, what calibrates.",
+)
+@CONVERSION
+@option("--steps", default=1000, type=click.IntRange(1), part="Training", help="Batches to learn from.")
+@option("--learning-rate", default=1e-3, type=float, part="Training", help="Of Adam, at its highest.")
+@option("--batch-size", default=64, type=click.IntRange(1, 2**31), part="Training", help="Samples per batch.")
+@option(
+    "--shift", default=0, type=click.IntRange(0, 2**16), part="Training", help="Move images by up to so many pixels."
+)
+@option("--labels", default=0.0, type=float, part="Training", help="Weight of the labels beside the ANN's outputs.")
+@option("--held-back", default=512, type=click.IntRange(1), part="Training", help="Most samples that judge.")
+@option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    part="Training",
+    help="Note in this file how far it is; if it is there, go on from it.",
+)
+@option("-o", "--output", type=Output(["respike"]), metavar="FILE", help="Write the network to this file.")
+@JSON
+def finetune(output: Path | None, as_json: bool, resume: Path | None, **options: Any) -> None:
+    """Convert MODEL, or take a saved network, and train it to give the outputs of the ANN, without labels.
+
+    Gradients go through the spikes and through time. The network learns at its own number of timesteps, which is what
+    it is good at then: few. One sample in eight is held back and judges on the way; the best network is kept.
+    """
+    from torch import Tensor
+
+    from ... import sources, training
+    from ...progress import Bar
+    from ..network import data_name, network
+
+    if is_saved(options["model"]) and options["ann"] is None:
+        raise SourceError(
+            f"{options['model']} does not contain the ANN to learn from: name it, for example --ann mnist_cnn"
+        )
+    name = options["data"] or options["calibration"] or data_name(options, "calibration")
+    data = sources.find_calibration(name, options["data_dir"], options["image_size"])
+    if options["labels"] and isinstance(data, Tensor):
+        raise SourceError(f"--labels needs labels, and {name} has none without --data-dir")
+    ann, snn = network(options)
+    before = snn.closeness
+    with Bar() as bar:
+        made = training.finetune(
+            snn,
+            data,
+            ann if is_saved(options["model"]) else None,
+            steps=options["steps"],
+            learning_rate=options["learning_rate"],
+            batch_size=options["batch_size"],
+            augment=training.Shifts(options["shift"]) if options["shift"] else None,
+            labels=options["labels"],
+            held_back=options["held_back"],
+            seed=options["seed"],
+            resume=resume,
+            progress=bar,
+        )
+    if as_json:
+        say_json({**made.as_dict(), "before": None if before is None else before.as_dict()})
+    else:
+        echo(f"before: {before or 'not known'}\nafter: {made.closeness or 'not known'}")
+    if output is not None:
+        made.save(output)
+        echo(f"network: {output}", err=True)
