@@ -155,3 +155,68 @@ def test_images_laid_out_by_channels_last_stay_so() -> None:
 def test_wrong_constants_are_an_error(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         RateNeuron(**wrong)
+
+
+LAYOUTS: dict[str, Any] = {
+    "contiguous": lambda x: x,
+    "channels last": lambda x: (
+        x.flatten(0, 1).unsqueeze(-1).contiguous(memory_format=torch.channels_last)[..., 0].unflatten(0, x.shape[:2])
+    ),
+    "time first": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    "expanded": lambda x: x[:, :1].expand_as(x),
+}
+
+
+def learned(layer: RateNeuron, x: Tensor, backend: str) -> tuple[list[Tensor], list[Tensor]]:
+    """What a layer sends in two calls, the state that they leave, and all gradients."""
+    kernels.use(backend)
+    try:
+        reset_states(layer)
+        layer.zero_grad()
+        x = x.detach().requires_grad_()
+        sent = torch.cat([layer(part) for part in x.split(7, 1)], 1)
+        weight = torch.randn(sent.shape, generator=torch.Generator().manual_seed(5))
+        ((sent * weight).sum() + layer.v_mem.square().sum()).backward()
+        grads = [x.grad, *(p.grad for p in layer.parameters())]
+    finally:
+        kernels.use(None)
+    state = [getattr(layer, name).detach().clone() for name in layer.state_names]
+    return [sent.detach(), *state], [grad for grad in grads if grad is not None]
+
+
+@pytest.mark.parametrize("floor", [None, -0.2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every_kind
+def test_the_compiled_scan_gives_the_same_numbers_and_gradients(kind: str, layout: str, floor: float | None) -> None:
+    before = made(kind)
+    layer = RateNeuron(before.spike_threshold, before.bias, before.start, **KINDS[kind], floor=floor)
+    x = LAYOUTS[layout](currents())
+    sent, grads = learned(layer, x, "numba")
+    wanted, wanted_grads = learned(layer, x, "eager")
+    assert all(torch.equal(a, b) for a, b in zip(sent, wanted, strict=True))
+    assert len(grads) == len(wanted_grads) == 4
+    for a, b in zip(grads, wanted_grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-5)
+        assert a.shape == b.shape
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_share_the_samples(threads: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        sent, grads = learned(made("signed"), currents(), "numba")
+    finally:
+        torch.set_num_threads(before)
+    wanted, wanted_grads = learned(made("signed"), currents(), "eager")
+    assert torch.equal(sent[0], wanted[0])
+    for a, b in zip(grads, wanted_grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_no_samples_and_no_steps_have_gradients_too() -> None:
+    for shape in ((0, 3, 4, 5), (2, 0, 4, 5)):
+        layer, x = made("binary"), torch.zeros(shape, requires_grad=True)
+        layer(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.shape == shape

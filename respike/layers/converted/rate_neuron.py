@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import equations
+from .. import equations, kernels
 from ..constants import finite, positive, short
 from ..kernels.eager import fire
 from ..kernels.rule import Rule
@@ -107,6 +107,19 @@ class RateNeuron(SpikingLayer):
         if net is not None:
             after["net"] = net + spikes.detach()
         return spikes, after
+
+    def scan(
+        self, currents: Tensor, state: dict[str, Tensor], dim: int = 1
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """As in all layers; with the derivative above and float32 on the CPU, all steps in one compiled pass."""
+        plain = self.surrogate_grad_fn is None and not self.record_states and dim == 1
+        fused = None if torch.compiler.is_compiling() or not plain else kernels.differentiable_scan(currents)
+        if fused is None or self.spike_threshold.dtype != torch.float32:
+            return super().scan(currents, state, dim)
+        spikes, v_mem, *net = fused(
+            currents, self.spike_threshold, self.bias, state["v_mem"], state.get("net"), self.rule
+        )
+        return spikes, {"v_mem": v_mem, **({"net": net[0]} if net else {})}, {}
 
     def forward(self, input_data: Tensor) -> Tensor:
         """θ·s ``(batch, time, ...)`` for currents of the same shape; the states go on from the last call."""

@@ -95,6 +95,18 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     return _kernels(values.device).scan(rule, drive, threshold, state, send)  # type: ignore[no-any-return]
 
 
+def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
+    """All steps of a layer with gradients in one pass, see ``cpu_training.Scan``; None where no kernel does that.
+
+    Args:
+        currents: ``(N, T, ...)``.
+    """
+    if currents.dtype != torch.float32 or currents.dim() < 2 or backend_for(currents.device) != "numba":
+        return None
+    found: Callable[..., tuple[Tensor, ...]] = import_module(".cpu_training", __package__).Scan.apply
+    return found
+
+
 @torch.no_grad()
 def trial_errors(
     rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice, sent: Tensor | None = None
