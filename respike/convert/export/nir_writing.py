@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nir_file.contents import GROUPS, V_0, NirFile, NirNode, Value
+from ..nir_file.contents import FACTOR, GROUPS, V_0, NirFile, NirNode, Value
 from .nir_kernels import Kernel, NotInNirError, dense
 
 _TAKEN: Final = frozenset({*dir(nn.ModuleDict()), *keyword.kwlist, "input", "output", "state"})
@@ -59,7 +59,7 @@ class Writing:
         self.file.edges += [(source, free) for source in read]
         return free
 
-    def affine(self, name: str, signal: Signal, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Signal:
+    def affine(self, name: str, signal: Signal, weight: Tensor, bias: Tensor | None) -> Signal:
         """Weights times the signal, plus a bias.
 
         Args:
@@ -67,10 +67,9 @@ class Writing:
             signal: ``(N,)``.
             weight: ``(M, N)``.
             bias: ``(M,)``; None for zeros.
-            groups: That the weights consist of.
         """
         held = {"weight": weight.double() * signal.factor, "bias": _zeros(weight) if bias is None else bias.double()}
-        return Signal((self.node(name, "Affine", signal.sources, {}, held, groups),), (len(weight),))
+        return Signal((self.node(name, "Affine", signal.sources, {}, held),), (len(weight),))
 
     def convolution(
         self, name: str, signal: Signal, kernel: Kernel, bias: Tensor | None, out: tuple[int, ...], groups: int = 1
@@ -97,12 +96,14 @@ class Writing:
         """
         channels, axes = signal.shape[0], len(signal.shape) - 1
         weight = dense(scale.double().reshape(-1, 1, *[1] * axes), channels)
-        if not axes:
-            return self.affine(name, signal, weight, bias, channels)
-        ones = (1,) * axes
-        return self.convolution(
-            name, signal, Kernel(weight, ones, ((0, 0),) * axes, ones), bias, signal.shape[1:], channels
-        )
+        if axes:
+            ones = (1,) * axes
+            kernel = Kernel(weight, ones, ((0, 0),) * axes, ones)
+            made = self.convolution(name, signal, kernel, bias, signal.shape[1:])
+        else:
+            made = self.affine(name, signal, weight, bias)
+        self.file.nodes[made.sources[0]].metadata[FACTOR] = 1
+        return made
 
     def plain(self, name: str, signal: Signal) -> Signal:
         """The signal without a factor."""

@@ -17,7 +17,23 @@ FORMAT: Final = 1
 V_0: Final = "v_0"
 """Metadata of an IF node: the potential before the first step, an array of the shape of ``v_threshold``."""
 GROUPS: Final = "groups"
-"""Metadata of a convolution or affine node: its weights are those of so many groups, spread to dense ones."""
+"""Metadata of a convolution: its weights are those of so many groups, spread to dense ones."""
+FACTOR: Final = "factor"
+"""Metadata, 1, of a convolution or affine node that multiplies each channel by a number, and may add another."""
+FIELDS: Final[dict[str, tuple[str, str]]] = {
+    "Input": ("shape", ""),
+    "Output": ("shape", ""),
+    "Affine": ("weight bias", ""),
+    "Linear": ("weight", ""),
+    "Conv1d": ("weight bias stride padding dilation groups", "input_shape"),
+    "Conv2d": ("weight bias stride padding dilation groups", "input_shape"),
+    "SumPool2d": ("kernel_size stride padding", ""),
+    "AvgPool2d": ("kernel_size stride padding", ""),
+    "Flatten": ("start_dim end_dim", "input_type"),
+    "Scale": ("scale", ""),
+    "IF": ("r v_threshold", "v_reset"),
+}
+"""The nodes that are read, with the fields that they must have and those that they may have."""
 
 
 @dataclass
