@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nir_file.contents import FACTOR, GROUPS, V_0, NirFile, NirNode, Value
+from ..nir_file.contents import V_0, NirFile, NirNode, Value
 from .nir_kernels import Kernel, NotInNirError, dense
 
 _TAKEN: Final = frozenset({*dir(nn.ModuleDict()), *keyword.kwlist, "input", "output", "state"})
@@ -54,7 +54,7 @@ class Writing:
     ) -> str:
         """A node under this name, or one near it, with an edge from each node that it reads."""
         free = name if kind in ("Input", "Output") else self._free(name)
-        self.file.nodes[free] = NirNode(kind, fields, {GROUPS: groups} if groups > 1 else {})
+        self.file.nodes[free] = NirNode(kind, fields, groups=groups)
         self.weights[free] = weights or {}
         self.file.edges += [(source, free) for source in read]
         return free
@@ -102,7 +102,7 @@ class Writing:
             made = self.convolution(name, signal, kernel, bias, signal.shape[1:])
         else:
             made = self.affine(name, signal, weight, bias)
-        self.file.nodes[made.sources[0]].metadata[FACTOR] = 1
+        self.file.nodes[made.sources[0]].factor = True
         return made
 
     def plain(self, name: str, signal: Signal) -> Signal:

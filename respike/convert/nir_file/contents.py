@@ -17,9 +17,9 @@ FORMAT: Final = 1
 V_0: Final = "v_0"
 """Metadata of an IF node: the potential before the first step, an array of the shape of ``v_threshold``."""
 GROUPS: Final = "groups"
-"""Metadata of a convolution: its weights are those of so many groups, spread to dense ones."""
-FACTOR: Final = "factor"
-"""Metadata, 1, of a convolution or affine node that multiplies each channel by a number, and may add another."""
+"""Metadata of the graph: of convolutions by name, of how many groups their weights are, spread to dense ones."""
+FACTORS: Final = "factors"
+"""Metadata of the graph: by name, 1 for what multiplies each channel by a number, and may add another."""
 FIELDS: Final[dict[str, tuple[str, str]]] = {
     "Input": ("shape", ""),
     "Output": ("shape", ""),
@@ -43,12 +43,16 @@ class NirNode:
     Attributes:
         type: NIR's name for it, ``"Conv2d"``.
         fields: Its own fields, by their names in NIR.
-        metadata: What else is known of it.
+        metadata: What else is known of it; only of IF nodes, as nir 1.0.4 reads none of others.
+        groups: Of a convolution: the groups that its weights were spread from.
+        factor: Whether it stands for a factor, and for what is added, of each channel.
     """
 
     type: str
     fields: dict[str, Value]
     metadata: dict[str, Value] = field(default_factory=dict)
+    groups: int = 1
+    factor: bool = False
 
 
 @dataclass

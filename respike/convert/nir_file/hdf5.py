@@ -16,7 +16,7 @@ import numpy as np
 from ...text import shown
 from ..errors import FormatError
 from . import limits
-from .contents import FACTOR, FIELDS, GROUPS, V_0, NirFile, NirNode, Value, h5py
+from .contents import FACTORS, FIELDS, GROUPS, V_0, NirFile, NirNode, Value, h5py
 
 _GRAPH_METADATA: Final = "respike_format timesteps calibrated_timesteps fitted reset spikes".split()
 _FILTERS: Final = frozenset({"gzip", "shuffle", "lzf", "fletcher32"})
@@ -63,6 +63,10 @@ class _Reader:
             raise FormatError("it holds a single node and no graph")
         nodes = self.child(root, "nodes", "the graph")
         found = {name: self.node(nodes, name) for name in self.names(nodes, limits.NODES, "nodes")}
+        for name, number in self.numbers(root, GROUPS, found).items():
+            found[name].groups = number
+        for name in self.numbers(root, FACTORS, found):
+            found[name].factor = True
         return NirFile(found, self.edges(root), self.metadata(root, _GRAPH_METADATA, "the graph"))
 
     def node(self, nodes: Any, name: str) -> NirNode:
@@ -79,7 +83,7 @@ class _Reader:
             problem = f"has no field {missing[0]!r}" if missing else f"has an unknown field {shown(odd[0])!r}"
             raise FormatError(f"{what} ({kind}) {problem}")
         fields = {field: self.value(group, field, f"{field} of {what}") for field in (*must, *may) if field in there}
-        return NirNode(kind, fields, self.metadata(group, [V_0, GROUPS, FACTOR], what))
+        return NirNode(kind, fields, self.metadata(group, [V_0], what))
 
     def metadata(self, group: Any, known: list[str], what: str) -> dict[str, Value]:
         """Those entries that respike writes; others are the writer's own affair."""
@@ -87,6 +91,22 @@ class _Reader:
             return {}
         inside = self.child(group, "metadata", f"the metadata of {what}")
         return {key: self.value(inside, key, f"the metadata {key} of {what}") for key in known if self.has(inside, key)}
+
+    def numbers(self, root: Any, key: str, nodes: dict[str, NirNode]) -> dict[str, int]:
+        """A whole number of some nodes, which the metadata of the graph may hold."""
+        if not self.has(root, "metadata"):
+            return {}
+        metadata = self.child(root, "metadata", "the metadata of the graph")
+        if not self.has(metadata, key):
+            return {}
+        what = f"the metadata {key} of the graph"
+        group, found = self.child(metadata, key, what), {}
+        for name in self.names(group, limits.NODES, what):
+            value = self.value(group, name, what)
+            if name not in nodes or isinstance(value, (str, int)) or value.shape or value.dtype.kind not in "iu":
+                raise FormatError(f"{what} holds something else than whole numbers of nodes")
+            found[name] = int(value)
+        return found
 
     def edges(self, root: Any) -> list[tuple[str, str]]:
         data = self.dataset(root, "edges", "the list of edges")

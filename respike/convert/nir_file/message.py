@@ -26,7 +26,9 @@ def packed(file: NirFile) -> bytes:
                 arrays[str(len(arrays))] = np.asarray(value)
         return found
 
-    nodes = [[name, n.type, spelled(n.fields), spelled(n.metadata)] for name, n in file.nodes.items()]
+    nodes = [
+        [name, n.type, spelled(n.fields), spelled(n.metadata), n.groups, n.factor] for name, n in file.nodes.items()
+    ]
     text = json.dumps({"nodes": nodes, "edges": file.edges, "metadata": spelled(file.metadata)})
     return save({**arrays, _GRAPH: np.frombuffer(text.encode(), dtype=np.uint8)})
 
@@ -40,7 +42,10 @@ def unpacked(message: bytes) -> NirFile:
         return {key: value if isinstance(value, str) else arrays[str(value)] for key, value in values.items()}
 
     return NirFile(
-        {name: NirNode(kind, understood(own), understood(other)) for name, kind, own, other in document["nodes"]},
+        {
+            name: NirNode(kind, understood(fields), understood(metadata), groups, factor)
+            for name, kind, fields, metadata, groups, factor in document["nodes"]
+        },
         [(source, reader) for source, reader in document["edges"]],
         understood(document["metadata"]),
     )

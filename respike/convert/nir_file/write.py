@@ -10,7 +10,7 @@ import numpy as np
 
 from ...files import written_whole
 from ..errors import ConversionError, FormatError
-from .contents import NirFile, Value, h5py
+from .contents import FACTORS, GROUPS, NirFile, Value, h5py
 
 
 def write(file: NirFile, path: str | os.PathLike[str]) -> None:
@@ -35,8 +35,10 @@ def write(file: NirFile, path: str | os.PathLike[str]) -> None:
             graph = out.create_group("node")
             _text(graph, "type", "NIRGraph")
             graph.create_dataset("edges", data=np.array(file.edges, dtype=object), dtype=library.string_dtype())
-            if file.metadata:
-                _fill(graph.create_group("metadata"), file.metadata)
+            metadata = graph.create_group("metadata")
+            _fill(metadata, file.metadata)
+            _fill(metadata.create_group(GROUPS), {name: n.groups for name, n in file.nodes.items() if n.groups > 1})
+            _fill(metadata.create_group(FACTORS), {name: 1 for name, node in file.nodes.items() if node.factor})
             nodes = graph.create_group("nodes", track_order=True)
             for name, node in file.nodes.items():
                 group = nodes.create_group(name)

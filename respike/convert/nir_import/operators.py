@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..graph import Ref
-from ..nir_file.contents import FACTOR, GROUPS
 from .building import Building, Place
 
 
@@ -51,7 +49,7 @@ def convolution(place: Place, x: Ref, made: Building) -> Ref:
 def _as_factor(place: Place, x: Ref, weight: Tensor, bias: Tensor, made: Building) -> Ref | None:
     """What respike has written as weights because readers have no factors, if that is what it is: no synapses."""
     channels = len(weight)
-    if FACTOR not in place.node.metadata or weight.shape != (channels, channels, *[1] * (weight.dim() - 2)):
+    if not place.node.factor or weight.shape != (channels, channels, *[1] * (weight.dim() - 2)):
         return None
     if made.sides(x)[0] != channels or bias.shape != (channels,):
         return None
@@ -65,8 +63,7 @@ def _as_factor(place: Place, x: Ref, weight: Tensor, bias: Tensor, made: Buildin
 
 def _as_groups(place: Place, weight: Tensor) -> tuple[Tensor, int]:
     """The weights of a convolution that respike has spread to dense ones, if nothing but zeros is between them."""
-    found = np.asarray(place.node.metadata.get(GROUPS, 1))
-    groups = int(found.item()) if found.size == 1 and found.dtype.kind in "iu" else 1
+    groups = place.node.groups
     if groups <= 1 or len(weight) % groups or weight.shape[1] % groups:
         return weight, 1
     outputs, inputs = len(weight) // groups, weight.shape[1] // groups

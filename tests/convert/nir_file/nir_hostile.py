@@ -196,5 +196,8 @@ CHANGED: dict[str, tuple[Change, str]] = {
     "long_name": (renamed("x" * 1000), "printable"),
     "graph_in_the_graph": (set_to(f"{NODES}/n_1/type", "NIRGraph"), "graph within"),
     "unknown_node": (set_to(f"{NODES}/n_1/type", "Magic"), "not a node that is known"),
+    "groups_of_no_node": (add("node/metadata/groups/nowhere", 2), "whole numbers of nodes"),
+    "groups_are_a_text": (add("node/metadata/groups/n_0", "two"), "whole numbers of nodes"),
+    "groups_are_an_array": (twice(without("node/metadata/groups"), add("node/metadata/groups", 1)), "not a group"),
     "metadata_is_an_array": (twice(without("node/metadata"), add("node/metadata", 1)), "not a group"),
 }
