@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .convert import Percentile as Percentile
     from .convert import Pipelined as Pipelined
     from .convert import SpikingNetwork as SpikingNetwork
+    from .convert import from_nir as from_nir
     from .convert import from_onnx as from_onnx
     from .convert import from_torch as from_torch
     from .convert import load as load
@@ -39,6 +40,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "finetune",
+    "from_nir",
     "from_onnx",
     "from_torch",
     "layers",
@@ -62,7 +64,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f".{_ELSEWHERE.get(name, 'convert')}", __name__), name)
-    if name in ("from_onnx", "from_torch", "load"):
+    if name in ("from_nir", "from_onnx", "from_torch", "load"):
         import_module(".evaluation", __name__)  # whose diagnosis networks have as a method
     globals()[name] = found
     return found

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .errors import Refusal as Refusal
     from .network import SpikingNetwork as SpikingNetwork
     from .network import load as load
+    from .nir_import.from_nir import from_nir as from_nir
     from .onnx_import import load_onnx as load_onnx
     from .onnx_import import verify_onnx as verify_onnx
     from .onnx_inspection import inspect_onnx as inspect_onnx
@@ -42,6 +43,7 @@ _PLACES = {
     "Pipelined": "options",
     "Refusal": "errors",
     "SpikingNetwork": "network",
+    "from_nir": "nir_import.from_nir",
     "from_onnx": "pipeline",
     "from_torch": "pipeline",
     "inspect_onnx": "onnx_inspection",

@@ -17,6 +17,7 @@ from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.module import to_module
+from .export.nir import to_nir
 from .export.take_back import taken_back
 from .graph import Graph
 from .run.neurons import SpikingReLU
@@ -179,6 +180,25 @@ class SpikingNetwork(Simulator):
             ConversionError: another schedule than ``synchronous``, or a network in which samples meet.
         """
         return to_module(self)
+
+    def to_nir(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a NIR file, which other simulators read, whole or not at all.
+
+        Neurons become ``IF`` nodes with thresholds of 1, what θ was is in the weights: as in ``normalised``. NIR has no
+        fields for T, the reset and V_0; they are in the metadata, and V_0 has to be set by who reads the file. The mean
+        of the output over T timesteps estimates the ANN's output. ``docs/interop.md`` shows how to load it in other
+        simulators so that their spikes are those of this network; ``respike.from_nir`` reads it back.
+
+        Args:
+            path: The file to write; its name usually ends in ``.nir``.
+
+        Raises:
+            ConversionError: parts that NIR, or its readers, cannot say (all of them listed): max-pools, other neurons
+                than ``"iaf"`` with one spike a step, another schedule than ``"synchronous"``, operations other than
+                convolutions, linear layers, average-pools, sums, factors and flattening; or nir is not installed.
+            FileNotFoundError: the folder does not exist.
+        """
+        to_nir(self, path)
 
     def with_module(self, module: nn.Module) -> SpikingNetwork:
         """A network with the parameters that the module of this one has now, after training for example.

@@ -1,0 +1,1 @@
+"""NIR files: what is in one, written whole, and read without believing it."""

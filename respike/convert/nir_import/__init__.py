@@ -1,0 +1,1 @@
+"""From a NIR file to a spiking network."""
