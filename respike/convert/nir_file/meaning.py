@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from .. import checks
 from ..errors import ConversionError
@@ -25,8 +25,7 @@ def neuron_options(reset: str, spikes: str, floor: float | None) -> NeuronOption
             "reset='zero' (hard reset) is not supported: what exceeds the threshold is lost there, so that spike "
             "counts do not follow the current. Train or convert the network for soft reset (reset='subtract')"
         )
-    bound: dict[str, Any] = {} if floor is None else {"floor": floor}
-    return NeuronOptions("iaf", 1 if spikes == "single" else checks.STEPS, **bound)
+    return NeuronOptions("iaf", 1 if spikes == "single" else checks.STEPS, floor=floor)
 
 
 def neuron_refusal(options: NeuronOptions) -> tuple[str, str]:
@@ -38,6 +37,6 @@ def neuron_refusal(options: NeuronOptions) -> tuple[str, str]:
             f"sends up to {options.max_spikes} spikes a step, and readers of NIR take an IF node for one a step",
             "convert with max_spikes=1",
         )
-    if getattr(options, "floor", None) is not None:
-        return "has a lower bound of the potential, which NIR has no field for", "convert without floor"
+    if options.floor is not None:
+        return "has a lower bound of the potential, which NIR has no field for", "snn.with_floor(None) takes it away"
     return "", ""

@@ -11,9 +11,6 @@ from nir_networks import in_256ths
 from torch import nn
 
 import respike
-from respike.convert.options import NeuronOptions
-
-FLOOR = -1.0 if "floor" in NeuronOptions.__dataclass_fields__ else None  # the engine has none yet
 
 
 @pytest.mark.slow
@@ -27,7 +24,7 @@ def test_a_file_of_sinabs(tmp_path: Path) -> None:
     steps, x = 8, in_256ths(torch.rand(16, 2, 8, 8))
 
     def neurons() -> Any:
-        return sinabs.IAFSqueeze(spike_threshold=0.5, min_v_mem=FLOOR and FLOOR / 2, num_timesteps=steps)
+        return sinabs.IAFSqueeze(spike_threshold=0.5, min_v_mem=-0.5, num_timesteps=steps)
 
     net = nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1), neurons(), sinabs.SumPool2d(2), nn.Conv2d(4, 4, 3, stride=2), neurons(),
@@ -44,7 +41,7 @@ def test_a_file_of_sinabs(tmp_path: Path) -> None:
             layer.reset_states()
     with torch.no_grad():
         wanted = net(repeated).unflatten(0, (16, steps)).transpose(0, 1)
-    snn = respike.from_nir(tmp_path / "net.nir", reset="subtract", spikes="multiple", floor=FLOOR, timesteps=steps)
+    snn = respike.from_nir(tmp_path / "net.nir", reset="subtract", spikes="multiple", floor=-1, timesteps=steps)
     seen = []
     for _ in snn.blocks([x], recorder=lambda node, events, sent: seen.append((node.name, events))):
         pass
