@@ -169,7 +169,7 @@ class _Reader:
         self.left -= data.size * data.dtype.itemsize
         if self.left < 0:
             raise FormatError(f"{what} has the shape {data.shape}: more than a file of {self.size:,} bytes may hold")
-        found = np.ascontiguousarray(data[()], data.dtype.newbyteorder("="))
+        found = np.asarray(data[()], data.dtype.newbyteorder("="), order="C")
         if not np.isfinite(found).all():
             raise FormatError(f"{what} holds numbers that are not finite")
         return found
