@@ -1,0 +1,116 @@
+"""From one step to a loop over T of them, in which only what changes from step to step is computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from .names import reads, renamed, unused
+
+if TYPE_CHECKING:
+    import onnx
+
+TIMESTEPS = "timesteps"
+"""Name of the input that says how many steps to run."""
+
+
+def looped(step: onnx.ModelProto, states: Mapping[str, str], initial: Iterable[onnx.TensorProto]) -> onnx.ModelProto:
+    """The same network with T as an input, and without states.
+
+    Nodes that no state reaches come before the loop, once. Those that lead to the next states are its body, with the
+    weights that they read, which onnxruntime lays out for them when it loads the file. What only the outputs need
+    comes behind it, once, from the last states.
+
+    Args:
+        step: One step; its inputs and outputs are the network's, and then the states'.
+        states: The names of the states' inputs in that graph, and of their outputs.
+        initial: The states before the first step, under the names of the inputs.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = step.graph
+    outputs = [value for value in graph.output if value.name not in states.values()]
+    inputs = [value for value in graph.input if value.name not in states]
+    varying = _reached(graph, states)
+    body = _leading_to(graph, states.values(), varying, set(states))
+    after = _leading_to(graph, [value.name for value in outputs], varying, set(states.values()))
+    before = [node for node in graph.node if not varying.intersection(node.output)]
+
+    weights = {value.name: value for value in graph.initializer}
+    inside = {name for node in body for name in reads(node)} & weights.keys()
+    outside = {name for node in [*before, *after] for name in reads(node)} & weights.keys()
+    outside |= {value.name for value in outputs} & weights.keys()
+    in_loop = {name: f"{name}.in_loop" for name in inside & outside}
+    # Behind the loop some names occur again: those of the last states, and what is computed from them there too.
+    made = {name for node in after for name in node.output} & {name for node in body for name in node.output}
+    in_loop |= {name: f"{name}.in_loop" for name in made | set(states.values())}
+    timesteps = unused(TIMESTEPS, [value.name for value in [*inputs, *outputs]])
+
+    go_on = "loop.go_on"
+    loop_graph = helper.make_graph(
+        [helper.make_node("Identity", [go_on], [f"{go_on}.in_loop"]), *(renamed(node, in_loop) for node in body)],
+        "step",
+        [
+            helper.make_tensor_value_info("loop.step", TensorProto.INT64, []),
+            helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
+            *(_open(name) for name in states),
+        ],
+        [
+            helper.make_tensor_value_info(f"{go_on}.in_loop", TensorProto.BOOL, []),
+            *(_open(in_loop[name]) for name in states.values()),
+        ],
+        [_named(weights[name], in_loop.get(name, name)) for name in sorted(inside)],
+    )
+    starts = [_named(value, f"initial.{value.name}") for value in initial]
+    loop = helper.make_node(
+        "Loop", [timesteps, "", *(value.name for value in starts)], list(states.values()), "loop", body=loop_graph
+    )
+    main = helper.make_graph(
+        [*before, loop, *after],
+        graph.name,
+        [*inputs, helper.make_tensor_value_info(timesteps, TensorProto.INT64, [])],
+        outputs,
+        [*(weights[name] for name in sorted(outside)), *starts],
+    )
+    made_model = onnx.ModelProto()
+    made_model.CopyFrom(step)
+    made_model.graph.CopyFrom(main)
+    return made_model
+
+
+def _reached(graph: onnx.GraphProto, sources: Iterable[str]) -> set[str]:
+    """Names of the values that depend on one of these, and these."""
+    found = set(sources)
+    for node in graph.node:
+        if not found.isdisjoint(reads(node)):
+            found.update(node.output)
+    return found
+
+
+def _leading_to(
+    graph: onnx.GraphProto, targets: Iterable[str], varying: set[str], ends: set[str]
+) -> list[onnx.NodeProto]:
+    """The nodes that compute these values from the ends and from what does not vary, in order."""
+    wanted = set(targets)
+    found = []
+    for node in reversed(graph.node):
+        here = wanted.intersection(node.output)
+        if not here.isdisjoint(varying) and not here <= ends:
+            found.append(node)
+            wanted.update(name for name in reads(node) if name in varying and name not in ends)
+    return found[::-1]
+
+
+def _open(name: str) -> onnx.ValueInfoProto:
+    """A state inside the loop: its shape is not said, as it grows to the batch's in the first step."""
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+
+
+def _named(value: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    copy = type(value)()
+    copy.CopyFrom(value)
+    copy.name = name
+    return copy
