@@ -13,7 +13,19 @@ import click
 
 from .guard import in_words
 
-NAMES = ("demo", "inspect", "convert", "evaluate", "diagnose", "report", "curve", "playground", "info", "completion")
+NAMES = (
+    "demo",
+    "inspect",
+    "convert",
+    "evaluate",
+    "diagnose",
+    "report",
+    "export",
+    "curve",
+    "playground",
+    "info",
+    "completion",
+)
 """In the order in which one gets to know them."""
 
 

@@ -101,7 +101,7 @@ def _name_batch(model: onnx.ModelProto, graph: Graph) -> None:
     symbols = {value.type.tensor_type.shape.dim[k].dim_param for value, shape in places for k in axes_of_batch(shape)}
     for value in [*model.graph.input, *model.graph.output]:
         for length in value.type.tensor_type.shape.dim:
-            for symbol in symbols:
+            for symbol in symbols if length.dim_param else ():
                 length.dim_param = re.sub(rf"\b{symbol}\b", "batch", length.dim_param)
 
 
