@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .names import reads, renamed, unused
 
 if TYPE_CHECKING:
@@ -14,7 +16,9 @@ TIMESTEPS = "timesteps"
 """Name of the input that says how many steps to run."""
 
 
-def looped(step: onnx.ModelProto, states: Mapping[str, str], initial: Iterable[onnx.TensorProto]) -> onnx.ModelProto:
+def looped(
+    step: onnx.ModelProto, clock: tuple[str, str], states: Mapping[str, str], initial: Iterable[onnx.TensorProto]
+) -> onnx.ModelProto:
     """The same network with T as an input, and without states.
 
     Nodes that no state reaches come before the loop, once. Those that lead to the next states are its body, with the
@@ -23,36 +27,44 @@ def looped(step: onnx.ModelProto, states: Mapping[str, str], initial: Iterable[o
 
     Args:
         step: One step; its inputs and outputs are the network's, and then the states'.
-        states: The names of the states' inputs in that graph, and of their outputs.
-        initial: The states before the first step, under the names of the inputs.
+        clock: The names of the state that counts steps, before the step and behind it: the loop counts by itself.
+        states: The names of the other states' inputs in that graph, and of their outputs.
+        initial: These states before the first step, under the names of the inputs.
     """
     import onnx
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
-    graph = step.graph
-    outputs = [value for value in graph.output if value.name not in states.values()]
-    inputs = [value for value in graph.input if value.name not in states]
-    varying = _reached(graph, states)
-    body = _leading_to(graph, states.values(), varying, set(states))
-    after = _leading_to(graph, [value.name for value in outputs], varying, set(states.values()))
+    graph, (elapsed, now) = step.graph, clock
+    outputs = [value for value in graph.output if value.name not in (now, *states.values())]
+    inputs = [value for value in graph.input if value.name not in (elapsed, *states)]
+    timesteps = unused(TIMESTEPS, [value.name for value in [*inputs, *outputs]])
+    varying = _reached(graph, [elapsed, *states])
+    body = _leading_to(graph, states.values(), varying, {now, *states})
+    after = _leading_to(graph, [value.name for value in outputs], varying, {now, *states.values()})
     before = [node for node in graph.node if not varying.intersection(node.output)]
 
     weights = {value.name: value for value in graph.initializer}
-    inside = {name for node in body for name in reads(node)} & weights.keys()
+    inside = {name for node in body for name in reads(node)}
+    counted = now in inside
+    inside &= weights.keys()
     outside = {name for node in [*before, *after] for name in reads(node)} & weights.keys()
     outside |= {value.name for value in outputs} & weights.keys()
-    in_loop = {name: f"{name}.in_loop" for name in inside & outside}
     # Behind the loop some names occur again: those of the last states, and what is computed from them there too.
-    made = {name for node in after for name in node.output} & {name for node in body for name in node.output}
-    in_loop |= {name: f"{name}.in_loop" for name in made | set(states.values())}
-    timesteps = unused(TIMESTEPS, [value.name for value in [*inputs, *outputs]])
+    again = {name for node in after for name in node.output} & {name for node in body for name in node.output}
+    in_loop = {name: f"{name}.in_loop" for name in (inside & outside) | again | {now, *states.values()}}
 
-    go_on = "loop.go_on"
+    go_on, index = "loop.go_on", "loop.step"
+    nodes = [helper.make_node("Identity", [go_on], [f"{go_on}.in_loop"])]
+    constants = [_named(weights[name], in_loop.get(name, name)) for name in sorted(inside)]
+    if counted:
+        nodes.append(helper.make_node("Add", [index, "loop.one"], ["loop.count"]))
+        nodes.append(helper.make_node("Cast", ["loop.count"], [in_loop[now]], to=TensorProto.FLOAT))
+        constants.append(numpy_helper.from_array(np.array(1), "loop.one"))
     loop_graph = helper.make_graph(
-        [helper.make_node("Identity", [go_on], [f"{go_on}.in_loop"]), *(renamed(node, in_loop) for node in body)],
+        [*nodes, *(renamed(node, in_loop) for node in body)],
         "step",
         [
-            helper.make_tensor_value_info("loop.step", TensorProto.INT64, []),
+            helper.make_tensor_value_info(index, TensorProto.INT64, []),
             helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
             *(_open(name) for name in states),
         ],
@@ -60,23 +72,23 @@ def looped(step: onnx.ModelProto, states: Mapping[str, str], initial: Iterable[o
             helper.make_tensor_value_info(f"{go_on}.in_loop", TensorProto.BOOL, []),
             *(_open(in_loop[name]) for name in states.values()),
         ],
-        [_named(weights[name], in_loop.get(name, name)) for name in sorted(inside)],
+        constants,
     )
     starts = [_named(value, f"initial.{value.name}") for value in initial]
     loop = helper.make_node(
         "Loop", [timesteps, "", *(value.name for value in starts)], list(states.values()), "loop", body=loop_graph
     )
     main = helper.make_graph(
-        [*before, loop, *after],
+        [*before, loop, helper.make_node("Cast", [timesteps], [now], to=TensorProto.FLOAT), *after],
         graph.name,
         [*inputs, helper.make_tensor_value_info(timesteps, TensorProto.INT64, [])],
         outputs,
         [*(weights[name] for name in sorted(outside)), *starts],
     )
-    made_model = onnx.ModelProto()
-    made_model.CopyFrom(step)
-    made_model.graph.CopyFrom(main)
-    return made_model
+    made = onnx.ModelProto()
+    made.CopyFrom(step)
+    made.graph.CopyFrom(main)
+    return made
 
 
 def _reached(graph: onnx.GraphProto, sources: Iterable[str]) -> set[str]:

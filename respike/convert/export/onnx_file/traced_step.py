@@ -120,7 +120,7 @@ def output_names(graph: Graph, kept: list[int], taken: list[str]) -> list[str]:
             continue
         parts = [str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path]
         name = "_".join(parts if parts and not parts[0].isdecimal() else ["output", *parts])
-        names.append(unused(name, [*names, *taken]))
+        names.append(unused(name or "output", [*names, *taken]))
     return names
 
 

@@ -14,6 +14,7 @@ from ...errors import ConversionError
 from ...run.neurons import SpikingReLU
 from ...run.simulator import Simulator
 from .loop import looped
+from .one_step import STEPS
 from .traced_step import after, before, check_packages, traced
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def model_of(snn: Simulator, form: Form) -> onnx.ModelProto:
 
     model, step = traced(snn, from_zero=form == "step")
     if form == "loop":
-        states = {before(name): after(name) for name in step.initial}
-        starts = [numpy_helper.from_array(value.numpy(), before(name)) for name, value in step.initial.items()]
-        model = looped(model, states, starts)
+        initial = {name: value.numpy() for name, value in step.initial.items() if name != STEPS}
+        starts = [numpy_helper.from_array(value, before(name)) for name, value in initial.items()]
+        model = looped(model, (before(STEPS), after(STEPS)), {before(name): after(name) for name in initial}, starts)
     _describe(model, snn, form)
     onnx.checker.check_model(model, full_check=True)
     return model
