@@ -5,7 +5,7 @@
     python scripts/benchmark.py calibration mnist_cnn -T 16,64,256,1024 --errors
     python scripts/benchmark.py speed         (see speed.py)
     python scripts/benchmark.py pretrained    (see pretrained/table.py)
-    python scripts/benchmark.py onnx-export   (see onnx_export.py)
+    python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -28,10 +28,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import onnx_export
 import peers
 import speed
 import torch
+from exports import onnx_files
 from judge import CALIBRATION, Judge, data_of
 from pretrained import measure, table
 from rich.console import Console
@@ -101,7 +101,7 @@ def main() -> None:
     cost.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     speed.add_to(commands)
     table.add_to(commands)
-    onnx_export.add_to(commands)
+    onnx_files.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -110,11 +110,11 @@ def main() -> None:
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
     if args.command == "onnx-export":
-        exported: list[onnx_export.Row] = []
-        for line in onnx_export.run(args, partial(judged, args)):
+        exported: list[onnx_files.Row] = []
+        for line in onnx_files.run(args, partial(judged, args)):
             exported.append(line)
             if args.csv:
-                write(exported, args.csv, onnx_export.Row._fields)
+                write(exported, args.csv, onnx_files.Row._fields)
         return
     found, missing = peers.installed()
     if args.peers and missing:
@@ -190,7 +190,7 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | onnx_export.Row], path: Path, fields: tuple[str, ...] = Row._fields
+    rows: Sequence[Row | speed.Row | measure.Row | onnx_files.Row], path: Path, fields: tuple[str, ...] = Row._fields
 ) -> None:
     """The rows as CSV."""
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -76,14 +76,18 @@ def looped(
     )
     starts = [_named(value, f"initial.{value.name}") for value in initial]
     loop = helper.make_node(
-        "Loop", [timesteps, "", *(value.name for value in starts)], list(states.values()), "loop", body=loop_graph
+        "Loop",
+        [timesteps, "loop.begin", *(value.name for value in starts)],
+        list(states.values()),
+        "loop",
+        body=loop_graph,
     )
     main = helper.make_graph(
         [*before, loop, helper.make_node("Cast", [timesteps], [now], to=TensorProto.FLOAT), *after],
         graph.name,
         [*inputs, helper.make_tensor_value_info(timesteps, TensorProto.INT64, [])],
         outputs,
-        [*(weights[name] for name in sorted(outside)), *starts],
+        [*(weights[name] for name in sorted(outside)), numpy_helper.from_array(np.array(True), "loop.begin"), *starts],
     )
     made = onnx.ModelProto()
     made.CopyFrom(step)
