@@ -6,6 +6,7 @@
     python scripts/benchmark.py speed         (see speed.py)
     python scripts/benchmark.py pretrained    (see pretrained/table.py)
     python scripts/benchmark.py finetune      (see finetuning.py)
+    python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -32,6 +33,7 @@ import finetuning
 import peers
 import speed
 import torch
+from exports import onnx_files
 from judge import CALIBRATION, Judge, data_of
 from pretrained import measure, table
 from rich.console import Console
@@ -102,6 +104,7 @@ def main() -> None:
     speed.add_to(commands)
     table.add_to(commands)
     finetuning.add_to(commands)
+    onnx_files.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -109,6 +112,13 @@ def main() -> None:
         return
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
+    if args.command == "onnx-export":
+        exported: list[onnx_files.Row] = []
+        for line in onnx_files.run(args, partial(judged, args)):
+            exported.append(line)
+            if args.csv:
+                write(exported, args.csv, onnx_files.Row._fields)
+        return
     found, missing = peers.installed()
     if args.peers and missing:
         print(f"not compared, as not installed: {', '.join(missing)}; pip install -e '.[peers]' brings them")
@@ -190,7 +200,9 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row], path: Path, fields: tuple[str, ...] = Row._fields
+    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row],
+    path: Path,
+    fields: tuple[str, ...] = Row._fields,
 ) -> None:
     """The rows as CSV."""
     with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

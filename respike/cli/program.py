@@ -21,6 +21,7 @@ NAMES = (
     "diagnose",
     "finetune",
     "report",
+    "export",
     "curve",
     "playground",
     "info",

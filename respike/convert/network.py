@@ -18,6 +18,7 @@ from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.module import to_module
 from .export.nir import to_nir
+from .export.onnx_file.write import Form, to_onnx
 from .export.take_back import taken_back
 from .graph import Graph
 from .run.neurons import SpikingReLU
@@ -219,6 +220,32 @@ class SpikingNetwork(Simulator):
             ConversionError: another module, a threshold that is not positive, or numbers that are not finite.
         """
         return self.like(*taken_back(self, module))
+
+    def to_onnx(self, path: str | os.PathLike[str], form: Form = "loop") -> None:
+        """Write the network as an ONNX file, which onnxruntime and others run without respike and PyTorch.
+
+        As a *loop* it takes the ANN's inputs and the number of steps, ``timesteps`` (int64, a scalar), and gives the
+        estimates after so many. What does not vary in time is computed once, before and behind the loop.
+
+        As a *step* it takes the inputs and states, ``state.*``, and gives the estimates so far and the states behind
+        the step, ``next_state.*``, in the same order. All states are float32 and zero before the first step.
+
+        The batch size is free where it is free in the network. The operator set is 18. The file's metadata say the
+        version of respike, the form, T and the code. It computes in float32, whatever ``precision`` is, with the
+        engine's equations; where the runtime adds up a current in another order, a current that is within a rounding
+        error of the threshold may fire a step earlier or later. Needs the package onnxscript
+        (``pip install 'respike[onnx-export]'``).
+
+        Args:
+            path: The file to write, whole or not at all; its name usually ends in ``.onnx``.
+            form: ``"loop"`` or ``"step"``.
+
+        Raises:
+            ConversionError: another schedule than ``synchronous``, operations that PyTorch's exporter has no ONNX for
+                (all of them listed), 2 GiB of weights or more, or onnxscript is missing.
+            FileNotFoundError: the folder does not exist.
+        """
+        to_onnx(self, path, form)
 
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512

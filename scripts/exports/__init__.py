@@ -1,0 +1,1 @@
+"""Networks that left respike, held against it."""
