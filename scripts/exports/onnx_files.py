@@ -208,6 +208,9 @@ def unrolled(model: onnx.ModelProto, total: int) -> onnx.ModelProto:
     made.graph.initializer.extend(
         numpy_helper.from_array(np.array(numbers[name]), name) for name in numbers if name in read
     )
+    unread = [value for value in made.graph.initializer if value.name not in read]
+    for value in unread:
+        made.graph.initializer.remove(value)
     onnx.checker.check_model(made)
     return made
 
