@@ -5,7 +5,7 @@
     python scripts/benchmark.py calibration mnist_cnn -T 16,64,256,1024 --errors
     python scripts/benchmark.py speed         (see speed.py)
     python scripts/benchmark.py pretrained    (see pretrained/table.py)
-    python scripts/benchmark.py finetune      (see finetuning.py)
+    python scripts/benchmark.py finetune      (see tuning/finetuning.py)
     python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
@@ -29,7 +29,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import finetuning
 import peers
 import speed
 import torch
@@ -39,6 +38,7 @@ from pretrained import measure, table
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from tuning import finetuning
 
 import respike
 from respike.files import written_whole

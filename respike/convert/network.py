@@ -19,6 +19,7 @@ from .errors import ConversionError
 from .export.module import to_module
 from .export.nir import to_nir
 from .export.onnx_file.write import Form, to_onnx
+from .export.python_file import to_python
 from .export.take_back import taken_back
 from .graph import Graph
 from .run.neurons import SpikingReLU
@@ -246,6 +247,25 @@ class SpikingNetwork(Simulator):
             FileNotFoundError: the folder does not exist.
         """
         to_onnx(self, path, form)
+
+    def to_python(self, path: str | os.PathLike[str]) -> None:
+        """Write the module that ``to_module`` gives as Python code, and its tensors beside it as safetensors.
+
+        The file, ``net.py``, can be read, changed and imported; ``load()`` in it gives the network with its tensors. It
+        needs torch, safetensors and ``respike.layers``. Each file is written whole or not at all, the tensors first.
+
+        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+        >>> snn.to_python("small.py")
+
+        Args:
+            path: A name that can be imported, with the ending ``.py``.
+
+        Raises:
+            ConversionError: as ``to_module``; or layers that have no spelling in code, all of them listed.
+            FileNotFoundError: the folder does not exist.
+        """
+        checks.path("path", path)
+        to_python(self, path)
 
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512

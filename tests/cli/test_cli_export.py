@@ -40,10 +40,21 @@ def test_mistakes_are_met_before_the_work(saved: Path, tmp_path: Path) -> None:
     for args, said in (
         (["mnist_cnn", "-o", "net.onnx"], "mnist_cnn is not a saved network"),
         (["none.respike", "-o", "net.onnx"], "there is no saved network none.respike"),
-        ([str(saved), "-o", str(tmp_path / "net.pt")], "its ending must be one of onnx"),
+        ([str(saved), "-o", str(tmp_path / "net.pt")], "its ending must be one of onnx, nir, py"),
         ([str(saved), "-o", str(tmp_path / "none" / "net.onnx")], "does not exist"),
     ):
         result = run("export", *args)
         assert result.exit_code == 1 and said in result.stderr
     assert run("export", str(saved)).exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_other_files_have_no_form(saved: Path, tmp_path: Path) -> None:
+    for name in ("net.nir", "net.py"):
+        path = tmp_path / name
+        assert run("export", str(saved), "-o", str(path)).exit_code == 0
+        assert path.exists()
+        assert (
+            f"--form has no effect on {path.suffix} files"
+            in run("export", str(saved), "-o", str(path), "--form", "step").stderr
+        )

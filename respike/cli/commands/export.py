@@ -25,13 +25,17 @@ class Format(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-FORMATS: Mapping[str, Format] = {"onnx": Format("to_onnx", ("form",)), "nir": Format("to_nir")}
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format("to_onnx", ("form",)),
+    "nir": Format("to_nir"),
+    "py": Format("to_python"),
+}
 """By the ending of the file."""
 
 
 @click.command(
     cls=Command,
-    short_help="Write a network as an ONNX or NIR file.",
+    short_help="Write a network as an ONNX, NIR or Python file.",
     epilog="""\b
 MODEL is a converted network: net.respike, which respike convert -o wrote.
 
@@ -39,7 +43,8 @@ MODEL is a converted network: net.respike, which respike convert -o wrote.
 Examples:
   respike export mnist.respike -o mnist.onnx
   respike export mnist.respike -o mnist_step.onnx --form step
-  respike export mnist.respike -o mnist.nir""",
+  respike export mnist.respike -o mnist.nir
+  respike export mnist.respike -o mnist.py""",
 )
 @click.argument("model", type=ModelName())
 @option(
@@ -62,8 +67,9 @@ def export(model: str, output: Path, **options: Any) -> None:
     """Write a converted network as a file that other programs read. Its schedule must be synchronous.
 
     ONNX files (.onnx) hold networks of every code, and onnxruntime runs them. NIR files (.nir) hold binary networks
-    without max-pools, and Sinabs, SpikingJelly and snnTorch read them. They need respike[interop] to be written. See
-    "Out of respike" in the docs for the lines that run a file.
+    without max-pools, and Sinabs, SpikingJelly and snnTorch read them. They need respike[interop] to be written. Python
+    files (.py, with a .safetensors file beside them) hold PyTorch code to read and change. See "Out of respike" in the
+    docs for the lines that run a file.
     """
     from ... import convert as conversion
     from ...source_names import SourceError, ending, is_saved, require

@@ -60,6 +60,21 @@ def test_reference_networks_send_the_same_spikes(name: str, code: str, tmp_path:
     compare(stepped(snn, tmp_path / "step.onnx", (x,), 3), engine, 1e-6)
 
 
+@pytest.mark.parametrize("code", quick_are(["binary"], CODES))
+def test_a_floor_holds_potentials(code: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(6, 32), torch.nn.ReLU(), torch.nn.Linear(32, 24), torch.nn.ReLU(), torch.nn.Linear(24, 3)
+    )
+    x = torch.randn(40, 6)
+    free = converted(model, x, correction="none", **CODES[code])
+    snn = free.with_floor(-0.25)
+    engine = wanted(snn, (x,), 8)
+    compare(looped(snn, tmp_path / "loop.onnx", (x,), [8]), engine[7:], 1e-5)
+    compare(stepped(snn, tmp_path / "step.onnx", (x,), 8), engine, 1e-5)
+    assert not torch.equal(free.simulate(x, timesteps=8), snn.simulate(x, timesteps=8))
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import ConversionError, FormatError
-from respike.convert.options import NeuronOptions
 
 h5py = pytest.importorskip("h5py", reason="NIR files need respike[nir]")
 nir = pytest.importorskip("nir", reason="NIR files need respike[nir]")
@@ -107,11 +106,11 @@ def test_graphs_of_others_run_as_they_are_told(spikes: str, dt: float, tmp_path:
     assert torch.allclose(snn(x).double(), wanted.mean(0))  # spikes of 1, whatever the thresholds
 
 
-@pytest.mark.skipif("floor" not in NeuronOptions.__dataclass_fields__, reason="the engine has no floor yet")
-def test_a_floor_is_the_neurons(tmp_path: Path) -> None:
+@pytest.mark.parametrize("floor", [0, -0.25])
+def test_a_floor_is_the_neurons(floor: float, tmp_path: Path) -> None:
     weights, x = foreign(tmp_path / "net.nir"), in_256ths(torch.rand(32, 5))
-    snn = respike.from_nir(tmp_path / "net.nir", **{**MEANING, "spikes": "multiple", "floor": -1})
-    wanted = simulated(weights, x, 6, True, -1)
+    snn = respike.from_nir(tmp_path / "net.nir", **{**MEANING, "spikes": "multiple", "floor": floor})
+    wanted = simulated(weights, x, 6, True, floor)
     assert not torch.equal(wanted, simulated(weights, x, 6, True, None))
     assert torch.equal(recorded(snn, x)[-1].double(), wanted)
 

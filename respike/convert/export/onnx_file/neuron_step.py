@@ -43,7 +43,10 @@ class NeuronStep(nn.Module):
         v_mem = v_mem + current if self.rule.alpha is None else self.rule.alpha * v_mem + current + self.lost
         spikes = fired(self.rule, v_mem, net, self.threshold)
         sent = spikes * self.threshold
-        return sent, v_mem - sent, None if net is None else net + spikes
+        v_mem = v_mem - sent
+        if self.rule.floor is not None:
+            v_mem = equations.bound_below(v_mem, self.rule.floor * self.threshold)
+        return sent, v_mem, None if net is None else net + spikes
 
 
 def fired(rule: Rule, v_mem: Tensor, net: Tensor | None, threshold: Tensor) -> Tensor:

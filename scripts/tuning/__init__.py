@@ -1,0 +1,1 @@
+"""What training after conversion brings."""
