@@ -69,13 +69,14 @@ def to_python(snn: Simulator, path: str | os.PathLike[str]) -> None:
     if target.suffix != ".py" or not target.stem.isidentifier():
         raise ConversionError(f"{shown(str(target))} cannot be imported; give a name such as net.py")
     tensors = target.with_suffix(".safetensors")
-    text = _HEAD.format(
+    head = _HEAD.format(
         count=len(snn.layers()),
         timesteps=snn.timesteps,
         stem=target.stem,
         tensors=tensors.name,
         imports=_imports(module),
-    ) + "\n".join([*_layers(module), "", *_forward(module)])
+    )
+    text = head + "\n".join([*_layers(module), "", *_forward(module)])
     state = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.state_dict().items()
