@@ -42,3 +42,23 @@ def test_spikes_are_the_same(name: str, tmp_path: Path) -> None:
     found = compare.run(sys.executable, KNOWN[name], tmp_path, compare.NETWORKS)
     assert [found[network].get("different", found[network]) for network in compare.NETWORKS] == [0, 0, 0]
     assert all(found[network]["output error"] < 1e-5 for network in compare.NETWORKS)
+
+
+@pytest.mark.slow
+def test_the_file_of_the_tutorial_runs_in_sinabs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page runs from top to bottom, and then its lines for Sinabs behind those of the page on NIR."""
+    if find_spec("sinabs") is None or find_spec("nirtorch") is None:
+        pytest.skip("sinabs or nirtorch is not installed; pip install 'respike[peers]' brings them")
+    monkeypatch.syspath_prepend(str(SCRIPTS.parent))
+    import pages
+    from recipes import READERS as KNOWN
+
+    monkeypatch.chdir(tmp_path)
+    page = SCRIPTS.parents[1] / "docs" / "tutorials" / "few-steps-and-out.md"
+    names = pages.run(page)
+    capsys.readouterr()
+    exec(KNOWN["sinabs"].recipe, names)
+    exec(page.read_text(encoding="utf-8").split("```py\n")[1].split("```")[0], names)
+    assert capsys.readouterr().out == "True\n"
