@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.fx import GraphModule
@@ -124,7 +124,7 @@ class SpikingNetwork(Simulator):
         made.unit_thresholds, made.closeness = True, self.closeness
         return made
 
-    def quantised(self, bits: int = 8) -> SpikingNetwork:
+    def quantised(self, bits: int = 8, scale: Literal["channel", "layer"] = "channel") -> SpikingNetwork:
         """The normalised network with weights and thresholds in whole numbers, as a chip holds them.
 
         For each output channel there is an e so that its weights, times 2^e, are whole numbers of so many bits, and its
@@ -133,11 +133,13 @@ class SpikingNetwork(Simulator):
 
         Args:
             bits: From 2 to 16, sign included.
+            scale: ``"channel"``, or ``"layer"``: one e for all channels of a layer, and for all layers whose currents
+                meet in the same neurons, so that a layer of neurons has one threshold, as many chips want it.
 
         Raises:
-            ConversionError: another number of bits.
+            ConversionError: another number of bits, or another scale.
         """
-        made = self.like(*quantise(self.held_graph(), self.layers(), bits))
+        made = self.like(*quantise(self.held_graph(), self.layers(), bits, scale))
         made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
         return made
 
