@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..checks import one_of, whole
+from ..errors import ConversionError
 from ..graph import Graph, Node, Ref, Rewriter, rewrite
 from ..passes import prune
 from ..run.neurons import SpikingReLU
@@ -30,7 +31,7 @@ SCALES = ("channel", "layer")
 
 
 def quantise(
-    graph: Graph, neurons: Mapping[str, SpikingReLU], bits: int, scale: str = "channel"
+    graph: Graph, neurons: Mapping[str, SpikingReLU], bits: int, scale: str = "channel", bias_bits: int | None = None
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The normalised network with whole-number weights of so many bits, sign included, and thresholds to match.
 
@@ -39,17 +40,22 @@ def quantise(
         neurons: Its layers of neurons, by node name; not changed.
         bits: From 2 to 16.
         scale: One of ``SCALES``.
+        bias_bits: Of the neurons' constant currents; None for as many as they need.
 
     Raises:
         ConversionError: another number of bits, or another scale.
     """
+    if bias_bits is not None:
+        bias_bits = whole("bias_bits", bias_bits, 2, 32, " or None")
+        if scale == "channel":
+            raise ConversionError('bias_bits requires scale="layer"')
     bits, scale = whole("bits", bits, 2, 16), one_of("scale", scale, SCALES)
     graph, units = normalise_thresholds(graph, neurons)
     largest = 2 ** (bits - 1) - 1
     grids = {node.name: grid for node in graph.nodes if (grid := grid_of(node, graph, largest)) is not None}
     shared: Mapping[str, int] = {}
     if scale == "layer":
-        grids, shared = shared_grids(graph, grids)
+        grids, shared = shared_grids(graph, grids, units, None if bias_bits is None else 2 ** (bias_bits - 1) - 1)
 
     def step(node: Node, rewriter: Rewriter) -> Ref:
         grid = grids.get(node.name)

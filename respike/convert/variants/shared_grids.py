@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..graph import Graph
-from ..graph.rules import Role
+from ..graph.rules import MOVES, RESHAPES, Role
+from ..run.neurons import SpikingReLU
+from .normalised import MEANS
 from .weight_grids import Grid
 
 _CURRENTS = frozenset({Role.LINEAR, Role.STATIC, Role.MAX})
@@ -60,13 +63,61 @@ def meetings(graph: Graph, weighted: frozenset[str]) -> list[Meeting]:
     return [meeting for meeting in found.values() if meeting.synapses]
 
 
-def shared_grids(graph: Graph, grids: Mapping[str, Grid]) -> tuple[dict[str, Grid], dict[str, int]]:
-    """The same grids with one e wherever currents meet, the coarsest of them; and the e of each layer of neurons."""
+def shared_grids(
+    graph: Graph, grids: Mapping[str, Grid], neurons: Mapping[str, SpikingReLU], largest: int | None
+) -> tuple[dict[str, Grid], dict[str, int]]:
+    """The same grids with one e wherever currents meet; and the e of each layer of neurons.
+
+    It is the coarsest of those that weights have, or coarser: the neurons' constant currents can be asked to be whole
+    numbers up to ``largest``. Where the network averages n spikes before the synapses, a chip adds them up: a weight of
+    1 is worth n times as much there, and so a constant current is a number n times as large.
+
+    Args:
+        graph: With roles and weights.
+        grids: Of each node with weights.
+        neurons: By node name; their thresholds are 1.
+        largest: Number that a constant current can be; None for any.
+    """
     made, exponents = dict(grids), {}
     for meeting in meetings(graph, frozenset(grids)):
         e = min(int(grids[name].weight.min()) for name in meeting.synapses)
+        if largest is not None and meeting.neurons:  # those of a readout are added where it is read
+            constant = _constant(graph, grids, meeting, neurons)
+            e = e if constant == 0 else min(e, math.floor(math.log2(largest / constant)))
         for name in meeting.synapses:
             old = grids[name]
             made[name] = replace(old, weight=torch.full_like(old.weight, e), output=torch.full_like(old.output, e))
         exponents.update(dict.fromkeys(meeting.neurons, e))
     return made, exponents
+
+
+def _constant(graph: Graph, grids: Mapping[str, Grid], meeting: Meeting, neurons: Mapping[str, SpikingReLU]) -> float:
+    """The largest constant current, times what the network averages before the synapses."""
+    total, pooled = torch.zeros(1), 1.0
+    for name in meeting.synapses:
+        node, place = graph.node(name), grids[name].bias
+        assert node is not None
+        if place is not None:
+            total = total + graph.tensors[node.args[place].name].flatten()
+        pooled = max([pooled, *(_averaged(graph, source) for source in node.refs)])
+    own = [float(neurons[name].bias.abs().max()) for name in meeting.neurons]
+    if len(meeting.neurons) == 1 and neurons[meeting.neurons[0]].bias.numel() in (1, total.numel()):
+        return pooled * float((total + neurons[meeting.neurons[0]].bias.flatten()).abs().max())
+    return pooled * (float(total.abs().max()) + max(own))
+
+
+def _averaged(graph: Graph, name: str) -> float:
+    """How many values behind neurons an average takes together on the way to this value."""
+    node, count = graph.node(name), 1.0
+    while node is not None and node.role == Role.LINEAR and node.refs:
+        if node.op in MEANS | {"aten.mean.dim"}:
+            before, after = (_size(graph.shape(name)) for name in (node.refs[0], node.name))
+            count *= before / max(after, 1)
+        elif node.op not in MOVES | RESHAPES:
+            break
+        node = graph.node(node.refs[0])
+    return count
+
+
+def _size(shape: tuple[int | None, ...] | None) -> int:
+    return math.prod(n for n in (shape or ())[1:] if n is not None)

@@ -58,14 +58,16 @@ def synapses(snn: respike.SpikingNetwork) -> list[Node]:
 def test_spikes_of_a_residual_block_are_those_of_whole_numbers() -> None:
     """By hand, in int64: 8-bit weights, one threshold 2^e for each layer of neurons."""
     x = torch.rand(20, 1, 4, 4)
-    snn = respike.from_torch(Block(), x, 8).quantised(8, scale="layer")
+    snn = respike.from_torch(Block(), x, 8).quantised(8, scale="layer", bias_bits=8)
     stem, first, second, shortcut, _ = synapses(snn)
     neurons = list(snn.layers().values())
     spikes = [found.long() for found in counts(snn, (x,)).values()]
     own = [exponent([snn.weights.get_buffer(node.args[1].name)]) for node in (second, shortcut)]
     e = max(own)
-    largest = max(float(largest_of(snn, node)) for node in (second, shortcut))
-    assert 64 <= largest * 2**e <= 127  # no finer e fits both
+    constant = sum(snn.weights.get_buffer(node.args[2].name) for node in (second, shortcut))
+    constant = (constant + neurons[2].bias.flatten()).abs().max()
+    largest = max(*(float(largest_of(snn, node)) for node in (second, shortcut)), float(constant))
+    assert 63 <= largest * 2**e <= 127.5  # no finer e fits all of them; half a unit for two roundings
 
     def whole(value: Tensor, exponent: int) -> Tensor:
         found = value.double() * 2.0**exponent
@@ -135,13 +137,15 @@ def test_a_spike_that_is_added_weighs_a_number_of_as_many_bits() -> None:
 @pytest.mark.parametrize("bits", [4, 8])
 def test_reference_networks_have_whole_numbers_and_one_threshold_a_layer(name: str, bits: int) -> None:
     snn = respike.from_torch(respike.models.load(name), datasets.calibration()[:24], 4, correction="bias")
-    made = snn.quantised(bits, scale="layer")
+    made = snn.quantised(bits, scale="layer", bias_bits=bits)
     for node in synapses(made):
         weight = made.weights.get_buffer(node.args[1].name)
         e = exponent([weight])
         assert 1 <= float(weight.abs().max()) * 2**e <= 2 ** (bits - 1) - 1
-        if len(node.args) > 2 and node.args[2] is not None:
-            assert exponent([made.weights.get_buffer(node.args[2].name)]) <= 20
+        own = made.layers().get(made.graph.users[node.name][0].name) if node.name in made.graph.users else None
+        constant = made.weights.get_buffer(node.args[2].name)
+        if own is not None:
+            assert float((constant + own.bias.flatten()).abs().max()) * 2**e <= 2 ** (bits - 1) - 0.5
     assert all(bool((neuron.threshold == 1).all()) for neuron in made.layers().values())
     assert made.unit_thresholds
     assert made.precision == "float32"
@@ -162,6 +166,43 @@ def test_currents_that_meet_in_a_resnet_have_one_scale() -> None:
         others = [of_channels.weights.get_buffer(s.args[1].name) for s in sources if s is not None]
         meeting += e < max(exponent([row]) for value in others for row in value)
     assert meeting == 6
+
+
+def test_constant_currents_count_what_an_average_before_them_adds_up() -> None:
+    """Behind a sum over 2 x 2 spikes a weight is worth 4 times as much, and so must be a constant current beside it."""
+    torch.manual_seed(0)
+    x = torch.rand(30, 1, 8, 8)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()
+    )
+    snn = respike.from_torch(model, x, 4, correction="none")
+    second = synapses(snn)[1]
+    made = {}
+    for constant in (0.0, 40.0):
+        with torch.no_grad():
+            snn.weights.get_buffer(second.args[2].name).fill_(constant)
+            layer = list(snn.layers().values())[1]
+            layer.threshold = torch.ones_like(layer.threshold)
+        whole = snn.quantised(8, scale="layer", bias_bits=8)
+        node = synapses(whole)[1]
+        made[constant] = exponent([whole.weights.get_buffer(node.args[1].name)])
+    assert made[0.0] > 2
+    assert made[40.0] <= math.floor(math.log2(127 / (40 * 4)))
+    weight = snn.quantised(8, scale="layer").weights.get_buffer(node.args[1].name)
+    assert exponent([weight]) == made[0.0]  # as many bits as they need
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"bias_bits": 8}, 'bias_bits requires scale="layer"'),
+        ({"bias_bits": 1, "scale": "layer"}, "bias_bits must be a whole number from 2 to 32 or None"),
+    ],
+)
+def test_bits_of_biases_that_are_an_error(options: dict[str, Any], match: str) -> None:
+    snn = respike.from_torch(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.rand(30, 3), 2)
+    with pytest.raises(respike.ConversionError, match=match):
+        snn.quantised(8, **options)
 
 
 def test_what_one_scale_costs() -> None:
