@@ -136,7 +136,8 @@ class SpikingNetwork(Simulator):
         Args:
             bits: From 2 to 16, sign included.
             scale: ``"channel"``, or ``"layer"``: one e for all channels of a layer, and for all layers whose currents
-                meet in the same neurons, so that a layer of neurons has one threshold, as many chips want it.
+                meet in the same neurons, so that a layer of neurons has one threshold, as many chips want it. A channel
+                that would spoil the unit of its layer gets a threshold that is 2, 4, ... times as large.
             bias_bits: With ``scale="layer"``: the neurons' constant currents are numbers of so many bits too, sign
                 included, in the unit of the weights (times what an average before them takes together, as a chip adds
                 up). Where a constant is large, the layer's unit is coarser then. None: as many bits as they need.
@@ -144,7 +145,7 @@ class SpikingNetwork(Simulator):
         Raises:
             ConversionError: another number of bits, another scale, or bias_bits with a scale for each channel.
         """
-        made = self.like(*quantise(self.held_graph(), self.layers(), bits, scale, bias_bits))
+        made = self.like(*quantise(self.held_graph(), self.layers(), self.timesteps, bits, scale, bias_bits))
         made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
         return made
 

@@ -77,7 +77,7 @@ def _panel(axes: Axes, uses: Sequence[Used], words: Sequence[int], memory: tuple
     axes.plot(there, rows, color=GREY, marker="|", markersize=14, markeredgewidth=2, linestyle="none")
     axes.set_xscale("log", base=2)
     largest = max([*words, *memory])
-    axes.set_xlim(16, 2 * largest)
-    ticks = [2**n for n in range(4, 2 * largest.bit_length(), 3) if 2**n <= 2 * largest]
+    axes.set_xlim(4, 2 * largest)
+    ticks = [2**n for n in range(3, 2 * largest.bit_length(), 3) if 2**n <= 2 * largest]
     axes.set_xticks(ticks, [str(n) if n < 1024 else f"{n // 1024} Ki" for n in ticks])
     tidy(axes)

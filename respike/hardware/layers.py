@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..convert.graph import Graph, Node
-from ..convert.graph.rules import LINEAR, MOVES, RESHAPES, Role
-from .ways import Obstacle, Way, ways_to
+from ..convert.graph.rules import MOVES, RESHAPES, Role
+from .ways import WEIGHTED, Obstacle, Way, map_of, ways_to
 
 INPUT = "input"
 """Stands for the network's input where the name of a layer is asked for."""
@@ -25,6 +25,7 @@ class Synapses:
         bias: Its constant current; None without one.
         ways: By which events come.
         shape: Of the map that it reads, ``(channels, height, width)``.
+        output: Of the map of the neurons.
         kernel: Height and width.
         stride: Of each axis.
         padding: Of each axis.
@@ -37,18 +38,12 @@ class Synapses:
     bias: Tensor | None
     ways: tuple[Way, ...]
     shape: tuple[int, int, int]
+    output: tuple[int, int, int]
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-
-    @property
-    def output(self) -> tuple[int, int, int]:
-        """Shape of the map of the neurons, ``(channels, height, width)``."""
-        sizes = zip(self.shape[1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
-        return len(self.weight), height, width
 
     @property
     def pool(self) -> int:
@@ -118,51 +113,60 @@ def layout_of(graph: Graph) -> Layout:
             layer = _layer(graph, node, node.args[0].name, obstacles)
             if layer is not None:
                 layers.append(layer)
-            elif node.name not in obstacles:
+            elif _prepares(graph, graph.node(node.args[0].name)):
                 encoders.append(node)
     spiking = True
-    for name in graph.output_names():
-        source = _readout(graph, name)
-        if source is None or source.role == Role.SPIKE:
-            continue
-        spiking = False
-        layer = _layer(graph, None, source.name, obstacles)
-        if layer is not None:
-            layers.append(layer)
+    for source in dict.fromkeys(node for name in graph.output_names() for node in _readouts(graph, name)):
+        if graph.nodes[source].role != Role.SPIKE:
+            spiking = False
+            layer = _layer(graph, None, graph.nodes[source].name, obstacles)
+            layers += [] if layer is None else [layer]
     return Layout(tuple(layers), tuple(encoders), tuple(obstacles.values()), spiking)
 
 
-def _readout(graph: Graph, name: str) -> Node | None:
-    """What gives an output, before what the host computes: a head, factors of spikes, another shape."""
+def _readouts(graph: Graph, name: str) -> list[int]:
+    """What gives an output, before what the host computes: a head, factors of spikes, another shape; by place."""
     node = graph.node(name)
-    while node is not None and node.refs and node.role == Role.HEAD:
+    if node is None:
+        return []
+    if node.role == Role.HEAD:
+        return [place for source in node.refs for place in _readouts(graph, source)]
+    spikes = _spikes_behind(graph, node)
+    return [graph.nodes.index(node if spikes is None else spikes)] if node.name in graph.timed else []
+
+
+def _spikes_behind(graph: Graph, node: Node | None) -> Node | None:
+    """The neurons whose spikes a value is, in another shape and with factors; None if it is something else."""
+    while node is not None and node.op in MOVES | RESHAPES | {"aten.mul.Tensor"}:
         node = graph.node(node.refs[0])
-    source = node
-    while source is not None and source.op in MOVES | RESHAPES | {"aten.mul.Tensor"}:
-        source = graph.node(source.refs[0])
-    return source if source is not None and source.role == Role.SPIKE else node
+    return node if node is not None and node.role == Role.SPIKE else None
 
 
 def _layer(graph: Graph, neurons: Node | None, current: str, obstacles: dict[str, Obstacle]) -> Layer | None:
     """The layer that adds up a current; None if it is the input alone, or an obstacle."""
     found: list[Synapses] = []
     factors: list[Node] = []
-    queue = [current]
+    queue, wrong = [current], False
     while queue:
         node = graph.node(queue.pop(0))
-        if node is None:
+        if node is None or _prepares(graph, node):
             continue
         made = _synapses(graph, node, obstacles)
         if made is not None:
             found.append(made)
         elif node.op == "aten.add.Tensor" and not node.kwargs and len(node.args) == 2:
             queue.extend(node.refs)
-        elif node.op == "aten.mul.Tensor" and any(name in graph.timed for name in node.refs):
+        elif node.op == "aten.mul.Tensor" and _spikes_behind(graph, node) is not None:
             factors.append(node)
-        elif not _prepares(graph, node):
-            obstacles.setdefault(node.name, Obstacle.of(node, before_neurons=True))
+        else:
+            source = graph.node(node.refs[0]) if node.refs else None
+            scales = node.op == "aten.mul.Tensor"
+            if not scales or (source is not None and source.op in WEIGHTED):
+                wrong = True
+                obstacles.setdefault(node.name, Obstacle.among_currents(node))
+            queue.extend(node.refs if scales else [])
     if not found:
-        if neurons is not None and not _prepares(graph, graph.node(current)):
+        if neurons is not None and not wrong and not _prepares(graph, graph.node(current)):
             obstacles.setdefault(neurons.name, Obstacle.without_synapses(neurons))
         return None
     where = neurons.where if neurons is not None and len(found) > 1 else found[0].node.where
@@ -174,14 +178,14 @@ def _prepares(graph: Graph, node: Node | None) -> bool:
     """Whether a value is the input, or made from it without synapses: what the host computes."""
     if node is None:
         return True
-    rule = LINEAR.get(node.op)
-    if node.name in graph.timed or (rule is not None and rule.weighted):
+    if node.name in graph.timed or node.op in WEIGHTED:
         return False
     return all(_prepares(graph, graph.node(name)) for name in node.refs)
 
 
 def _synapses(graph: Graph, node: Node, obstacles: dict[str, Obstacle]) -> Synapses | None:
-    if node.op not in ("aten.linear.default", "aten.conv2d.default", "aten.conv2d.padding"):
+    rank = {"aten.linear.default": 2, "aten.conv2d.default": 4, "aten.conv2d.padding": 4}.get(node.op)
+    if rank is None or rank != len(node.shape or ()):
         return None
     args = [*node.args, *[None] * 7]
     if args[1].name not in graph.tensors:
@@ -189,17 +193,20 @@ def _synapses(graph: Graph, node: Node, obstacles: dict[str, Obstacle]) -> Synap
     weight = graph.tensors[args[1].name]
     bias = None if args[2] is None else graph.tensors[args[2].name]
     ways, shape = ways_to(graph, node.args[0].name, obstacles, INPUT)
+    output = map_of(node.shape)
     if node.op == "aten.linear.default":
         shape = shape if math.prod(shape) == weight.shape[1] else (weight.shape[1], 1, 1)
-        return Synapses(node, weight, bias, ways, shape, shape[1:])
+        return Synapses(node, weight, bias, ways, shape, output, shape[1:])
     kernel = (weight.shape[2], weight.shape[3])
     stride, dilation = _pair(args[3], 1), _pair(args[5], 1)
+    padding = (0, 0) if args[4] == "valid" else _pair(args[4], 0)
     if args[4] == "same":
-        padding = (dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2)
-    else:
-        padding = (0, 0) if args[4] == "valid" else _pair(args[4], 0)
+        both = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        if any(n % 2 for n in both):
+            obstacles.setdefault(node.name, Obstacle.uneven_padding(node))
+        padding = (both[0] // 2, both[1] // 2)
     groups = 1 if args[6] is None else args[6]
-    return Synapses(node, weight, bias, ways, shape, kernel, stride, padding, dilation, groups)
+    return Synapses(node, weight, bias, ways, shape, output, kernel, stride, padding, dilation, groups)
 
 
 def _pair(value: object, otherwise: int) -> tuple[int, int]:

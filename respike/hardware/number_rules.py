@@ -29,12 +29,6 @@ def scales(subject: Subject) -> list[Rule]:
     low, high = _bounds(bits)
     taken = f'snn.quantised({bits}, scale="layer", bias_bits={subject.target.bias_bits})'
     remedy = f"take {taken} of the network that this one was made from"
-    found = [whole for whole in subject.whole.values() if whole is not None]
-    if any(max(map(abs, whole.weights)) > high * whole.threshold for whole in found):
-        remedy += (
-            f"; where weights are more than {high} thresholds, as those of channels that hardly ever fire, convert "
-            "with one threshold a layer: threshold=respike.MSE(granularity='layer')"
-        )
     return subject.each("weights", f"{low} to {high}, one scale a layer", judge, remedy, "weight_bits")
 
 

@@ -37,11 +37,15 @@ def events(subject: Subject) -> list[Rule]:
     limit = "events"
     if not readers:
         places = ", ".join(node.where for node in subject.layout.encoders)
-        return [Rule("input", "", f"events of the neurons {places}, which the host runs", limit, True)]
+        found = f"events of the neurons {places}, which the host runs" if places else "read by no layer"
+        return [Rule("input", "", found, limit, True)]
     remedy = (
         "let neurons turn the input into events: convert nn.Sequential(nn.ReLU(), model), whose first neurons the host "
         "runs; or give numbers of events as the input (respike.layers has encoders)"
     )
+    ways = [way for layer in subject.layout.layers for synapses in layer.synapses for way in synapses.ways]
+    if any(way.prepared for way in ways):
+        return [Rule("input", readers[0], "numbers that are computed from the input", limit, False, remedy)]
     if subject.samples is None:
         return [Rule("input", readers[0], "not known without samples", limit, None, "give calibration data")]
     if whole_events(subject.samples):

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass, replace
 
 from ..convert.graph import Graph, Node
-from ..convert.graph.rules import MAXIMA, RESHAPES, Role
+from ..convert.graph.rules import LINEAR, MAXIMA, RESHAPES, Role
 
 MAX_POOL, OPERATIONS = "max-pool", "operations"
 """Kinds of obstacles."""
+WEIGHTED = frozenset(op for op, rule in LINEAR.items() if rule.weighted)
+"""Operations with synapses."""
 _RESHAPES = RESHAPES | {"aten.flatten.using_ints", "aten.squeeze.dims", "aten.squeeze.dim"}
 
 
@@ -35,10 +37,12 @@ class Way:
     Attributes:
         source: Name of the neurons in the graph, or of the input.
         pools: What lies between, from the synapses back.
+        prepared: Whether something else is computed from the input before it comes there.
     """
 
     source: str
     pools: tuple[Pool, ...] = ()
+    prepared: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,27 +62,55 @@ class Obstacle:
     remedy: str
 
     @classmethod
-    def of(cls, node: Node, before_neurons: bool = False) -> Obstacle:
-        """That of an operation among events, or between synapses and neurons."""
-        if node.op in MAXIMA:
-            return cls(
-                node,
-                MAX_POOL,
-                "takes a maximum over sums of spikes, and cores only add up; the maximum of single events would be "
-                "too large",
-                "train with average pools in its place, or with a stride in the convolution",
-            )
-        name = node.op.removeprefix("aten.").split(".")[0]
-        if name == "mul":
+    def among_events(cls, node: Node) -> Obstacle:
+        """That of an operation between neurons and synapses."""
+        if node.op == "aten.mul.Tensor":
             what = "multiplies spikes by factors that no weights take up"
-            remedy = "give it to the weights behind it: let nothing but pools and reshapes lie between ReLU and layer"
-        elif "avg_pool" in name or name == "mean":
-            what = "averages currents" if before_neurons else "averages over other axes than height and width"
-            remedy = "put it behind the ReLU, over height and width" if before_neurons else "average over height, width"
-        else:
-            what = f"is an operation ({name}) that cores do not have"
-            remedy = "write it as a convolution or linear layer, or take it out"
-        return cls(node, OPERATIONS, what, remedy)
+            return cls(
+                node, OPERATIONS, what, "let nothing but pools and reshapes lie between a ReLU and the layer behind it"
+            )
+        return cls.of(node, "averages over other axes than height and width", "average over height and width")
+
+    @classmethod
+    def among_currents(cls, node: Node) -> Obstacle:
+        """That of an operation between synapses and neurons."""
+        if node.op == "aten.mul.Tensor":
+            what = "multiplies currents by factors that no weights take up, as several layers read them"
+            return cls(node, OPERATIONS, what, "give each ReLU a convolution or linear layer of its own")
+        return cls.of(node, "averages currents", "put it behind the ReLU")
+
+    @classmethod
+    def of(cls, node: Node, mean: str, instead: str) -> Obstacle:
+        """That of an operation in either place.
+
+        Args:
+            node: Of the graph.
+            mean: What is wrong if it is an average.
+            instead: What to do then.
+        """
+        name = node.op.removeprefix("aten.").split(".")[0]
+        if node.op in MAXIMA:
+            what = (
+                "takes a maximum over sums of spikes; cores only add up, and that of single events would be too large"
+            )
+            return cls(node, MAX_POOL, what, "train with average pools in its place, or a stride in the convolution")
+        if "avg_pool" in name or name == "mean":
+            return cls(node, OPERATIONS, mean, instead)
+        if name == "linear":
+            what = "is applied along one of several axes"
+            return cls(node, OPERATIONS, what, "write it as a 1x1 convolution, with the channels as the first axis")
+        if name == "conv2d":
+            return cls(
+                node, OPERATIONS, "comes before another layer without neurons between", "put a ReLU between them"
+            )
+        what = f"is an operation ({name}) that cores do not have"
+        return cls(node, OPERATIONS, what, "write it as a convolution or linear layer, or take it out")
+
+    @classmethod
+    def uneven_padding(cls, node: Node) -> Obstacle:
+        """That of a convolution with an even kernel and padding="same"."""
+        what = "pads by different numbers on both sides"
+        return cls(node, OPERATIONS, what, "use an odd kernel, or a number for the padding")
 
     @classmethod
     def without_synapses(cls, node: Node) -> Obstacle:
@@ -99,11 +131,12 @@ def ways_to(
         of_input: What the input is called.
     """
     pools: tuple[Pool, ...] = ()
-    shape = _map(graph.shape(name))
+    prepared = False
+    shape = map_of(graph.shape(name))
     while True:
         node = graph.node(name)
         if node is None:
-            return (Way(of_input, pools),), shape
+            return (Way(of_input, pools, prepared),), shape
         if node.role == Role.SPIKE:
             return (Way(node.name, pools),), shape
         pool = _pool(graph, node)
@@ -113,17 +146,20 @@ def ways_to(
         if pool is not None:
             pools = (*pools, pool)
         elif node.op in _RESHAPES:
-            before = _map(graph.shape(node.refs[0]))
+            before = map_of(graph.shape(node.refs[0]))
             if shape[1:] == (1, 1) and math.prod(before) == shape[0]:
                 shape = before
-        elif node.name in graph.timed:
-            obstacles.setdefault(node.name, Obstacle.of(node))
+        elif node.name in graph.timed or node.op in WEIGHTED:
+            obstacles.setdefault(node.name, Obstacle.among_events(node))
+        else:
+            prepared = True
         if not node.refs:
             return (), shape
         name = node.refs[0]
 
 
-def _map(shape: tuple[int | None, ...] | None) -> tuple[int, int, int]:
+def map_of(shape: tuple[int | None, ...] | None) -> tuple[int, int, int]:
+    """A value's shape without the batch as ``(channels, height, width)``."""
     sizes = [int(n) for n in (shape or ())[1:] if n is not None]
     if len(sizes) > 3:
         return math.prod(sizes[:-2]), sizes[-2], sizes[-1]

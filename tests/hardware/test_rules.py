@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,6 +54,89 @@ ALSO = {
     "kernel memory": {"cores", "neuron memory", "map sizes"},
     "neuron memory": {"cores"},
 }
+
+
+class Along(nn.Module):
+    """A linear layer along one of several axes, behind neurons for the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 5), nn.Linear(320, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x.relu()).relu()
+        out: torch.Tensor = self.second(torch.cat([x, x], 1).flatten(1)[:, :320].repeat(1, 4)).relu()
+        return out
+
+
+class Shared(nn.Module):
+    """One convolution before two layers of neurons."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3), nn.Linear(108, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x.relu())
+        x = x.relu() + (-x).relu()
+        out: torch.Tensor = self.second(x.flatten(1)).relu()
+        return out
+
+
+class Again(nn.Module):
+    """Neurons that get the sum of two spike trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(1, 3, 3), nn.Conv2d(1, 3, 3), nn.Linear(108, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.relu()
+        x = (self.first(x).relu() + self.second(x).relu()).relu()
+        out: torch.Tensor = self.third(x.flatten(1)).relu()
+        return out
+
+
+OPERATIONS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "two layers in a row": (
+        lambda: fitting(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 4, 1))),
+        "comes before another layer without neurons between",
+    ),
+    "average of currents": (
+        lambda: nn.Sequential(
+            nn.ReLU(), nn.Conv2d(1, 4, 3), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2)
+        ),
+        "averages currents",
+    ),
+    "even kernel": (lambda: fitting(nn.Conv2d(1, 4, 2, padding="same"), size=64), "pads by different numbers"),
+    "along an axis": (Along, "is applied along one of several axes"),
+    "shared": (Shared, "multiplies currents by factors that no weights take up"),
+    "neurons of spikes": (Again, "get spikes without a convolution or linear layer"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_that_have_no_place(name: str) -> None:
+    build, words = OPERATIONS[name]
+    found = rules(Case(build, ""))["operations"]
+    assert any(words in rule.found for rule in found), found
+    assert all(rule.passed is False and rule.remedy for rule in found)
+
+
+def test_what_is_computed_from_the_input_is_no_events() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = fitting(begin=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.model((1 + x).log())
+            return out
+
+    snn, x = Case(Scaled, "").network()
+    (rule,) = (rule for rule in respike.check(snn, "speck", x.round()).rules if rule.name == "input")
+    assert (rule.passed, rule.found) == (False, "numbers that are computed from the input")
 
 
 def test_a_floor_keeps_potentials_within_their_bits() -> None:
@@ -113,25 +197,3 @@ def test_a_mean_over_a_whole_map_and_a_linear_layer_are_one_linear_layer() -> No
         for model in models
     ]
     assert failed == [{"pools"}, set()]
-
-
-def test_channels_that_hardly_fire_and_what_to_do_about_them() -> None:
-    torch.manual_seed(0)
-    model = fitting()
-    conv: Any = model[1]
-    with torch.no_grad():
-        conv.weight[0] *= 1e-6
-        conv.weight[0, 0, 0, 0] = 1e-3
-        conv.bias[0] = -0.998e-3
-    x = torch.rand(24, 1, 8, 8)
-    found = {}
-    granularity: Any
-    for granularity in ("channel", "layer"):
-        options: dict[str, Any] = {"correction": "none", "threshold": respike.Max(granularity=granularity)}
-        (found[granularity],) = {
-            (rule.passed, "granularity='layer'" in rule.remedy)
-            for rule in respike.check(respike.from_torch(model, x, 2, **options), "speck", x).rules
-            if rule.name == "weights" and rule.layer == "1 (Conv2d)"
-        }
-    assert found["layer"] == (True, False)
-    assert found["channel"] == (False, True)

@@ -6,7 +6,8 @@ units of 2^−e. Where the currents of several layers meet, the finest of their 
 float32 adds them up without rounding, and the network gives to the bit the spikes that a chip with such synapses gives.
 
 With ``scale="layer"`` there is one e for all channels of a layer, and one for all layers whose currents meet in the
-same neurons: so each layer of neurons has one threshold, 2^e, and weights, biases and V_0 count in its units.
+same neurons: so each layer of neurons has one threshold, 2^e, and weights, biases and V_0 count in its units. A few
+channels get larger thresholds for it (``coarser_channels``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ..errors import ConversionError
 from ..graph import Graph, Node, Ref, Rewriter, rewrite
 from ..passes import prune
 from ..run.neurons import SpikingReLU
+from .coarser_channels import with_coarser_channels
 from .normalised import normalise_thresholds
 from .shared_grids import shared_grids
 from .weight_grids import grid_of, weight_at
@@ -31,13 +33,19 @@ SCALES = ("channel", "layer")
 
 
 def quantise(
-    graph: Graph, neurons: Mapping[str, SpikingReLU], bits: int, scale: str = "channel", bias_bits: int | None = None
+    graph: Graph,
+    neurons: Mapping[str, SpikingReLU],
+    timesteps: int,
+    bits: int,
+    scale: str = "channel",
+    bias_bits: int | None = None,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The normalised network with whole-number weights of so many bits, sign included, and thresholds to match.
 
     Args:
         graph: With roles and weights; not changed.
         neurons: Its layers of neurons, by node name; not changed.
+        timesteps: T that it runs.
         bits: From 2 to 16.
         scale: One of ``SCALES``.
         bias_bits: Of the neurons' constant currents; None for as many as they need.
@@ -51,11 +59,13 @@ def quantise(
             raise ConversionError('bias_bits requires scale="layer"')
     bits, scale = whole("bits", bits, 2, 16), one_of("scale", scale, SCALES)
     graph, units = normalise_thresholds(graph, neurons)
-    largest = 2 ** (bits - 1) - 1
+    largest, most = 2 ** (bits - 1) - 1, None if bias_bits is None else 2 ** (bias_bits - 1) - 1
+    if scale == "layer":
+        graph, units = with_coarser_channels(graph, units, neurons, largest, most, timesteps)
     grids = {node.name: grid for node in graph.nodes if (grid := grid_of(node, graph, largest)) is not None}
     shared: Mapping[str, int] = {}
     if scale == "layer":
-        grids, shared = shared_grids(graph, grids, units, None if bias_bits is None else 2 ** (bias_bits - 1) - 1)
+        grids, shared = shared_grids(graph, grids, units, most)
 
     def step(node: Node, rewriter: Rewriter) -> Ref:
         grid = grids.get(node.name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from ..graph import Graph
 from ..graph.rules import MOVES, RESHAPES, Role
@@ -82,7 +83,7 @@ def shared_grids(
     for meeting in meetings(graph, frozenset(grids)):
         e = min(int(grids[name].weight.min()) for name in meeting.synapses)
         if largest is not None and meeting.neurons:  # those of a readout are added where it is read
-            constant = _constant(graph, grids, meeting, neurons)
+            constant = float(largest_constants(graph, grids, meeting, neurons).max())
             e = e if constant == 0 else min(e, math.floor(math.log2(largest / constant)))
         for name in meeting.synapses:
             old = grids[name]
@@ -91,19 +92,21 @@ def shared_grids(
     return made, exponents
 
 
-def _constant(graph: Graph, grids: Mapping[str, Grid], meeting: Meeting, neurons: Mapping[str, SpikingReLU]) -> float:
-    """The largest constant current, times what the network averages before the synapses."""
+def largest_constants(
+    graph: Graph, grids: Mapping[str, Grid], meeting: Meeting, neurons: Mapping[str, SpikingReLU]
+) -> Tensor:
+    """The size of constant currents, times what the network averages before the synapses: of each channel, or one."""
     total, pooled = torch.zeros(1), 1.0
     for name in meeting.synapses:
         node, place = graph.node(name), grids[name].bias
         assert node is not None
         if place is not None:
-            total = total + graph.tensors[node.args[place].name].flatten()
+            total = total + graph.tensors[node.args[place].name].flatten().cpu()
         pooled = max([pooled, *(_averaged(graph, source) for source in node.refs)])
-    own = [float(neurons[name].bias.abs().max()) for name in meeting.neurons]
-    if len(meeting.neurons) == 1 and neurons[meeting.neurons[0]].bias.numel() in (1, total.numel()):
-        return pooled * float((total + neurons[meeting.neurons[0]].bias.flatten()).abs().max())
-    return pooled * (float(total.abs().max()) + max(own))
+    own = [neurons[name].bias.flatten().cpu() for name in meeting.neurons]
+    if len(own) == 1 and (own[0].numel() in (1, total.numel()) or total.numel() == 1):
+        return pooled * (total + own[0]).abs()
+    return pooled * (total.abs().max() + max(x.abs().max() for x in own)).reshape(1)
 
 
 def _averaged(graph: Graph, name: str) -> float:

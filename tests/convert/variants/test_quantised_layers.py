@@ -153,56 +153,64 @@ def test_reference_networks_have_whole_numbers_and_one_threshold_a_layer(name: s
 
 def test_currents_that_meet_in_a_resnet_have_one_scale() -> None:
     snn = respike.from_torch(respike.models.load("fashion_resnet"), datasets.calibration()[:16], 2, correction="none")
-    made, of_channels = snn.quantised(8, scale="layer"), snn.quantised(8)
-    meeting = 0
-    for node in made.graph.nodes:
-        if node.op != "aten.add.Tensor":
-            continue
-        sources = [made.graph.node(name) for name in node.refs]
-        values = [made.weights.get_buffer(s.args[1].name) for s in sources if s is not None]
-        largest = max(float(value.abs().max()) for value in values)
+    found = {scale: meeting_weights(snn.quantised(8, scale=scale)) for scale in ("channel", "layer")}
+    assert [len(values) for values in found["layer"]] == [2] * 6
+    finer = 0
+    for values, others in zip(found["layer"], found["channel"], strict=True):
         e = max(exponent([value]) for value in values)
-        assert e <= math.floor(math.log2(127 / largest))
-        others = [of_channels.weights.get_buffer(s.args[1].name) for s in sources if s is not None]
-        meeting += e < max(exponent([row]) for value in others for row in value)
-    assert meeting == 6
+        assert e <= math.floor(math.log2(127 / max(float(value.abs().max()) for value in values)))
+        finer += e < max(exponent([row]) for value in others for row in value)
+    assert finer == 6
 
 
-def test_constant_currents_count_what_an_average_before_them_adds_up() -> None:
-    """Behind a sum over 2 x 2 spikes a weight is worth 4 times as much, and so must be a constant current beside it."""
+def meeting_weights(snn: respike.SpikingNetwork) -> list[list[Tensor]]:
+    """The weights of the synapses whose currents are added, for each sum."""
+    sums = [node for node in snn.graph.nodes if node.op == "aten.add.Tensor"]
+    sources = [[snn.graph.node(name) for name in node.refs] for node in sums]
+    return [[snn.weights.get_buffer(s.args[1].name) for s in pair if s is not None] for pair in sources]
+
+
+def spoiled(cap: float | None = None) -> tuple[respike.SpikingNetwork, Tensor]:
+    """A network with a channel that has weights as the others and a threshold a thousand times smaller."""
     torch.manual_seed(0)
-    x = torch.rand(30, 1, 8, 8)
-    model = nn.Sequential(
-        nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()
-    )
-    snn = respike.from_torch(model, x, 4, correction="none")
-    second = synapses(snn)[1]
-    made = {}
-    for constant in (0.0, 40.0):
-        with torch.no_grad():
-            snn.weights.get_buffer(second.args[2].name).fill_(constant)
-            layer = list(snn.layers().values())[1]
-            layer.threshold = torch.ones_like(layer.threshold)
-        whole = snn.quantised(8, scale="layer", bias_bits=8)
-        node = synapses(whole)[1]
-        made[constant] = exponent([whole.weights.get_buffer(node.args[1].name)])
-    assert made[0.0] > 2
-    assert made[40.0] <= math.floor(math.log2(127 / (40 * 4)))
-    weight = snn.quantised(8, scale="layer").weights.get_buffer(node.args[1].name)
-    assert exponent([weight]) == made[0.0]  # as many bits as they need
+    act = nn.ReLU() if cap is None else nn.Hardtanh(0, cap)
+    model = nn.Sequential(nn.Linear(20, 30), act, nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 5))
+    x = torch.rand(200, 20)
+    snn = respike.from_torch(model, x, 16, correction="none", threshold="max")
+    neuron = next(iter(snn.layers().values()))
+    threshold = neuron.threshold.clone()
+    threshold[3] = 1e-3 if cap is None else cap
+    neuron.threshold = threshold
+    return snn, x
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"bias_bits": 8}, 'bias_bits requires scale="layer"'),
-        ({"bias_bits": 1, "scale": "layer"}, "bias_bits must be a whole number from 2 to 32 or None"),
-    ],
-)
-def test_bits_of_biases_that_are_an_error(options: dict[str, Any], match: str) -> None:
-    snn = respike.from_torch(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.rand(30, 3), 2)
-    with pytest.raises(respike.ConversionError, match=match):
-        snn.quantised(8, **options)
+def test_a_channel_that_hardly_fires_does_not_spoil_the_scale_of_its_layer() -> None:
+    """Its threshold is raised by a power of two; all others, and so their spikes, are as they were."""
+    snn, x = spoiled()
+    exact, made = snn.normalised(), snn.quantised(8, scale="layer")
+    first = synapses(exact)[0].args[1].name
+    own = exact.weights.get_buffer(first).abs().amax(1)
+    found = made.weights.get_buffer(synapses(made)[0].args[1].name)
+    ratio = own / found.abs().amax(1)
+    assert 64 < float(ratio[3]) < 2048
+    assert float((ratio - 1).abs().sort().values[:-4].max()) < 0.05  # all but this one and a few beside it
+    error = (made(x) - exact(x)).square().mean().sqrt() / exact(x).std()
+    assert float(error) < 0.15
+    assert exponent([found]) >= 6  # with the threshold that it had no e above 0 would do
+
+
+def test_thresholds_do_not_grow_above_an_upper_bound() -> None:
+    snn, x = spoiled(cap=1e-3)
+    made = snn.quantised(8, scale="layer")
+    neuron = next(iter(made.layers()))
+    sent = counts(made, (x,))[neuron].mean(0).amax(0)
+    reader = synapses(made)[1]
+    assert bool((made.simulate(x).isfinite()).all())
+    # A spike carries at most the bound: what reads it has weights no larger than in the network that was given.
+    before = snn.normalised().weights.get_buffer(synapses(snn.normalised())[1].args[1].name)
+    after = made.weights.get_buffer(reader.args[1].name)
+    assert float(after.abs().max() / before.abs().max()) < 1.05
+    assert float(sent.max()) <= 1
 
 
 def test_what_one_scale_costs() -> None:
