@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import RespikeError as RespikeError
     from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
+    from .hardware.check import check as check
     from .training.finetune import finetune as finetune
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Pipelined",
     "RespikeError",
     "SpikingNetwork",
+    "check",
     "diagnose",
     "evaluate",
     "finetune",
@@ -51,8 +53,14 @@ __all__ = [
 __version__: str
 """Of the installed package; pyproject.toml is the one place that says it."""
 
-_FOLDERS = {"convert", "evaluation", "layers", "models", "training"}
-_ELSEWHERE = {"RespikeError": "errors", "diagnose": "evaluation", "evaluate": "evaluation", "finetune": "training"}
+_FOLDERS = {"convert", "evaluation", "hardware", "layers", "models", "training"}
+_ELSEWHERE = {
+    "RespikeError": "errors",
+    "check": "hardware",
+    "diagnose": "evaluation",
+    "evaluate": "evaluation",
+    "finetune": "training",
+}
 
 
 def __getattr__(name: str) -> Any:

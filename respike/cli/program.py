@@ -20,6 +20,7 @@ NAMES = (
     "evaluate",
     "diagnose",
     "finetune",
+    "check",
     "report",
     "export",
     "curve",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.fx import GraphModule
@@ -127,7 +127,9 @@ class SpikingNetwork(Simulator):
         made.unit_thresholds, made.closeness = True, self.closeness
         return made
 
-    def quantised(self, bits: int = 8) -> SpikingNetwork:
+    def quantised(
+        self, bits: int = 8, scale: Literal["channel", "layer"] = "channel", bias_bits: int | None = None
+    ) -> SpikingNetwork:
         """The normalised network with weights and thresholds in whole numbers, as a chip holds them.
 
         For each output channel there is an e so that its weights, times 2^e, are whole numbers of so many bits, and its
@@ -136,11 +138,17 @@ class SpikingNetwork(Simulator):
 
         Args:
             bits: From 2 to 16, sign included.
+            scale: ``"channel"``, or ``"layer"``: one e for all channels of a layer, and for all layers whose currents
+                meet in the same neurons, so that a layer of neurons has one threshold, as many chips want it. A channel
+                that would spoil the unit of its layer gets a threshold that is 2, 4, ... times as large.
+            bias_bits: With ``scale="layer"``: the neurons' constant currents are numbers of so many bits too, sign
+                included, in the unit of the weights (times what an average before them takes together, as a chip adds
+                up). Where a constant is large, the layer's unit is coarser then. None: as many bits as they need.
 
         Raises:
-            ConversionError: another number of bits.
+            ConversionError: another number of bits, another scale, or bias_bits with a scale for each channel.
         """
-        made = self.like(*quantise(self.held_graph(), self.layers(), bits))
+        made = self.like(*quantise(self.held_graph(), self.layers(), self.timesteps, bits, scale, bias_bits))
         made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
         return made
 

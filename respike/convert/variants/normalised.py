@@ -17,7 +17,7 @@ from ..run.neurons import SpikingReLU
 from ..run.spike_units import pools_in
 
 _SYNAPSES = frozenset({"aten.linear.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))})
-_MEANS = frozenset(f"aten.{kind}avg_pool{n}d.default" for kind in ("", "adaptive_") for n in (1, 2, 3))
+MEANS = frozenset(f"aten.{kind}avg_pool{n}d.default" for kind in ("", "adaptive_") for n in (1, 2, 3))
 
 
 def normalise_thresholds(graph: Graph, neurons: Mapping[str, SpikingReLU]) -> tuple[Graph, dict[str, SpikingReLU]]:
@@ -65,7 +65,7 @@ class _Unit:
             return rewriter.keep(node)
         if node.op in _SYNAPSES:
             return self._synapses(node, source, scale, rewriter)
-        pools = node.op in POOLS | _MEANS and pools_in(scale, node)
+        pools = node.op in POOLS | MEANS and pools_in(scale, node)
         passed = scale if pools else self._moved(node, scale, rewriter)
         if passed is None:
             return rewriter.keep(node)
