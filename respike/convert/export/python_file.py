@@ -105,8 +105,8 @@ def _layers(module: fx.GraphModule) -> list[str]:
         )
     for name, value in module.named_parameters(recurse=False):
         lines.append(f"        self.{name} = nn.Parameter(torch.zeros({tuple(value.shape)}))")
-    for name, value in module.named_buffers(recurse=False):
-        lines.append(f'        self.register_buffer("{name}", torch.zeros({tuple(value.shape)}, dtype={value.dtype}))')
+    for name, held in module.named_buffers(recurse=False):
+        lines.append(f'        self.register_buffer("{name}", torch.zeros({tuple(held.shape)}, dtype={held.dtype}))')
     return lines + _shared(module)
 
 
