@@ -107,8 +107,8 @@ def backend(name: str) -> Any:
 
 
 def constraints(mapping: Any) -> list[Any]:
-    """What ``get_constraints`` of chips/dynapcnn.py gives, whose file imports samna."""
-    path = Path(sys.modules[BACKEND].__path__[0]) / "chips" / "dynapcnn.py"
+    """What ``get_constraints`` of Sinabs gives, whose file imports samna."""
+    path = (Path(sys.modules[BACKEND].__path__[0]) / "chips" / "dynapcnn").with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     (found,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "get_constraints")
     found.decorator_list = []
