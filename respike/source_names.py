@@ -52,3 +52,16 @@ def lengths(text: str, before: str = "") -> list[int]:
         form = f"{before}3x64x64: whole numbers, 1 or more, with an x between them"
         raise SourceError(f"{before + shown(text)!r} is not of the form {form}")
     return found
+
+
+def require_saved(name: str) -> None:
+    """A converted network in a file.
+
+    Raises:
+        SourceError: another kind of model, or no such file.
+    """
+    if not is_saved(name):
+        raise SourceError(
+            f"{name} is not a saved network such as net.respike; convert it first: respike convert ... -o net.respike"
+        )
+    require(Path(name), "saved network")

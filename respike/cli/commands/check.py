@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...source_names import require
+from ...source_names import require_saved
 from ..command import Command, echo, option, say_json
 from ..options import DATA_ARE, FIGURE, JSON
 from ..values import DataName
@@ -61,8 +61,8 @@ def check(
     """
     from ... import convert, hardware, sources
 
-    require(file, "saved network")
     hardware.target_named(target)
+    require_saved(str(file))
     snn = convert.load(file)
     given: Any = None if data is None else sources.find_calibration(data, data_dir, image_size)
     found = hardware.check(snn, target, given, samples=samples)

@@ -72,17 +72,13 @@ def export(model: str, output: Path, **options: Any) -> None:
     docs for the lines that run a file.
     """
     from ... import convert as conversion
-    from ...source_names import SourceError, ending, is_saved, require
+    from ...source_names import SourceError, ending, require_saved
 
     found = FORMATS[ending(output).lstrip(".")]
     stray = [name for name in options if was_given(name) and name not in found.options]
     if stray:
         raise SourceError(f"--{stray[0]} has no effect on {ending(output)} files")
-    if not is_saved(model):
-        raise SourceError(
-            f"{model} is not a saved network such as net.respike; convert it first: respike convert ... -o net.respike"
-        )
-    require(Path(model), "saved network")
+    require_saved(model)
     write: Callable[..., None] = getattr(conversion.load(model), found.method)
     write(output, **{name: options[name] for name in found.options})
     echo(f"network: {output}", err=True)
