@@ -99,7 +99,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("export kept.respike -o net.py --form step", "--form has no effect on .py files", 1),
     ("check mnist_cnn", "mnist_cnn is not a saved network such as net.respike; convert it first", 1),
     ("check torn.respike", "it is damaged or not a safetensors file", 1),
-    ("check kept.respike --target spek", "'spek'; did you mean 'speck'?", 1),
+    ("check kept.respike --target spek", "target must be one of speck; got 'spek'", 1),
     ("check nowhere.respike", "there is no saved network nowhere.respike", 1),
     ("diagnose mnist_mlp -T 2 --samples 0", "samples must be a whole number, 1 or more", 1),
     ("report", "Missing argument 'MODEL | REPORT.json ...'", 2),
