@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..convert import checks
 from ..convert.caller_state import undisturbed
-from ..convert.errors import ConversionError
+from ..convert.errors import ConversionError, warn
 from ..convert.held_back import HeldBack, judged
 from ..convert.network import SpikingNetwork
 from ..convert.variants.origin import origin_of
@@ -43,7 +43,9 @@ def finetune(
     ``respike/training/loss.py``). Adam, with a learning rate that rises for a short time and falls as a cosine.
 
     Some samples are held back. Twenty times on the way they judge the network; the best is returned, and training stops
-    early if ten judgements in a row bring nothing. So by its loss on them the network is never worse than it was.
+    early if ten judgements in a row bring nothing. So by its loss on them the network is never worse than it was; if
+    nothing was better, a ``ConversionWarning`` says so. The loss weighs all scores; on few samples, how many decisions
+    agree may move either way.
 
     >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()
     >>> snn = respike.from_torch(model, calibration, timesteps=1)
@@ -95,7 +97,11 @@ def finetune(
         told.report("reading the data")
         samples = Samples(data, snn.graph, device, options.batch_size, options.held_back, bool(labels), options.seed)
         origin = origin_of(snn, ann, samples.held[0][0]).to(device)
-        Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)
+        if not Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told):
+            warn(
+                "fine-tuning found nothing better on the samples held back, and the network is as it was: give more "
+                "inputs, augment=..., more steps or another learning_rate"
+            )
         made = snn.with_module(module)
         held = HeldBack(origin)
         held.batches = [inputs for inputs, _ in samples.held]

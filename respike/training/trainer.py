@@ -80,14 +80,15 @@ class Trainer:
         self.loss = Distillation(origin, self.wanted, options.labels > 0)
         self.optimizer = torch.optim.Adam(self.parameters.values(), options.learning_rate)
 
-    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> None:
-        """Train; in the end the module has the best parameters that there were.
+    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> bool:
+        """Train; in the end the module has the best parameters that there were. Whether any were better than the first.
 
         Raises:
             ConversionError: the loss is not finite any more.
             FormatError: the file to go on from is no such file.
         """
         total, every = self.options.steps, max(1, self.options.steps // JUDGED)
+        shown = max(1, total // 200)
         first = self.judged()
         state = State(0, first.loss, first.agreement, 0, self.copied())
         kept = None if resume is None else Checkpoint(resume, self.parameters, self.optimizer, self.digest())
@@ -96,7 +97,8 @@ class Trainer:
         now = f"loss {state.loss:.4g}"
         batches = self.batches(state.step)
         while state.step < total and state.idle < PATIENCE:
-            progress.report(f"fine-tuning, {now}", state.step, total)
+            if state.step % shown == 0:
+                progress.report(f"fine-tuning, {now}", state.step, total)
             self.step(next(batches), state.step)
             state.step += 1
             if state.step % every == 0 or state.step == total:
@@ -108,10 +110,16 @@ class Trainer:
                     state.loss, state.agreement, state.best = found.loss, found.agreement, self.copied()
                 if kept is not None:
                     kept.write(state)
-        progress.report(f"fine-tuning, {now}", total, total)
+        early = (
+            ""
+            if state.step == total
+            else f" ended after {state.step:,} steps, as {PATIENCE} judgements brought nothing"
+        )
+        progress.report(f"fine-tuning{early}, best loss {state.loss:.4g} for {first.loss:.4g}", total, total)
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(state.best[name])
+        return state.loss < first.loss
 
     def digest(self) -> str:
         """Of what the result depends on: network, ANN, samples, options; of a function that augments its name."""

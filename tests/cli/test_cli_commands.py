@@ -52,6 +52,7 @@ def test_convert_shows_layers_as_a_table_and_as_json() -> None:
     assert [layer["where"] for layer in found["layers"]] == ["net.2 (ReLU)", "net.4 (ReLU)"]
 
 
+@pytest.mark.filterwarnings("ignore:fine-tuning found nothing better")  # the second time
 def test_finetune_learns_without_labels_and_saves(tmp_path: Path) -> None:
     tuned, again = tmp_path / "tuned.respike", tmp_path / "again.respike"
     options = ("--steps", "300", "--shift", "2")

@@ -68,7 +68,8 @@ def export(model: str, output: Path, **options: Any) -> None:
 
     ONNX files (.onnx) hold networks of every code, and onnxruntime runs them. NIR files (.nir) hold binary networks
     without max-pools, and Sinabs, SpikingJelly and snnTorch read them. They need respike[interop] to be written. Python
-    files (.py, with a .safetensors file beside them) hold PyTorch code to read and change. See "Out of respike" in the
+    files (.py, with a .safetensors file beside them) hold PyTorch code to read and change, with the neurons of
+    respike.layers. See "Out of respike" in the
     docs for the lines that run a file.
     """
     from ... import convert as conversion
