@@ -30,6 +30,7 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as of a script that lies there
     pages.run(page)
     written = {file.name: file.stat().st_size for file in tmp_path.glob("*.png")}
     assert set(written) == figures(page)

@@ -135,7 +135,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
         lambda s, **o: s.recalibrated(**{"calibration": X, "layers": "1", **o}),
         {"calibration": SAMPLES, "layers": NAMES, "ann": MODULE, "samples": [*WHOLE, 0]},
     ),
-    "quantised": (lambda s, **o: s.quantised(**o), {"bits": [*WHOLE, 1, 17]}),
+    "quantised": (
+        lambda s, **o: s.quantised(**o),
+        {"bits": [*WHOLE, 1, 17], "scale": WORD, "bias_bits": [*(x for x in WHOLE if x is not None), 1, 17]},
+    ),
     "models.load": (lambda s, **o: respike.models.load(**o), {"name": ["no such model", 3, None, [], Odd()]}),
 }
 CASES = [(name, option) for name, (_, options) in FUNCTIONS.items() for option in options]
