@@ -70,7 +70,25 @@ def test_a_public_name_has_an_example_that_runs(name: str, tmp_path: Path, monke
     assert run(name, docstring) > 0
 
 
+METHODS = {
+    f"{name}.{member}": f.__doc__
+    for name, x in PUBLIC.items()
+    if isinstance(x, type)
+    for base in reversed(x.__mro__)
+    if base.__module__.partition(".")[0] == "respike"
+    for member, f in vars(base).items()
+    if callable(f) and ">>> " in (f.__doc__ or "")
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_examples_of_methods_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(name, METHODS[name] or "") > 0
+
+
 def test_public_names_are_found() -> None:
+    assert {"respike.SpikingNetwork.to_module", "respike.SpikingNetwork.with_floor"} < set(METHODS)
     assert {"respike.from_torch", "respike.layers.LIF", "respike.layers.encoders.rate"} < set(PUBLIC)
     assert len(PUBLIC) > 90
 

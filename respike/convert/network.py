@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
-from torch.fx import GraphModule
 
 from . import checks
 from .caller_state import in_own_types
@@ -16,14 +15,10 @@ from .choose.choice import Choice
 from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
-from .export.module import to_module
-from .export.nir import to_nir
-from .export.onnx_file.write import Form, to_onnx
-from .export.python_file import to_python
 from .export.take_back import taken_back
+from .export.ways_out import WaysOut
 from .graph import Graph
 from .run.neurons import SpikingReLU
-from .run.simulator import Simulator
 from .saved.read_file import read
 from .saved.write_file import write
 from .summary import describe, table
@@ -40,7 +35,7 @@ def add_shortcut(name: str, function: Callable[..., Any]) -> None:
     _SHORTCUTS[name] = function
 
 
-class SpikingNetwork(Simulator):
+class SpikingNetwork(WaysOut):
     """The spiking network that ``respike.from_torch`` returns: it takes the ANN's inputs and estimates its outputs.
 
     Calls are independent: the same input always gives the same output. Only ``simulate(..., stream=True)`` continues
@@ -159,8 +154,8 @@ class SpikingNetwork(Simulator):
         for long fires earlier than it would. Without a floor potentials can sink as far as the weights take them.
 
         >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
-        >>> snn.with_floor(-1).layers()["relu"].options.floor
-        -1
+        >>> [neurons.options.floor for neurons in snn.with_floor(-1).layers().values()]
+        [-1]
 
         Args:
             floor: In thresholds, 0 or less; None for no bound.
@@ -169,46 +164,6 @@ class SpikingNetwork(Simulator):
             ConversionError: a floor above 0.
         """
         return self.like(self.held_graph(), bounded_neurons(self.layers(), floor))
-
-    def to_module(self) -> GraphModule:
-        """The network as a plain module of torch's layers and those of ``respike.layers``, to read, hook and train.
-
-        It takes and gives ``(batch, time, ...)``: inputs for each step, and the estimate after each step, as
-        ``simulate`` gives it. Layers have the names that they have in the user's model, ``RateNeuron`` in the place of
-        ReLU; weights, thresholds, biases and potentials V_0 are parameters, and gradients go through the spikes.
-        Its neurons go on from call to call: call ``respike.layers.reset_states(module)`` between unrelated inputs.
-        It computes in float32, and its spikes are those of the network. Where the engine's order of sums is another
-        one, as behind a few operations that move values, outputs may differ by a rounding error.
-
-        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
-        >>> module, x = snn.to_module(), torch.rand(5, 4)
-        >>> inputs = x[:, None].expand(-1, 8, -1)  # the same input in each of 8 steps
-        >>> torch.equal(module(inputs), snn.simulate(x))
-        True
-
-        Raises:
-            ConversionError: another schedule than ``synchronous``, or a network in which samples meet.
-        """
-        return to_module(self)
-
-    def to_nir(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a NIR file, which other simulators read, whole or not at all.
-
-        Neurons become ``IF`` nodes with thresholds of 1, what θ was is in the weights: as in ``normalised``. NIR has no
-        fields for T, the reset and V_0; they are in the metadata, and V_0 has to be set by who reads the file. The mean
-        of the output over T timesteps estimates the ANN's output. ``docs/interop.md`` shows how to load it in other
-        simulators so that their spikes are those of this network; ``respike.from_nir`` reads it back.
-
-        Args:
-            path: The file to write; its name usually ends in ``.nir``.
-
-        Raises:
-            ConversionError: parts that NIR, or its readers, cannot say (all of them listed): max-pools, other neurons
-                than ``"iaf"`` with one spike a step, another schedule than ``"synchronous"``, operations other than
-                convolutions, linear layers, average-pools, sums, factors and flattening; or nir is not installed.
-            FileNotFoundError: the folder does not exist.
-        """
-        to_nir(self, path)
 
     def with_module(self, module: nn.Module) -> SpikingNetwork:
         """A network with the parameters that the module of this one has now, after training for example.
@@ -229,51 +184,6 @@ class SpikingNetwork(Simulator):
             ConversionError: another module, a threshold that is not positive, or numbers that are not finite.
         """
         return self.like(*taken_back(self, module))
-
-    def to_onnx(self, path: str | os.PathLike[str], form: Form = "loop") -> None:
-        """Write the network as an ONNX file, which onnxruntime and others run without respike and PyTorch.
-
-        As a *loop* it takes the ANN's inputs and the number of steps, ``timesteps`` (int64, a scalar), and gives the
-        estimates after so many. What does not vary in time is computed once, before and behind the loop.
-
-        As a *step* it takes the inputs and states, ``state.*``, and gives the estimates so far and the states behind
-        the step, ``next_state.*``, in the same order. All states are float32 and zero before the first step.
-
-        The batch size is free where it is free in the network. The operator set is 18. The file's metadata say the
-        version of respike, the form, T and the code. It computes in float32, whatever ``precision`` is, with the
-        engine's equations; where the runtime adds up a current in another order, a current that is within a rounding
-        error of the threshold may fire a step earlier or later. Needs the package onnxscript
-        (``pip install 'respike[onnx-export]'``).
-
-        Args:
-            path: The file to write, whole or not at all; its name usually ends in ``.onnx``.
-            form: ``"loop"`` or ``"step"``.
-
-        Raises:
-            ConversionError: another schedule than ``synchronous``, operations that PyTorch's exporter has no ONNX for
-                (all of them listed), 2 GiB of weights or more, or onnxscript is missing.
-            FileNotFoundError: the folder does not exist.
-        """
-        to_onnx(self, path, form)
-
-    def to_python(self, path: str | os.PathLike[str]) -> None:
-        """Write the module that ``to_module`` gives as Python code, and its tensors beside it as safetensors.
-
-        The file, ``net.py``, can be read, changed and imported; ``load()`` in it gives the network with its tensors. It
-        needs torch, safetensors and ``respike.layers``. Each file is written whole or not at all, the tensors first.
-
-        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
-        >>> snn.to_python("small.py")
-
-        Args:
-            path: A name that can be imported, with the ending ``.py``.
-
-        Raises:
-            ConversionError: as ``to_module``; or layers that have no spelling in code, all of them listed.
-            FileNotFoundError: the folder does not exist.
-        """
-        checks.path("path", path)
-        to_python(self, path)
 
     def recalibrated(
         self, calibration: Any, layers: str | Sequence[str], *, ann: nn.Module | None = None, samples: int = 512
