@@ -16,9 +16,8 @@ from .data import picked, rows
 from .graph import Graph, Ref
 from .memory_limits import calibration_budget, calibration_piece
 from .output_judging import Tally, Yardstick, border, decision, decisions_tell, probability
-from .run.analog import Analog
+from .run.analog import all_outputs
 from .run.execution_plan import Plan
-from .run.graph_walk import Walk
 from .run.simulator import Simulator
 from .sample_axis import Along, places
 
@@ -88,9 +87,7 @@ def judged(snn: Simulator, ann: Graph, held: HeldBack, progress: Progress) -> Cl
     for start in range(0, total, size):
         progress.report("judging on held-back samples", start, total)
         piece = [x[start : start + size] for x in inputs]
-        walk = Walk(ann, ann.tensors, piece)
-        walk.run(ann.nodes, Analog(), plan.last_use_of_all)
-        wanted = walk.outputs(Analog())
+        wanted = all_outputs(ann, piece, plan.last_use_of_all)
         found = pytree.tree_leaves(snn(*snn.graph.unflatten(piece)))
         for i, output in outputs.items():
             output.add(found[i], wanted[i])

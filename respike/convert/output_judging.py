@@ -57,13 +57,18 @@ def decision(output: Any, border: float = 0.0) -> Tensor | None:
     return x.argmax(1) if x.is_floating_point() else x
 
 
-def probability(graph: Graph) -> bool:
-    """Whether the network's one output comes out of a sigmoid."""
+def last_operation(graph: Graph) -> str:
+    """Which operation gives the network's one output, but for what only moves its values; empty if there is none."""
     names = graph.output_names()
     node = graph.node(names[0]) if len(names) == 1 else None
     while node is not None and node.op in MOVES:
         node = graph.node(node.refs[0])
-    return node is not None and node.op == "aten.sigmoid.default"
+    return "" if node is None else node.op
+
+
+def probability(graph: Graph) -> bool:
+    """Whether the network's one output comes out of a sigmoid."""
+    return last_operation(graph) == "aten.sigmoid.default"
 
 
 def border(graph: Graph) -> float:

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
-from ..convert.graph.rules import MOVES
 from ..convert.held_back import OutputTally, with_samples
-from ..convert.output_judging import Spread, is_single_score
+from ..convert.output_judging import Spread, is_single_score, last_operation
 
 VALUES = 0.5
 """Weight of the squared error of scores beside their divergence."""
@@ -43,7 +42,7 @@ class Distillation:
         self.scales: dict[int, float] = {}
         self.scores: list[int] = []
         self.values: list[int] = []
-        self.certain = _behind_softmax(graph)
+        self.certain = last_operation(graph) in ("aten.softmax.int", "aten._softmax.default")
         for i in with_samples(graph):
             if not wanted[0][i].is_floating_point():
                 continue
@@ -97,12 +96,3 @@ class Distillation:
         if target.shape != x.shape:
             target = target.long()
         return F.cross_entropy(x, target)
-
-
-def _behind_softmax(graph: Graph) -> bool:
-    """Whether the network's one output is probabilities already."""
-    names = graph.output_names()
-    node = graph.node(names[0]) if len(names) == 1 else None
-    while node is not None and node.op in MOVES:
-        node = graph.node(node.refs[0])
-    return node is not None and node.op in ("aten.softmax.int", "aten._softmax.default")

@@ -16,8 +16,8 @@ from ..convert.data import rows
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
-from ..convert.run.analog import Analog
-from ..convert.run.graph_walk import Walk
+from ..convert.run.analog import all_outputs
+from ..convert.run.execution_plan import Plan
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
 from .checkpoint import Checkpoint, State, digest_of
@@ -76,6 +76,7 @@ class Trainer:
             for layer in module.modules()
             if isinstance(layer, RateNeuron)
         }
+        self.last_use = Plan(origin).last_use_of_all
         self.wanted = [self.of_ann(inputs) for inputs, _ in samples.held]
         self.loss = Distillation(origin, self.wanted, options.labels > 0)
         self.optimizer = torch.optim.Adam(self.parameters.values(), options.learning_rate)
@@ -179,9 +180,7 @@ class Trainer:
     @torch.no_grad()
     def of_ann(self, inputs: list[Tensor]) -> list[Any]:
         """What the ANN gives."""
-        walk = Walk(self.origin, self.origin.tensors, inputs)
-        walk.run(self.origin.nodes, Analog())
-        return walk.outputs(Analog())
+        return all_outputs(self.origin, inputs, self.last_use)
 
     @torch.no_grad()
     def judged(self) -> Judgement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -26,8 +26,19 @@ class Analog:
         return x
 
 
-def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
-    """What the graph computes as an ANN: the tensors among its outputs."""
+def all_outputs(graph: Graph, inputs: list[Tensor], last_use: Mapping[str, list[str]] | None = None) -> list[Any]:
+    """What the graph computes as an ANN: all its outputs, those that are no tensors among them.
+
+    Args:
+        graph: With its weights.
+        inputs: One tensor for each of its inputs.
+        last_use: What can be dropped behind each node, as an execution plan says it; None: nothing is.
+    """
     walk = Walk(graph, graph.tensors, inputs)
-    walk.run(graph.nodes, Analog())
-    return [x for x in walk.outputs(Analog()) if isinstance(x, Tensor)]
+    walk.run(graph.nodes, Analog(), last_use)
+    return walk.outputs(Analog())
+
+
+def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
+    """The tensors among its outputs."""
+    return [x for x in all_outputs(graph, inputs) if isinstance(x, Tensor)]
