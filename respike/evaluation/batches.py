@@ -26,13 +26,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     Raises:
         ValueError: no form of data that is known, or as many targets as inputs are missing.
     """
-    pair = isinstance(data, (tuple, list)) and len(data) == 2
-    if pair and all(isinstance(x, (Tensor, np.ndarray)) for x in data):
-        x, y = tensors_in(tuple(data), "data")
-        lengths = [len(v) if v.dim() else 0 for v in (x, y)]
-        if lengths[0] != lengths[1]:
-            raise InputError(f"{lengths[0]} inputs and {lengths[1]} targets do not belong together")
-        data = TensorDataset(x, y)
+    data = with_pairs(data)
     if isinstance(data, DataLoader):
         return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
     if isinstance(data, Dataset):
@@ -44,6 +38,25 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
         "data must be a Dataset of (input, target), a pair of tensors or an iterable of batches (input, target); got "
         f"{type(data).__name__}"
     )
+
+
+def with_pairs(data: Any) -> Any:
+    """A pair of tensors, or arrays, as a Dataset of pairs; other data as they are.
+
+    Raises:
+        ValueError: as many targets as inputs are missing.
+    """
+    if (
+        not isinstance(data, (tuple, list))
+        or len(data) != 2
+        or not all(isinstance(x, (Tensor, np.ndarray)) for x in data)
+    ):
+        return data
+    x, y = tensors_in(tuple(data), "data")
+    lengths = [len(v) if v.dim() else 0 for v in (x, y)]
+    if lengths[0] != lengths[1]:
+        raise InputError(f"{lengths[0]} inputs and {lengths[1]} targets do not belong together")
+    return TensorDataset(x, y)
 
 
 def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .cores import Memory, fitting, memory_of, placed
 from .layers import Layer
 from .result import CoreUse, Rule
@@ -32,38 +34,32 @@ def uses(subject: Subject) -> list[CoreUse]:
 
 def kernel_memory(subject: Subject) -> list[Rule]:
     """Words for weights."""
-    needed, most = memories(subject), max(subject.target.kernel_memory)
-
-    def judge(layer: Layer) -> tuple[str, bool]:
-        words = needed[layer.name].kernel
-        spread = " (groups spread to a dense kernel)" if layer.main.groups > 1 else ""
-        return f"{words:,} words{spread}", words <= most
-
     remedy = "use fewer channels or a smaller kernel; sides and channels count as the next power of two"
-    return subject.each("kernel memory", f"{most:,} words", judge, remedy, "kernel_memory")
+    return _words(subject, "kernel", subject.target.kernel_memory, remedy)
 
 
 def neuron_memory(subject: Subject) -> list[Rule]:
     """Words for potentials."""
-    needed, most = memories(subject), max(subject.target.neuron_memory)
-
-    def judge(layer: Layer) -> tuple[str, bool]:
-        words = needed[layer.name].neurons
-        return f"{words:,} words", words <= most
-
     remedy = "use fewer channels or a smaller map; height and width count as the next power of two"
-    return subject.each("neuron memory", f"{most:,} words", judge, remedy, "neuron_memory")
+    return _words(subject, "neuron", subject.target.neuron_memory, remedy)
 
 
 def bias_memory(subject: Subject) -> list[Rule]:
     """Words for constant currents, one for each channel."""
-    needed, most = memories(subject), max(subject.target.bias_memory)
+    return _words(subject, "bias", subject.target.bias_memory, "use fewer channels")
+
+
+def _words(subject: Subject, kind: str, have: Sequence[int], remedy: str) -> list[Rule]:
+    """That no layer needs more of a memory than the core with most of it has."""
+    needed, most = memories(subject), max(have)
 
     def judge(layer: Layer) -> tuple[str, bool]:
-        words = needed[layer.name].biases
-        return f"{words:,} words", words <= most
+        memory = needed[layer.name]
+        words = {"kernel": memory.kernel, "neuron": memory.neurons, "bias": memory.biases}[kind]
+        spread = " (groups spread to a dense kernel)" if kind == "kernel" and layer.main.groups > 1 else ""
+        return f"{words:,} words{spread}", words <= most
 
-    return subject.each("bias memory", f"{most:,} words", judge, "use fewer channels", "bias_memory")
+    return subject.each(f"{kind} memory", f"{most:,} words", judge, remedy, f"{kind}_memory")
 
 
 def cores(subject: Subject) -> list[Rule]:

@@ -14,7 +14,7 @@ from ..convert import data as reading
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import EVERY, HeldBack
-from ..evaluation.batches import split
+from ..evaluation.batches import split, with_pairs
 
 Batch = tuple[list[Tensor], Any]
 """The network's inputs, and labels if they are wanted, else None."""
@@ -26,7 +26,8 @@ class Samples:
     One sample in eight, until there are enough, is held back, and those first that ``from_torch`` held back from
     calibration with the same data and seed: so no sample judges that has calibrated the network.
     A tensor or a Dataset is shuffled anew in each epoch; another iterable, a list of batches or a loader, is read as it
-    comes, and has to come in the same order each time for the judges to be strangers.
+    comes, once more than it trains, to count, and has to come in the same order each time for the judges to be
+    strangers.
 
     Args:
         data: As for ``from_torch``; with labels as for ``evaluate``.
@@ -110,12 +111,7 @@ def _as_dataset(data: Any, labelled: bool) -> Any:
     """
     if isinstance(data, (Tensor, np.ndarray)) and not labelled:
         return TensorDataset(reading.tensors_in(data, "data"))
-    pair = isinstance(data, (tuple, list)) and len(data) == 2
-    if labelled and pair and all(isinstance(x, (Tensor, np.ndarray)) for x in data):
-        x, y = reading.tensors_in(tuple(data), "data")
-        if len(x) != len(y):
-            raise ConversionError(f"{len(x)} inputs and {len(y)} labels do not belong together")
-        return TensorDataset(x, y)
+    data = with_pairs(data) if labelled else data
     if isinstance(data, (Dataset, DataLoader)) or (
         isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))
     ):

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, TensorDataset
 import respike
 from respike.convert.data import inputs
 from respike.convert.held_back import HeldBack
-from respike.training import Shifts
 
 
 def classifier(seed: int = 0) -> tuple[nn.Module, Tensor]:
@@ -293,22 +292,3 @@ def test_class_numbers_have_no_gradient() -> None:
     x = torch.randn(100, 8)
     with pytest.raises(respike.ConversionError, match="before it decides"):
         respike.finetune(respike.from_torch(Decides(), x, 2), x, steps=2)
-
-
-def test_images_are_moved_by_whole_pixels() -> None:
-    torch.manual_seed(0)
-    images = torch.rand(50, 3, 9, 7)
-    moved = Shifts(2)(images)
-    wide = torch.nn.functional.pad(images, (2, 2, 2, 2))
-    places = set()
-    for one, around in zip(moved, wide, strict=True):
-        found = [
-            (dy, dx) for dy in range(5) for dx in range(5) if torch.equal(one, around[:, dy : dy + 9, dx : dx + 7])
-        ]
-        assert len(found) == 1
-        places.add(found[0])
-    assert len(places) > 12
-    with pytest.raises(respike.ConversionError, match="only images"):
-        Shifts(1)(torch.rand(3, 4))
-    with pytest.raises(respike.ConversionError, match="pixels must be"):
-        Shifts(0)

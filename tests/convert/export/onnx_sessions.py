@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from exported import CODES as CODES
+from exported import converted as converted
 from torch import Tensor, nn
 
-import respike
-from respike.convert import ConversionWarning, SpikingNetwork
-
-CODES: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "bursts": {"max_spikes": 3},
-    "signed": {"neuron": "signed"},
-    "multi-threshold": {"neuron": "multi_threshold"},
-    "lif": {"neuron": "lif"},
-}
-
-
-def converted(model: nn.Module, *x: Tensor, steps: int = 4, **options: Any) -> SpikingNetwork:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        settings = {"correction": "bias", "threshold": "max", **options}
-        return respike.from_torch(model, [x], steps, **settings)
+from respike.convert import SpikingNetwork
 
 
 def small(**options: Any) -> tuple[SpikingNetwork, Tensor]:

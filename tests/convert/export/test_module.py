@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from typing import Any
 
 import pytest
 import torch
 import zoo
+from exported import CODES, converted
 from random_networks import RandomNet
 from random_oracles import exact, inputs
 from samples import one_in
@@ -16,23 +15,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 import respike
-from respike.convert import ConversionError, ConversionWarning, SpikingNetwork
+from respike.convert import ConversionError, SpikingNetwork
 from respike.layers import RateNeuron, reset_states
-
-CODES: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "bursts": {"max_spikes": 3},
-    "signed": {"neuron": "signed"},
-    "multi-threshold": {"neuron": "multi_threshold"},
-    "lif": {"neuron": "lif"},
-}
-
-
-def converted(model: nn.Module, *x: Tensor, steps: int = 5, **options: Any) -> SpikingNetwork:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        settings = {"correction": "bias", "threshold": "max", **options}
-        return respike.from_torch(model, [x], steps, **settings)
 
 
 def over_time(x: Tensor, steps: int) -> Tensor:
@@ -111,7 +95,7 @@ def test_networks_in_which_samples_meet_are_refused(name: str) -> None:
     case = zoo.CONVERTS[name]
     x = tuple(torch.rand(8, *shape) for shape in case.shapes)
     with pytest.raises(ConversionError, match="samples meet"):
-        converted(case.build().eval(), *x, **case.extra).to_module()
+        converted(case.build().eval(), *x, **case.extra, steps=5).to_module()
 
 
 def small() -> tuple[SpikingNetwork, Tensor]:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import zoo
+from exported import CODES
 from samples import one_in
 from torch import Tensor, nn
 
 import respike
 from respike.layers import RateNeuron
-
-CODES: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "bursts": {"max_spikes": 3},
-    "lif": {"neuron": respike.LIF(7.0)},
-    "signed": {"neuron": "signed"},
-    "multi-threshold": {"neuron": "multi_threshold"},
-}
 
 
 def imported(path: Path) -> nn.Module:

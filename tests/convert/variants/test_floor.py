@@ -7,18 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from exported import CODES
 from torch import Tensor, nn
 
 import respike
 from respike.layers import reset_states
-
-CODES: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "bursts": {"max_spikes": 3},
-    "lif": {"neuron": respike.LIF(7.0)},
-    "signed": {"neuron": "signed"},
-    "multi-threshold": {"neuron": "multi_threshold"},
-}
 
 
 def network(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:

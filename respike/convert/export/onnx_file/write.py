@@ -115,6 +115,8 @@ def _code(layer: SpikingReLU) -> dict[str, Any]:
         code["tau_mem"] = options.tau_mem
     if options.neuron == "multi_threshold":
         code["levels"] = options.levels
+    if options.floor is not None:
+        code["floor"] = options.floor
     return code
 
 
