@@ -27,8 +27,8 @@ class Closeness:
     Attributes:
         agreement: Share of decisions in which SNN and ANN agree; None where decisions say nothing: of several outputs,
             of numbers that are no scores, and where one answer alone would agree on nine samples in ten.
-        error: Relative error of the outputs, see ``output_judging``; None for class numbers, and for outputs that are
-            the same for all samples, or not finite.
+        error: Relative error of the outputs, see ``output_judging``; None for class numbers, for outputs that are the
+            same for all samples, or not finite, and from fewer than 8 samples.
         samples: How many samples judged it.
         timesteps: T of the run.
         output: Of several outputs, the place of the one with the largest error, which is ``error``.

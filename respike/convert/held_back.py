@@ -27,6 +27,9 @@ MOST = 64
 """How many are held back from calibration, at most."""
 AT_ONCE = 16
 """Samples that are judged at once, at most."""
+FEWEST = 8
+"""Samples from which an error can be told: it is in units of how much outputs vary, and of two samples, which may be
+alike by chance, that says nothing (of eight, the standard deviation is right within a factor of two)."""
 
 
 class HeldBack:
@@ -155,7 +158,7 @@ class OutputTally:
 
     @property
     def error(self) -> float | None:
-        if not self.missed.samples or not bool(self.missed.spread.varies.any()):
+        if self.missed.samples < FEWEST or not bool(self.missed.spread.varies.any()):
             return None
         error = self.missed.error
         return error if error is not None and math.isfinite(error) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .layers import Layer
 from .result import Rule
-from .subject import Subject
+from .subject import GIVE_SAMPLES, Subject
 
 
 def _bounds(bits: int) -> tuple[int, int]:
@@ -77,8 +77,6 @@ def potentials(subject: Subject) -> list[Rule]:
 
     low, high = _bounds(bits)
     remedy = (
-        "take snn.with_floor(-1), which keeps potentials from sinking further"
-        if ranges is not None
-        else "give calibration data"
+        "take snn.with_floor(-1), which keeps potentials from sinking further" if ranges is not None else GIVE_SAMPLES
     )
     return subject.each("potentials", f"{low:,} to {high:,}", judge, remedy, "state_bits")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from ..convert.network import SpikingNetwork
 from ..text import printable
+
+LINE = 120
+"""Characters of a line of what to change."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,9 @@ class Check:
         verdict = "the network fits" if not failed else f"the network does not fit: {broken} of {len(names)} rules fail"
         lines = [f"{self.title}: {verdict}", *self._notes(), ""]
         width = max(map(len, names))
-        for name in names:
-            lines += _lines(name, [rule for rule in self.rules if rule.name == name], width)
+        by_name = [[rule for rule in self.rules if rule.name == name] for name in names]
+        for rules in sorted(by_name, key=_mildness):
+            lines += _lines(rules, width)
         return printable("\n".join(lines), keep="\n")
 
     def _notes(self) -> list[str]:
@@ -141,24 +147,37 @@ class Check:
                 f"decides as the network that was given on {100 * self.agreement:.1f} % of {self.samples} samples"
             )
         if self.open:
-            found.append("some rules need samples: give calibration data")
+            names = ", ".join(dict.fromkeys(rule.name for rule in self.open))
+            found.append(f"open without samples to run: {names}")
         return found
 
 
-def _lines(name: str, rules: list[Rule], width: int) -> list[str]:
-    """A line for all layers that a rule passes for; two for each that it does not."""
-    lines = []
+def _mildness(rules: list[Rule]) -> int:
+    """What failed comes first, then what is open: 0, 1, and 2 for what passes everywhere."""
+    return min({False: 0, None: 1, True: 2}[rule.passed] for rule in rules)
+
+
+def _lines(rules: list[Rule], width: int) -> list[str]:
+    """A line for all layers that a rule passes for; of one that it does not, what was found and what to change."""
+    lines, name = [], rules[0].name
     passed = [rule for rule in rules if rule.passed]
     if passed and len(passed) == len(rules):
         values = list(dict.fromkeys(rule.found for rule in passed))
         shown = "; ".join(values if len(values) <= 3 else [values[0], "...", values[-1]])
         limit = f"  (limit: {passed[0].limit})" if passed[0].limit else ""
         lines.append(f"  ok      {name:<{width}}  {shown}{limit}")
-    for rule in rules:
-        if not rule.passed:
+    for remedy, alike in groupby((rule for rule in rules if not rule.passed), key=lambda rule: rule.remedy):
+        for rule in alike:
             mark = "FAILED" if rule.passed is False else "open  "
             place = f"{rule.layer}: " if rule.layer else ""
             limit = f"  (limit: {rule.limit})" if rule.limit else ""
-            lines += [f"  {mark}  {name:<{width}}  {place}{rule.found}{limit}"]
-            lines += [f"          {'':<{width}}  -> {rule.remedy}"]
+            lines.append(f"  {mark}  {name:<{width}}  {place}{rule.found}{limit}")
+        lines += textwrap.wrap(
+            f"-> {remedy}",
+            LINE,
+            initial_indent=" " * (width + 12),
+            subsequent_indent=" " * (width + 15),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     return lines

@@ -14,6 +14,9 @@ from .result import Rule
 from .targets import Target
 from .whole_numbers import Whole
 
+GIVE_SAMPLES = "give samples to run, for example those that calibrated it"
+"""What closes a rule that is open."""
+
 
 @dataclass(frozen=True)
 class Subject:

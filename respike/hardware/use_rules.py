@@ -5,7 +5,7 @@ from __future__ import annotations
 from .layers import INPUT, Layer
 from .potentials import whole_events
 from .result import Rule
-from .subject import Subject
+from .subject import GIVE_SAMPLES, Subject
 
 
 def neurons(subject: Subject) -> list[Rule]:
@@ -27,7 +27,7 @@ def neurons(subject: Subject) -> list[Rule]:
 def schedule(subject: Subject) -> list[Rule]:
     """All layers at once, as a chip runs."""
     passed = subject.snn.schedule == "synchronous"
-    remedy = "" if passed else "set snn.schedule = 'synchronous', and convert with it"
+    remedy = "" if passed else "convert with schedule='synchronous'"
     return [Rule("schedule", "", subject.snn.schedule, "synchronous", passed, remedy)]
 
 
@@ -47,7 +47,7 @@ def events(subject: Subject) -> list[Rule]:
     if any(way.prepared for way in ways):
         return [Rule("input", readers[0], "numbers that are computed from the input", limit, False, remedy)]
     if subject.samples is None:
-        return [Rule("input", readers[0], "not known without samples", limit, None, "give calibration data")]
+        return [Rule("input", readers[0], "not known without samples", limit, None, GIVE_SAMPLES)]
     if whole_events(subject.samples):
         most = max(int(x.max()) for x in subject.samples)
         return [Rule("input", readers[0], f"up to {most} events of a pixel in each step", limit, True)]

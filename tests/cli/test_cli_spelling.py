@@ -77,3 +77,43 @@ def test_only_options_of_the_command_are_spelled_anew(said: str, typed: str) -> 
     with click.Context(command):
         assert as_typed(said) == typed
     assert as_typed(said) == said  # outside a command
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("convert with neuron='iaf': spikes", "convert with --neuron iaf: spikes"),
+        ("neuron='iaf' does not burst", "neuron='iaf' does not burst"),
+        (
+            'snn = respike.from_torch(model, calibration, timesteps=8, neuron="signed")',
+            "respike convert MODEL -T 8 --neuron signed -o net.respike",
+        ),
+        (
+            "snn = respike.from_torch(model, calibration, timesteps=8, neuron=respike.LIF(20.0))",
+            "snn = respike.from_torch(model, calibration, timesteps=8, neuron=respike.LIF(20.0))",
+        ),
+        ('snn = snn.recalibrated(calibration, "net.1")', 'snn = snn.recalibrated(calibration, "net.1")'),
+    ],
+)
+def test_conversions_are_spelled_as_convert_has_them(said: str, typed: str) -> None:
+    """In commands that have no such options themselves, too."""
+    group = click.Context(main)
+    for name in ("check", "diagnose"):
+        command = main.get_command(group, name)
+        assert command is not None
+        if name == "diagnose" and said.startswith("neuron"):  # its own option
+            continue
+        with click.Context(command, parent=group):
+            assert as_typed(said) == typed
+
+
+def test_what_a_chip_needs_is_said_as_it_is_typed(tmp_path: Path) -> None:
+    data, net = write_data(tmp_path / "data.npz", 64), str(tmp_path / "tiny.respike")
+    made = run("convert", "cli_models:tiny", "--calibration", data, "-T", "2", "--neuron", "signed", "-o", net)
+    assert made.exit_code == 0
+    result = run("check", net)
+    rules = [line[2:8].strip() for line in result.stdout.splitlines() if line[2:8].strip() in ("FAILED", "open", "ok")]
+    assert {"FAILED", "open", "ok"} == set(rules)
+    assert rules == sorted(rules, key=["FAILED", "open", "ok"].index)
+    assert result.exit_code == 1
+    assert "convert with --neuron iaf" in result.stdout

@@ -65,7 +65,7 @@ def test_without_samples_some_rules_are_open() -> None:
     found = respike.check(snn, "speck")
     assert {rule.name for rule in found.open} == {"potentials", "input"}
     assert found.passed
-    assert "some rules need samples" in str(found)
+    assert "open without samples to run: potentials, input" in str(found)
 
 
 def test_it_shows_what_failed_and_what_to_change() -> None:

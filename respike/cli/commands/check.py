@@ -11,6 +11,7 @@ import click
 from ...source_names import require_saved
 from ..command import Command, echo, option, say_json
 from ..options import DATA_ARE, FIGURE, JSON
+from ..spelling import as_typed
 from ..values import DataName
 
 
@@ -57,7 +58,8 @@ def check(
 ) -> None:
     """Hold a converted network, FILE.respike, against the limits of a chip: what fits, what does not, what to change.
 
-    A network that is not in whole numbers is quantised first. The exit code is 1 if a rule fails.
+    A network that is not in whole numbers is quantised first. Rules are "ok", FAILED, or "open": not known without
+    samples to run (--data). The exit code is 1 if a rule fails.
     """
     from ... import convert, hardware, sources
 
@@ -69,7 +71,7 @@ def check(
     if as_json:
         say_json(found.as_dict())
     else:
-        echo(str(found))
+        echo(as_typed(str(found)))
     if output is not None:
         found.plot(output)
         echo(f"figure: {output}", err=True)

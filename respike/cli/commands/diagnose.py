@@ -11,6 +11,7 @@ from ...source_names import SourceError, is_saved
 from ..command import Command, echo, say_json
 from ..conversion_options import CONVERSION
 from ..options import DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..spelling import as_typed
 
 
 @click.command(
@@ -52,7 +53,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     if as_json:
         say_json(found.as_dict())
     else:
-        echo(str(found))
+        echo(as_typed(str(found)))
     if output is not None:
         save(found.plot(), output)
         echo(f"figure: {output}", err=True)

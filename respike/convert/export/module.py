@@ -43,7 +43,9 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 def to_module(snn: Simulator) -> fx.GraphModule:
     """See ``SpikingNetwork.to_module``."""
     if snn.schedule != "synchronous":
-        raise ConversionError(f"a module runs step by step; set snn.schedule = 'synchronous' (it is {snn.schedule!r})")
+        raise ConversionError(
+            f"a module runs step by step; convert with schedule='synchronous' (this network's is {snn.schedule!r})"
+        )
     if not snn.plan.side_by_side:
         raise ConversionError(
             "in this network samples meet, or an input does not begin with them, so that time cannot be an axis beside "

@@ -45,7 +45,7 @@ def _settings(snn: Simulator) -> list[Refusal]:
             Refusal(
                 "the network",
                 f"has the schedule {snn.schedule!r}, and in NIR all nodes run at once",
-                "set snn.schedule = 'synchronous'",
+                "convert with schedule='synchronous'",
             )
         )
     if snn.precision != "float32":

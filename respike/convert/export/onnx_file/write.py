@@ -46,7 +46,7 @@ def model_of(snn: Simulator, form: Form) -> onnx.ModelProto:
     check_packages()
     if snn.schedule != "synchronous":
         raise ConversionError(
-            f"an ONNX file runs step by step; set snn.schedule = 'synchronous' (it is {snn.schedule!r})"
+            f"an ONNX file runs step by step; convert with schedule='synchronous' (this network's is {snn.schedule!r})"
         )
     if snn.graph.weight_bytes > MOST:
         raise ConversionError(
