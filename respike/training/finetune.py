@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from ..convert import checks
 from ..convert.caller_state import undisturbed
+from ..convert.data import rows
 from ..convert.errors import ConversionError, warn
 from ..convert.held_back import HeldBack, judged
 from ..convert.network import SpikingNetwork
@@ -17,10 +19,9 @@ from ..convert.variants.origin import origin_of
 from ..progress import Listener, listener
 from .options import TrainingOptions
 from .samples import Samples
-from .trainer import Trainer
+from .trainer import Judgement, Trainer
 
 
-@undisturbed()
 def finetune(
     snn: SpikingNetwork,
     data: Any,
@@ -79,31 +80,58 @@ def finetune(
             training that diverges.
         FormatError: ``resume`` is a file of something else.
     """
+    options = TrainingOptions(steps, learning_rate, batch_size, labels, held_back, seed)
+    return tune(snn, data, ann, options, augment, resume, progress).network
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What fine-tuning made.
+
+    Attributes:
+        network: The network.
+        before: What the samples held back said of the one that was given.
+        after: What they say of this one.
+        samples: How many there are.
+    """
+
+    network: SpikingNetwork
+    before: Judgement
+    after: Judgement
+    samples: int
+
+
+@undisturbed()
+def tune(
+    snn: SpikingNetwork,
+    data: Any,
+    ann: nn.Module | None,
+    options: TrainingOptions,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    progress: bool | Listener | None = None,
+) -> Tuned:
+    """``finetune``, which also says what the samples held back said."""
     checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
     if augment is not None and not callable(augment):
         raise ConversionError(f"augment must be a function of a batch of inputs, got {type(augment).__name__}")
-    options = TrainingOptions(
-        checks.whole("steps", steps, 1),
-        checks.number("learning_rate", learning_rate, ", above 0", above=0),
-        checks.whole("batch_size", batch_size, 1),
-        checks.number("labels", labels, ", 0 or more", low=0),
-        checks.whole("held_back", held_back, 1),
-        checks.seed(seed),
-    )
     module = snn.to_module()
     device = next(snn.buffers()).device
     with listener(progress, default=True) as told:
         told.report("reading the data")
-        samples = Samples(data, snn.graph, device, options.batch_size, options.held_back, bool(labels), options.seed)
+        samples = Samples(
+            data, snn.graph, device, options.batch_size, options.held_back, bool(options.labels), options.seed
+        )
         origin = origin_of(snn, ann, samples.held[0][0]).to(device)
-        if not Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told):
+        before, after = Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)
+        if not after.loss < before.loss:
             warn(
                 "fine-tuning found nothing better on the samples held back, and the network is as it was: give more "
-                "inputs, augment=..., more steps or another learning_rate"
+                "inputs, shifted images, more steps or another learning rate"
             )
         made = snn.with_module(module)
         held = HeldBack(origin)
         held.batches = [inputs for inputs, _ in samples.held]
         made.origin, made.closeness = snn.origin, judged(made, origin, held, told)
-    return made
+    return Tuned(made, before, after, sum(rows(inputs) for inputs in held.batches))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..convert import checks
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The options of ``finetune`` that are numbers, checked; see there."""
+    """The options of ``finetune`` that are numbers; see there.
+
+    Raises:
+        ConversionError: a number that cannot be used.
+    """
 
     steps: int
     learning_rate: float
@@ -15,3 +21,11 @@ class TrainingOptions:
     labels: float
     held_back: int
     seed: int
+
+    def __post_init__(self) -> None:
+        checks.whole("steps", self.steps, 1)
+        checks.number("learning_rate", self.learning_rate, ", above 0", above=0)
+        checks.whole("batch_size", self.batch_size, 1)
+        checks.number("labels", self.labels, ", 0 or more", low=0)
+        checks.whole("held_back", self.held_back, 1)
+        checks.seed(self.seed)

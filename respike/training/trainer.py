@@ -81,8 +81,8 @@ class Trainer:
         self.loss = Distillation(origin, self.wanted, options.labels > 0)
         self.optimizer = torch.optim.Adam(self.parameters.values(), options.learning_rate)
 
-    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> bool:
-        """Train; in the end the module has the best parameters that there were. Whether any were better than the first.
+    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> tuple[Judgement, Judgement]:
+        """Train; in the end the module has the best parameters that there were. The first judgement, and the best.
 
         Raises:
             ConversionError: the loss is not finite any more.
@@ -120,7 +120,7 @@ class Trainer:
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(state.best[name])
-        return state.loss < first.loss
+        return first, Judgement(state.loss, state.agreement)
 
     def digest(self) -> str:
         """Of what the result depends on: network, ANN, samples, options; of a function that augments its name."""

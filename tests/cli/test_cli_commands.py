@@ -58,17 +58,18 @@ def test_finetune_learns_without_labels_and_saves(tmp_path: Path) -> None:
     options = ("--steps", "300", "--shift", "2")
     result = run("finetune", "mnist_mlp", "-T", "1", *options, "-o", str(tuned))
     assert result.exit_code == 0, result.output
-    before, after = (line.split("relative error ") for line in result.stdout.splitlines())
-    assert before[0] == "before: decided as the ANN on 100.0 % of 64 samples that did not calibrate it, "
-    assert after[0].startswith("after: decided as the ANN on ")
-    assert float(after[1].removesuffix(" %")) < float(before[1].removesuffix(" %"))
+    said = "on 64 samples that neither trained nor calibrated it, after T = 1:\nbefore: loss "
+    assert result.stdout.startswith(said)
+    before, after = (float(line.split()[2].rstrip(",")) for line in result.stdout.splitlines()[1:])
+    assert after < before
     assert respike.load(tuned).closeness is not None
     refused = run("finetune", str(tuned), *options)
     assert refused.exit_code == 1
     assert "does not contain the ANN to learn from: name it" in refused.output
     found = run("finetune", str(tuned), "--ann", "mnist_mlp", *options, "--json", "-o", str(again))
     assert found.exit_code == 0, found.output
-    assert json.loads(found.stdout)["closeness"]["error"] <= json.loads(found.stdout)["before"]["error"]
+    told = json.loads(found.stdout)
+    assert (told["after"]["loss"] <= told["before"]["loss"], told["held_back"]) == (True, 64)
     assert again.exists()
 
 

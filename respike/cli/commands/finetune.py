@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
 from ..options import DATA_ARE, JSON, MODEL, MODELS_ARE
 from ..values import DataName, ModelName, Output
+
+NUMBERS = ("steps", "learning_rate", "batch_size", "labels", "held_back", "seed")
 
 
 @click.command(
@@ -35,7 +38,6 @@ Examples:
     part="Model and data",
     help="Inputs to learn from; labels are read only with --labels. By default, what calibrates.",
 )
-@CONVERSION
 @option("--steps", default=1000, type=click.IntRange(1), part="Training", help="Batches to learn from.")
 @option("--learning-rate", default=1e-3, type=float, part="Training", help="Of Adam, at its highest.")
 @option("--batch-size", default=64, type=click.IntRange(1, 2**31), part="Training", help="Samples per batch.")
@@ -51,14 +53,16 @@ Examples:
     part="Training",
     help="Note in this file how far it is; if it is there, go on from it.",
 )
+@CONVERSION
 @option("-o", "--output", type=Output(["respike"]), metavar="FILE", help="Write the network to this file.")
 @JSON
 def finetune(output: Path | None, as_json: bool, resume: Path | None, **options: Any) -> None:
     """Convert MODEL, or take a saved network, and train it to give the outputs of the ANN, without labels.
 
-    Gradients go through the spikes and through time. The network learns at its own number of timesteps, which is what
-    it is good at then: few. One sample in eight is held back and judges on the way by its loss; the best is kept. Less
-    than a thousand samples may change little: with --data-dir, mnist and fashion_mnist are all training images.
+    Gradients go through the spikes and through time. The network learns at its own number of timesteps, or at -T for a
+    saved one, and is best at that then. One sample in eight is held back and judges on the way by its loss; the best is
+    kept. Less than a thousand samples may change little: with --data-dir, mnist and fashion_mnist are all training
+    images.
     """
     from torch import Tensor
 
@@ -75,26 +79,16 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
     if options["labels"] and isinstance(data, Tensor):
         raise SourceError(f"--labels needs labels, and {name} has none without --data-dir")
     ann, snn = network(options)
-    before = snn.closeness
+    told = training.TrainingOptions(**{name: options[name] for name in NUMBERS})
+    augment = training.Shifts(options["shift"]) if options["shift"] else None
     with Bar() as bar:
-        made = training.finetune(
-            snn,
-            data,
-            ann if is_saved(options["model"]) else None,
-            steps=options["steps"],
-            learning_rate=options["learning_rate"],
-            batch_size=options["batch_size"],
-            augment=training.Shifts(options["shift"]) if options["shift"] else None,
-            labels=options["labels"],
-            held_back=options["held_back"],
-            seed=options["seed"],
-            resume=resume,
-            progress=bar,
-        )
+        made = training.tune(snn, data, ann if is_saved(options["model"]) else None, told, augment, resume, bar)
     if as_json:
-        say_json({**made.as_dict(), "before": None if before is None else before.as_dict()})
+        both = {"before": asdict(made.before), "after": asdict(made.after), "held_back": made.samples}
+        say_json({**made.network.as_dict(), **both})
     else:
-        echo(f"before: {before or 'not known'}\nafter: {made.closeness or 'not known'}")
+        echo(f"on {made.samples} samples that neither trained nor calibrated it, after T = {made.network.timesteps}:")
+        echo(f"before: {made.before}\nnow:    {made.after}")
     if output is not None:
-        made.save(output)
+        made.network.save(output)
         echo(f"network: {output}", err=True)
