@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from ..errors import ConversionError
 from ..graph import Node, Ref, function
 from ..graph.channel_groups import layer_groups
 from ..options import NeuronOptions, Precision
+from .event_synapses import event_synapses
 from .neurons import SpikingReLU
 from .time_varying import Timed
 from .whole_synapses import WholeSynapses
@@ -68,13 +69,16 @@ class Arithmetic:
     Args:
         precision: One of ``PRECISIONS``.
         weights: The graph's tensors.
+        sparse: Names of values that are mostly 0 in each step, see ``event_synapses.sparse``.
     """
 
-    def __init__(self, precision: Precision, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, precision: Precision, weights: Mapping[str, Tensor], sparse: Set[str] = frozenset()
+    ) -> None:
         self.precision = precision
-        self.weights = weights
+        self.weights, self.sparse = weights, sparse
         self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
-        self._ready: dict[str, Synapses] = {}
+        self._ready: dict[str, Synapses | None] = {}
         self._scales: dict[str, Tensor] = {}
         self._sends: dict[SpikingReLU, tuple[Send, Tensor]] = {}
         self._biases: dict[tuple[int, int], Tensor] = {}
@@ -101,16 +105,16 @@ class Arithmetic:
         return Send(1.0 / finest, self.kind), neuron.threshold * finest
 
     def synapses(self, node: Node, x: Timed) -> Timed | None:
-        """The currents that spikes cause behind a node's weights; None if this is float32's business."""
-        if self.kind is None or x.scale is None or x.offset is not None or node.op not in ROUNDED:
+        """The currents that spikes cause behind a node's weights; None where the operation itself says them."""
+        if x.offset is not None or node.op not in ROUNDED:
+            return None
+        if x.plain if self.kind is not None else not (x.plain and node.refs[0] in self.sparse):
             return None
         with _LOCK:
             if node.name not in self._ready:
-                found = self._prepare(node, x.scale)
-                if found is None:
-                    return None
-                self._ready[node.name] = found
-        return self._ready[node.name](x.values)
+                self._ready[node.name] = self._prepare(node, x.scale)
+        ready = self._ready[node.name]
+        return None if ready is None else ready(x.values)
 
     def moved(self, node: Node, scale: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:
         """What ``scale`` becomes where an operation only moves values; found out once."""
@@ -119,12 +123,21 @@ class Arithmetic:
                 self._scales[node.name] = move(scale)
         return self._scales[node.name]
 
-    def _prepare(self, node: Node, scale: Tensor) -> Synapses | None:
+    def _prepare(self, node: Node, scale: Tensor | None) -> Synapses | None:
         name, bias = node.args[1], node.args[2] if len(node.args) > 2 else None
         if not isinstance(name, Ref) or name.name not in self.weights or isinstance(bias, Tensor):
             return None
+        if bias is not None and bias.name not in self.weights:
+            return None
+        if scale is None:
+            apply_events = event_synapses(
+                node, self.weights[name.name], None if bias is None else self.weights[bias.name]
+            )
+            if apply_events is None:
+                return None
+            return lambda spikes: Timed(apply_events(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
         weight = carried(node, self.weights[name.name], scale)
-        if weight is None or (bias is not None and bias.name not in self.weights):
+        if weight is None:
             return None
         offset = None if bias is None else _row(node, self.weights[bias.name])
         if self.kind == torch.int8:

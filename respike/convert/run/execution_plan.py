@@ -9,6 +9,7 @@ from ..graph import Graph, Node
 from ..graph.rules import POOLS, Role
 from ..passes import readouts
 from ..sample_axis import SAME, Along, Count, apart, places
+from .event_synapses import sparse
 
 
 class Plan:
@@ -71,6 +72,11 @@ class Plan:
         users = {n.name: self.graph.users.get(n.name, []) for n in self.body if n.role == Role.SPIKE}
         alone = {name for name, found in users.items() if len(found) == 1 and found[0].op in POOLS}
         return frozenset(alone.difference(self.graph.output_names()))
+
+    @cached_property
+    def sparse(self) -> frozenset[str]:
+        """Names of the values that are mostly 0 in each step."""
+        return sparse(self.graph)
 
     @cached_property
     def last_use(self) -> dict[str, list[str]]:

@@ -153,7 +153,7 @@ class Walk:
             return map_leaves(self._typed, fn(*args, **kwargs))
         fold, batched = _folding(node, self.graph)
         together = fold and all(first for first, a in zip(batched, values, strict=True) if isinstance(a, Timed))
-        if together and self.arithmetic is not None and isinstance(args[0], Timed) and not args[0].plain:
+        if together and self.arithmetic is not None and isinstance(args[0], Timed):
             found = self._in_units(node, fn, args, kwargs)
             if found is not None:
                 return found

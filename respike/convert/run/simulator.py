@@ -265,7 +265,7 @@ class Simulator(nn.Module):
         now = versions(chain(tensors.values(), self.neurons.buffers()))
         if self._arithmetic is None or self._arithmetic[0] != (self.precision, now):
             laid_out = {name: channels_last(t) for name, t in tensors.items()}
-            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out)
+            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out, self.plan.sparse)
         return self._arithmetic[1]
 
     def _mode(

@@ -107,6 +107,33 @@ def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] |
     return found
 
 
+def event_synapses(
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> Callable[[Tensor], Tensor] | None:
+    """A convolution of spikes whose cost follows their number, see ``cpu_synapses``; None where a dense one is better.
+
+    Which of both depends on device, type and shape alone, never on the spikes: their sums are rounded differently, and
+    the same input is to give the same spikes in any batch.
+
+    Args:
+        weight: ``(F, C, kh, kw)``.
+        bias: ``(F,)`` or None.
+        stride, padding, dilation: ``(vertical, horizontal)``.
+        groups: Groups of channels.
+    """
+    if weight.dtype != torch.float32 or backend_for(weight.device) != "numba":
+        return None
+    kind = import_module(".cpu_synapses", __package__).EventSynapses
+    made = kind(weight, bias, stride, padding, dilation, groups) if kind.pays(weight, groups) else None
+    found: Callable[[Tensor], Tensor] | None = made
+    return found
+
+
 @torch.no_grad()
 def trial_errors(
     rule: Rule, values: Tensor, target: Tensor, trials: Trials, rows: slice, sent: Tensor | None = None

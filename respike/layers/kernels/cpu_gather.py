@@ -1,0 +1,155 @@
+"""Vector code that numba does not write by itself: sums of weight rows held in registers, and zeros passed over.
+
+A sum over many rows is only bound by loading them if it stays in registers meanwhile, which takes arrays of a fixed
+length that the compiler sees as such. These functions are written in LLVM's intermediate language; numba compiles them
+with the code that calls them, for whatever vectors the processor has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+F32, I32, I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+WIDTHS = {64: 2, 32: 4, 16: 4}
+"""Outputs that are added up at once, and in how many sums side by side, as one addition waits for the one before."""
+LOOKED_AT = 32
+"""Inputs that are compared with zero at once."""
+
+
+def _summing(width: int, sums: int) -> Any:
+    vector = ir.VectorType(F32, width)
+    zero = ir.Constant(vector, [0.0] * width)
+
+    def gather(
+        typingctx: Any,
+        weights: Any,
+        rows_apart: Any,
+        row: Any,
+        channels: Any,
+        values: Any,
+        starts: Any,
+        apart: Any,
+        runs: Any,
+        begin: Any,
+        out: Any,
+    ) -> Any:
+        """``out = begin + Σ values[e] · weights[channels[e]]`` over the events of some runs, ``width`` outputs.
+
+        Run r has the events from ``starts[0, r·apart]`` to ``starts[1, r·apart]``, where ``starts`` are two addresses,
+        and the weights of its channel c begin at ``weights + 4 · (r · rows_apart + c · row)``.
+        """
+
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            return _gather(b, args, vector, zero, sums)
+
+        addresses, numbers = types.int64, types.int64
+        told = (addresses, numbers, numbers, addresses, addresses, types.UniTuple(addresses, 2), numbers, numbers)
+        return types.void(*told, addresses, addresses), code
+
+    return intrinsic(gather)
+
+
+def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
+    """The code of ``gather``: blocks with one value for each variable that changes from turn to turn."""
+    weights, rows_apart, row, channels, values, starts, apart, runs, begin, out = args
+    width = vector.count
+    fma = cgutils.get_or_insert_function(b.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{width}f32")
+    weights, values = (b.inttoptr(x, F32.as_pointer()) for x in (weights, values))
+    channels = b.inttoptr(channels, I32.as_pointer())
+    firsts, lasts = (b.inttoptr(b.extract_value(starts, i), I32.as_pointer()) for i in (0, 1))
+    number = I64
+    first_sum = b.load(b.inttoptr(begin, vector.as_pointer()), align=4)
+    at_start = b.block
+    run, several, rest, one, after, end = (b.append_basic_block(x) for x in ("run", "many", "rest", "one", "next", "end"))
+    b.cbranch(b.icmp_signed("<", number(0), runs), run, end)
+
+    def add(event: Any, total: Any, rows: Any) -> Any:
+        """The sum with the weights of one more event."""
+        where = b.mul(b.sext(b.load(b.gep(channels, [event])), I64), row)
+        found = b.load(b.bitcast(b.gep(rows, [where]), vector.as_pointer()), align=4)
+        value = b.insert_element(ir.Constant(vector, ir.Undefined), b.load(b.gep(values, [event])), I32(0))
+        everywhere = ir.Constant(ir.VectorType(I32, width), [0] * width)
+        return b.call(fma, [found, b.shuffle_vector(value, ir.Constant(vector, ir.Undefined), everywhere), total])
+
+    b.position_at_end(run)
+    r, totals = b.phi(I64), [b.phi(vector) for _ in range(sums)]
+    place = b.mul(r, apart)
+    first, last = (b.sext(b.load(b.gep(x, [place])), I64) for x in (firsts, lasts))
+    rows = b.gep(weights, [b.mul(r, rows_apart)])
+    until = b.sub(last, number(sums - 1))
+    b.cbranch(b.icmp_signed("<", first, until), several, rest)
+
+    b.position_at_end(several)
+    i, inner = b.phi(I64), [b.phi(vector) for _ in range(sums)]
+    added = [add(b.add(i, number(k)), total, rows) for k, total in enumerate(inner)]
+    following = b.add(i, number(sums))
+    b.cbranch(b.icmp_signed("<", following, until), several, rest)
+
+    b.position_at_end(rest)
+    left, held = b.phi(I64), [b.phi(vector) for _ in range(sums)]
+    b.cbranch(b.icmp_signed("<", left, last), one, after)
+
+    b.position_at_end(one)
+    j, single = b.phi(I64), b.phi(vector)
+    with_one, then = add(j, single, rows), b.add(j, number(1))
+    b.cbranch(b.icmp_signed("<", then, last), one, after)
+
+    b.position_at_end(after)
+    front, r_next = b.phi(vector), b.add(r, number(1))
+    b.cbranch(b.icmp_signed("<", r_next, runs), run, end)
+
+    b.position_at_end(end)
+    results = [b.phi(vector) for _ in range(sums)]
+
+    def comes(phi: Any, *pairs: Any) -> None:
+        for value, block in pairs:
+            phi.add_incoming(value, block)
+
+    comes(r, (number(0), at_start), (r_next, after))
+    comes(i, (first, run), (following, several))
+    comes(left, (first, run), (following, several))
+    comes(j, (left, rest), (then, one))
+    comes(single, (held[0], rest), (with_one, one))
+    comes(front, (held[0], rest), (with_one, one))
+    for k in range(sums):
+        begins, goes_on = first_sum if k == 0 else zero, front if k == 0 else held[k]
+        comes(totals[k], (begins, at_start), (goes_on, after))
+        comes(inner[k], (totals[k], run), (added[k], several))
+        comes(held[k], (totals[k], run), (added[k], several))
+        comes(results[k], (begins, at_start), (goes_on, after))
+    total = results[0]
+    for more in results[1:]:
+        total = b.fadd(total, more)
+    b.store(total, b.inttoptr(out, vector.as_pointer()), align=4)
+
+
+gather64, gather32, gather16 = (_summing(width, sums) for width, sums in WIDTHS.items())
+
+
+@intrinsic
+def nonzero(typingctx: Any, address: Any, like: Any) -> Any:
+    """Which of ``LOOKED_AT`` numbers from an address on, of the type of ``like``, are not 0: a bit for each."""
+    real = like == types.float32
+
+    def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(F32 if real else ir.IntType(8), LOOKED_AT)
+        x = b.load(b.inttoptr(args[0], kind.as_pointer()), align=1)
+        zero = ir.Constant(kind, [0.0 if real else 0] * LOOKED_AT)
+        found = b.fcmp_unordered("!=", x, zero) if real else b.icmp_unsigned("!=", x, zero)  # NaN is not 0
+        return b.bitcast(found, I32)
+
+    return types.uint32(types.int64, like), code
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, bits: Any) -> Any:
+    """The number of the lowest bit that is set; there is one."""
+
+    def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        return b.zext(b.cttz(args[0], ir.Constant(ir.IntType(1), 1)), I64)
+
+    return types.int64(types.uint32), code
