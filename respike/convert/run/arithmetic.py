@@ -69,14 +69,19 @@ class Arithmetic:
     Args:
         precision: One of ``PRECISIONS``.
         weights: The graph's tensors.
-        sparse: Names of values that are mostly 0 in each step, see ``event_synapses.sparse``.
+        by_events: Names of synapses that add up events.
+        compact: Neurons whose spikes only these read: sent in 8 bits, whatever the precision.
     """
 
     def __init__(
-        self, precision: Precision, weights: Mapping[str, Tensor], sparse: Set[str] = frozenset()
+        self,
+        precision: Precision,
+        weights: Mapping[str, Tensor],
+        by_events: Set[str] = frozenset(),
+        compact: Set[SpikingReLU] = frozenset(),
     ) -> None:
         self.precision = precision
-        self.weights, self.sparse = weights, sparse
+        self.weights, self.by_events, self.compact = weights, by_events, compact
         self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
         self._ready: dict[str, Synapses | None] = {}
         self._scales: dict[str, Tensor] = {}
@@ -85,10 +90,14 @@ class Arithmetic:
 
     def send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
         """The form in which neurons send their spikes, and what one of these then carries."""
-        if self.kind is None:
+        kind = self.kind
+        if kind is None and neuron in self.compact and holds("int8", neuron.options):
+            kind = torch.int8
+        if kind is None:
             return Send(neuron.threshold), None
         if neuron not in self._sends:
-            self._sends[neuron] = self._send(neuron)
+            finest = neuron.options.finest
+            self._sends[neuron] = Send(1.0 / finest, kind), neuron.threshold * finest
         return self._sends[neuron]
 
     def bias(self, neuron: SpikingReLU, offset: Tensor | None) -> Tensor:
@@ -100,15 +109,11 @@ class Arithmetic:
             self._biases[key] = neuron.bias + offset
         return self._biases[key]
 
-    def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor]:
-        finest = neuron.options.finest
-        return Send(1.0 / finest, self.kind), neuron.threshold * finest
-
     def synapses(self, node: Node, x: Timed) -> Timed | None:
         """The currents that spikes cause behind a node's weights; None where the operation itself says them."""
         if x.offset is not None or node.op not in ROUNDED:
             return None
-        if x.plain if self.kind is not None else not (x.plain and node.refs[0] in self.sparse):
+        if x.plain if self.kind is not None else node.name not in self.by_events:
             return None
         with _LOCK:
             if node.name not in self._ready:
@@ -129,19 +134,17 @@ class Arithmetic:
             return None
         if bias is not None and bias.name not in self.weights:
             return None
-        if scale is None:
-            apply_events = event_synapses(
-                node, self.weights[name.name], None if bias is None else self.weights[bias.name]
-            )
-            if apply_events is None:
-                return None
-            return lambda spikes: Timed(apply_events(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
-        weight = carried(node, self.weights[name.name], scale)
+        given = self.weights[name.name]
+        weight = given if scale is None else carried(node, given, scale)
         if weight is None:
             return None
-        offset = None if bias is None else _row(node, self.weights[bias.name])
+        added = None if bias is None else self.weights[bias.name]
+        if self.kind is None:
+            sums = event_synapses(node, weight, added)
+            return lambda spikes: Timed(sums(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
+        offset = None if added is None else _row(node, added)
         if self.kind == torch.int8:
-            integers = WholeSynapses(node, weight)
+            integers = WholeSynapses(node, weight, node.name in self.by_events)
             step = _row(node, integers.step)
             return lambda spikes: Timed(integers(spikes), step, offset)
         rounded = weight.bfloat16()

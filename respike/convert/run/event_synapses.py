@@ -1,31 +1,29 @@
-"""Synapses that are fed by spikes, and their currents at a cost that follows the number of spikes."""
+"""Synapses that spikes feed, and which of them add up events instead of multiplying zeros."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 
 from torch import Tensor
 
 from ...layers import kernels
-from ..graph import Graph, Node
+from ..graph import Graph, Node, Ref
 from ..graph.channel_groups import layer_groups
-from ..graph.rules import MAXIMA, MOVES, Role
+from ..graph.rules import MAXIMA, MOVES, POOLS, Role
 
-CARRY = MOVES | {
-    f"aten.{name}"
-    for name in (
-        "neg.default mul.Scalar mul.Tensor div.Scalar div.Tensor constant_pad_nd.default split.Tensor split_with_sizes.default chunk.default"
-    ).split()
-} | {"operator.getitem"}  # fmt: skip
-"""Operations that leave 0 what is 0, of one signal."""
+SYNAPSES = frozenset({"aten.linear.default", "aten.conv1d.default", "aten.conv2d.default"})
+"""What there are kernels for."""
+_ZEROS_STAY = "neg mul.Scalar mul.Tensor div.Scalar div.Tensor constant_pad_nd split.Tensor split_with_sizes chunk"
+CARRY = MOVES | {f"aten.{n if '.' in n else f'{n}.default'}" for n in _ZEROS_STAY.split()} | {"operator.getitem"}
+"""Operations of one signal in which 0 stays 0."""
 JOIN = frozenset({"aten.cat.default", "aten.stack.default", "aten.add.Tensor", "aten.sub.Tensor"})
 """The same of several: what is 0 in all of them stays 0."""
 
 
 def sparse(graph: Graph) -> frozenset[str]:
-    """Names of the values that are mostly 0 in each step: spikes, and what spikes become without being mixed.
+    """Names of the values that are mostly 0 in each step: spikes, and what they become without being mixed.
 
-    Sums over space and means are not among them: few of their values are 0.
+    Averages and other sums over space are not among them: few of their values are 0.
     """
     found: set[str] = set()
     for node in graph.nodes:
@@ -37,47 +35,54 @@ def sparse(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def event_synapses(node: Node, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor] | None:
-    """The operation of a node on spikes ``(M, ...)`` by events; None where a dense one is quicker, or the only one."""
-    geometry = _geometry(node)
-    if geometry is None:
-        return None
+def by_events(graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str]) -> frozenset[str]:
+    """Names of the synapses that add up events: fed by spikes, constant, and large enough.
+
+    Args:
+        graph: With roles set.
+        weights: The graph's tensors, on the device that they are used on.
+        sparse: Of the graph.
+    """
+    found = set()
+    for node in graph.nodes:
+        if node.op not in SYNAPSES or node.refs[0] not in sparse:
+            continue
+        weight, *bias = node.args[1:3]
+        known = all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None)))
+        if known and kernels.events_pay(weights[weight.name], layer_groups(node)):
+            found.add(node.name)
+    return frozenset(found)
+
+
+def compact(graph: Graph, by_events: Set[str]) -> frozenset[str]:
+    """Names of the neurons whose spikes go to synapses that add up events, and nowhere else, as they are or pooled."""
+    found: dict[str, bool] = {}
+    for node in reversed(graph.nodes):
+        users = graph.users.get(node.name, [])
+        found[node.name] = bool(users) and all(
+            user.name in by_events or (user.op in MOVES | POOLS and found[user.name]) for user in users
+        )
+    outputs = set(graph.output_names())
+    return frozenset(n.name for n in graph.nodes if n.role == Role.SPIKE and found[n.name] and n.name not in outputs)
+
+
+def event_synapses(node: Node, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The operation of a node, one of ``SYNAPSES``, on spikes ``(M, ...)``, by events."""
     if node.op == "aten.linear.default":
-        apply = kernels.event_synapses(weight[:, :, None, None], bias, *geometry, 1)
-        return None if apply is None else _of_rows(apply)
-    flat = weight.dim() == 3
-    apply = kernels.event_synapses(weight.unsqueeze(2) if flat else weight, bias, *geometry, layer_groups(node))
-    return apply if apply is None or not flat else _of_lines(apply)
+        rows = kernels.event_synapses(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1)
+        return lambda x: rows(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
+    groups = layer_groups(node)
+    stride, padding, dilation = (_numbers(node, index, usual) for index, usual in ((3, 1), (4, 0), (5, 1)))
+    if node.op == "aten.conv2d.default":
+        return kernels.event_synapses(weight, bias, stride, padding, dilation, groups)
+    # A line is an image of one row, on which nothing but the kernel's only row lies.
+    of_lines = kernels.event_synapses(
+        weight.unsqueeze(2), bias, (1, stride[1]), (0, padding[1]), (1, dilation[1]), groups
+    )
+    return lambda x: of_lines(x.unsqueeze(2)).squeeze(2)
 
 
-def _of_rows(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    def linear(x: Tensor) -> Tensor:
-        found = apply(x.reshape(-1, x.shape[-1], 1, 1))
-        return found.reshape(*x.shape[:-1], -1)
-
-    return linear
-
-
-def _of_lines(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    return lambda x: apply(x.unsqueeze(2)).squeeze(2)
-
-
-def _geometry(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None:
-    """Stride, padding and dilation as those of images; None for an operation that is not done by events."""
-    if node.op == "aten.linear.default":
-        return (1, 1), (0, 0), (1, 1)
-    if node.op not in ("aten.conv1d.default", "aten.conv2d.default"):
-        return None
-    size = 1 if node.op == "aten.conv1d.default" else 2
-    stride, padding, dilation = (_numbers(node, i, usual, size) for i, usual in ((3, 1), (4, 0), (5, 1)))
-    return stride, padding, dilation
-
-
-def _numbers(node: Node, index: int, usual: int, size: int) -> tuple[int, int]:
-    """A pair; of a line the first is what leaves the only row as it is."""
+def _numbers(node: Node, index: int, usual: int) -> tuple[int, int]:
     given = node.args[index] if len(node.args) > index else usual
     numbers = [given] if isinstance(given, int) else list(given)
-    numbers = numbers * (size // len(numbers))
-    return (numbers[0], numbers[1]) if size == 2 else (int(usual), numbers[0])
-
-
+    return numbers[0], numbers[-1]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ...errors import InputError
+from ...layers import kernels
 from .. import checks
 from ..caller_state import Inference
 from ..checked_settings import Setting
@@ -21,6 +22,7 @@ from ..memory_limits import room
 from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
 from ..thread_pool import cut, map_pieces, worker_count
 from .arithmetic import Arithmetic, check_holds
+from .event_synapses import by_events, compact
 from .execution_plan import Plan
 from .finite_inputs import check_finite, number_type
 from .graph_walk import Walk
@@ -262,10 +264,13 @@ class Simulator(nn.Module):
     def _ready(self) -> Arithmetic:
         """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""
         tensors = dict(self.weights.named_buffers())
-        now = versions(chain(tensors.values(), self.neurons.buffers()))
-        if self._arithmetic is None or self._arithmetic[0] != (self.precision, now):
+        backend = kernels.backend_for(next(self.buffers()).device)
+        now = self.precision, backend, versions(chain(tensors.values(), self.neurons.buffers()))
+        if self._arithmetic is None or self._arithmetic[0] != now:
             laid_out = {name: channels_last(t) for name, t in tensors.items()}
-            self._arithmetic = (self.precision, now), Arithmetic(self.precision, laid_out, self.plan.sparse)
+            nodes = by_events(self.graph, laid_out, self.plan.sparse)
+            sending = {self.layers()[name] for name in compact(self.graph, nodes)}
+            self._arithmetic = now, Arithmetic(self.precision, laid_out, nodes, sending)
         return self._arithmetic[1]
 
     def _mode(

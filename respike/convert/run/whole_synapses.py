@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..graph import Node, function
 from ..graph.channel_groups import layer_groups
+from .event_synapses import event_synapses
 
 LARGEST = 127
 
@@ -26,13 +27,14 @@ class WholeSynapses:
     Args:
         node: The layer; its bias is left out.
         weight: Its weights for spikes of size 1.
+        by_events: Whether it may add up events, which gives the same sums.
 
     Attributes:
         weight: Whole numbers, int8.
         step: What one of them stands for, one for each output channel.
     """
 
-    def __init__(self, node: Node, weight: Tensor) -> None:
+    def __init__(self, node: Node, weight: Tensor, by_events: bool = False) -> None:
         largest = weight.flatten(1).abs().amax(1)
         self.step = torch.where(largest > 0, largest / LARGEST, torch.ones_like(largest))
         column = self.step.reshape(-1, *[1] * (weight.dim() - 1))
@@ -40,6 +42,8 @@ class WholeSynapses:
         self.node = node
         self._plain = _plain(node, self.weight)
         self._fast = _packed(node, self.weight) if _has_units(weight.device) else None
+        if by_events and not _has_tiles():
+            self._fast = event_synapses(node, self.weight.float(), None)
 
     def __call__(self, spikes: Tensor) -> Tensor:
         """Sums ``(T, N, ...)``, whole numbers in float32, for spikes of that shape, int8."""
@@ -53,6 +57,12 @@ def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
     """The same sums in float32, for processors without 8-bit units and operations without a spelling for them."""
     fn, exact = function(node.op), weight.float()
     return lambda x: fn(x.float(), exact, None, *node.args[3:], **node.kwargs)
+
+
+@cache
+def _has_tiles() -> bool:
+    """Whether the processor multiplies tiles of 8-bit numbers (AMX), so that dense convolutions are quicker."""
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 @cache

@@ -64,7 +64,9 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
     number = I64
     first_sum = b.load(b.inttoptr(begin, vector.as_pointer()), align=4)
     at_start = b.block
-    run, several, rest, one, after, end = (b.append_basic_block(x) for x in ("run", "many", "rest", "one", "next", "end"))
+    run, several, rest, one, after, end = (
+        b.append_basic_block(x) for x in ("run", "many", "rest", "one", "next", "end")
+    )
     b.cbranch(b.icmp_signed("<", number(0), runs), run, end)
 
     def add(event: Any, total: Any, rows: Any) -> Any:
@@ -130,8 +132,7 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
 gather64, gather32, gather16 = (_summing(width, sums) for width, sums in WIDTHS.items())
 
 
-@intrinsic
-def nonzero(typingctx: Any, address: Any, like: Any) -> Any:
+def _nonzero(typingctx: Any, address: Any, like: Any) -> Any:
     """Which of ``LOOKED_AT`` numbers from an address on, of the type of ``like``, are not 0: a bit for each."""
     real = like == types.float32
 
@@ -145,11 +146,14 @@ def nonzero(typingctx: Any, address: Any, like: Any) -> Any:
     return types.uint32(types.int64, like), code
 
 
-@intrinsic
-def lowest_bit(typingctx: Any, bits: Any) -> Any:
+def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     """The number of the lowest bit that is set; there is one."""
 
     def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
         return b.zext(b.cttz(args[0], ir.Constant(ir.IntType(1), 1)), I64)
 
     return types.int64(types.uint32), code
+
+
+nonzero: Any = intrinsic(_nonzero)
+lowest_bit: Any = intrinsic(_lowest_bit)

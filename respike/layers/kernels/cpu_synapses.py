@@ -29,7 +29,7 @@ much as three of them for each output: with one input in ten active, both ways t
 
 def _listing() -> Any:
     def kernel(image: Any, begin: Any, count: Any, channels: Any, values: Any, starts: Any) -> None:
-        """The events of channels from ``begin`` on: their place in the row, their value, where each position's begin."""
+        """The events of some channels: their place in the row, their value, and where each position's begin."""
         height, width, depth = image.shape
         flat = image.reshape(-1)
         address, size, kind = np.int64(image.ctypes.data), np.int64(image.itemsize), flat[0]
@@ -153,6 +153,11 @@ _added = _adding()
 _convolved = _convolving()
 
 
+def pays(weights: int, outputs: int, groups: int) -> bool:
+    """Whether events are quicker than a dense convolution, if about one input in ten is not 0."""
+    return weights // groups >= FEWEST and outputs // groups >= BLOCK
+
+
 class EventSynapses:
     """A convolution of images, or a linear layer as one of single positions, by events.
 
@@ -180,11 +185,6 @@ class EventSynapses:
         self.rows = torch.nn.functional.pad(rows, (0, padded - each)).contiguous()
         of_group = torch.zeros(groups, each) if bias is None else bias.float().reshape(groups, each)
         self.bias = torch.nn.functional.pad(of_group, (0, padded - each)).contiguous()
-
-    @staticmethod
-    def pays(weight: Tensor, groups: int) -> bool:
-        """Whether events are quicker, for inputs of which about one in ten is not 0: a matter of the shape alone."""
-        return weight.numel() // groups >= FEWEST and len(weight) // groups >= BLOCK
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, C, h, w)``, float32 or int8."""

@@ -1,0 +1,88 @@
+"""Which synapses of a network add up events, and that the network stays the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import respike
+from respike.convert.run.event_synapses import by_events, compact
+from respike.layers import kernels
+
+pytestmark = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is not installed")
+
+
+class Mixed(nn.Module):
+    """Spikes on their way as they are, pooled, padded, joined, added, averaged; and a layer that is too small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.pooled = nn.Conv2d(3, 48, 3, padding=1), nn.Conv2d(48, 48, 3, padding=1)
+        self.added, self.joined = nn.Conv2d(48, 48, 3, padding=1), nn.Conv2d(96, 48, 3, padding=1)
+        self.small, self.averaged = nn.Conv2d(48, 8, 1), nn.Conv2d(8, 96, 7, padding=3)
+        self.last, self.readout = nn.Linear(96 * 9, 96), nn.Linear(96, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.max_pool2d(self.first(x).relu(), 2)
+        x = self.pooled(x).relu()
+        y = self.added(x).relu()
+        z = self.joined(torch.cat([x + y, y], 1)).relu()
+        z = nn.functional.avg_pool2d(self.small(z).relu(), 2)
+        return self.readout(self.last(self.averaged(z).relu().flatten(1)).relu())
+
+
+@pytest.fixture(scope="module")
+def network() -> respike.SpikingNetwork:
+    torch.manual_seed(0)
+    return respike.from_torch(Mixed().eval(), torch.rand(32, 3, 12, 12), 6, correction="none")
+
+
+def where(network: respike.SpikingNetwork, names: frozenset[str]) -> set[str]:
+    nodes = {node.name: node for node in network.graph.nodes}
+    return {nodes[name].where.split(" ")[0] for name in names}
+
+
+def test_large_layers_fed_by_spikes_add_up_events(network: respike.SpikingNetwork) -> None:
+    nodes = by_events(network.graph, dict(network.weights.named_buffers()), network.plan.sparse)
+    assert where(network, nodes) == {"pooled", "added", "joined", "last"}
+
+
+def test_spikes_that_nobody_else_reads_are_sent_in_eight_bits(network: respike.SpikingNetwork) -> None:
+    nodes = by_events(network.graph, dict(network.weights.named_buffers()), network.plan.sparse)
+    found = [node for node in network.graph.nodes if node.name in compact(network.graph, nodes)]
+    read = [{user.where.split(" ")[0] for user in network.graph.users[node.name]} for node in found]
+    assert len(found) == 2  # those that are pooled, and those that the linear layer reads
+    assert all("forward:" in users for users in read)
+
+
+@pytest.mark.parametrize("neuron", ["iaf", "signed", "multi_threshold", "lif"])
+def test_spikes_are_those_of_dense_layers(neuron: str) -> None:
+    """With weights and thresholds of few bits, where no order of additions rounds."""
+    torch.manual_seed(0)
+    model = Mixed().eval()
+    x = (torch.rand(16, 3, 12, 12) * 256).round() / 256
+    snn = respike.from_torch(model, x, 5, neuron=neuron, correction="none").quantised(6)
+    found = snn.simulate(x)
+    kernels.use("eager")
+    try:
+        wanted = snn.simulate(x)
+    finally:
+        kernels.use(None)
+    if neuron == "lif":  # its decay is no number of few bits
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+    else:
+        assert torch.equal(found, wanted)
+
+
+def test_eight_bits_by_events_are_those_of_dense_layers(network: respike.SpikingNetwork) -> None:
+    network.precision = "int8"
+    x = torch.rand(8, 3, 12, 12)
+    found = network.simulate(x)
+    kernels.use("eager")
+    try:
+        wanted = network.simulate(x)
+    finally:
+        kernels.use(None)
+        network.precision = "float32"
+    assert torch.equal(found, wanted)

@@ -1,0 +1,96 @@
+"""Convolutions by events: against dense ones in double precision, and the same whatever else is in the batch."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from respike.layers import kernels
+
+pytestmark = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is not installed")
+
+
+def drawn(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any, ...]]:
+    """Inputs ``(M, C, h, w)`` of which few, many, all or none are 0, weights, bias and how they lie."""
+    while True:
+        groups, inputs, outputs = (
+            draw.choice([1, 1, 2, 3]),
+            draw.choice([1, 3, 31, 32, 33, 64]),
+            draw.choice([8, 17, 80]),
+        )
+        kernel = draw.choice([(1, 1), (3, 3), (2, 5), (7, 1)])
+        stride, padding = draw.choice([(1, 1), (2, 3)]), draw.choice([(0, 0), (1, 1), (4, 3)])
+        dilation, sides = (
+            draw.choice([(1, 1), (3, 1), (1, 2), (2, 3)]),
+            (draw.choice([1, 5, 11]), draw.choice([1, 4, 9])),
+        )
+        reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+        if all(n + 2 * p >= r for n, p, r in zip(sides, padding, reach, strict=True)):
+            break
+    generator = torch.Generator().manual_seed(draw.getrandbits(32))
+    weight = torch.randn(groups * outputs, inputs, *kernel, generator=generator)
+    bias = torch.randn(groups * outputs, generator=generator) if draw.random() < 0.5 else None
+    shape = (draw.choice([0, 1, 3]), groups * inputs, *sides)
+    active = torch.rand(shape, generator=generator) < draw.choice([0.0, 0.1, 0.5, 1.0])
+    x = active * torch.randn(shape, generator=generator)
+    x = (3 * x).round().to(torch.int8) if draw.random() < 0.3 else x
+    return x, weight, bias, (stride, padding, dilation, groups)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_it_is_the_convolution(seed: int) -> None:
+    x, weight, bias, how = drawn(random.Random(seed))
+    found = kernels.event_synapses(weight, bias, *how)(x)
+    wanted = F.conv2d(x.double(), weight.double(), None if bias is None else bias.double(), *how)
+    assert found.shape == wanted.shape
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_sums_of_whole_numbers_are_exact() -> None:
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randint(-127, 128, (40, 48, 3, 3), generator=draw)
+    spikes = torch.randint(-2, 3, (4, 48, 9, 7), generator=draw).to(torch.int8)
+    found = kernels.event_synapses(weight.float(), None, (1, 1), (1, 1), (1, 1), 1)(spikes)
+    assert torch.equal(found.long(), F.conv2d(spikes.double(), weight.double(), padding=1).long())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sample_is_the_same_in_any_batch(seed: int) -> None:
+    """Bit for bit: alone, in another place, beside others, as spikes of float32 or as whole numbers."""
+    draw = torch.Generator().manual_seed(seed)
+    x = (torch.rand(7, 48, 6, 5, generator=draw) < 0.2).float()
+    apply = kernels.event_synapses(torch.randn(70, 48, 3, 3, generator=draw), None, (1, 1), (1, 1), (1, 1), 1)
+    whole = apply(x)
+    order = torch.randperm(7, generator=draw)
+    assert torch.equal(apply(x[order]), whole[order])
+    assert torch.equal(torch.cat([apply(x[i : i + 1]) for i in range(7)]), whole)
+    assert torch.equal(apply(x.to(torch.int8)), whole)
+    assert torch.equal(apply(x.contiguous(memory_format=torch.channels_last)), whole)
+
+
+def test_what_is_no_number_is_seen() -> None:
+    x = torch.zeros(1, 32, 5, 5)
+    x[0, 3, 0, 0], x[0, 4, 4, 4] = torch.nan, torch.inf
+    weight = torch.ones(32, 32, 3, 3)
+    found = kernels.event_synapses(weight, None, (1, 1), (1, 1), (1, 1), 1)(x)
+    assert found[0, 0, :2, :2].isnan().all() and found[0, 0, 3:, 3:].isinf().all()
+    assert int(found[0, 0].isfinite().sum()) == 25 - 4 - 4
+
+
+def test_they_pay_for_large_layers_of_float32_on_a_processor() -> None:
+    assert kernels.events_pay(torch.ones(64, 64, 3, 3), 1)
+    assert not kernels.events_pay(torch.ones(16, 16, 3, 3), 1)  # near its peak a dense one takes less
+    assert not kernels.events_pay(torch.ones(512, 1, 3, 3), 512)
+    assert not kernels.events_pay(torch.ones(64, 64, 3, 3).double(), 1)
+    assert not kernels.events_pay(torch.ones(64, 64, 3, 3, device="meta"), 1)
+    kernels.use("eager")
+    try:
+        assert not kernels.events_pay(torch.ones(64, 64, 3, 3), 1)
+    finally:
+        kernels.use(None)
