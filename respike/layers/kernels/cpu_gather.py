@@ -64,44 +64,34 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
     number = I64
     first_sum = b.load(b.inttoptr(begin, vector.as_pointer()), align=4)
     at_start = b.block
-    run, several, rest, one, after, end = (
-        b.append_basic_block(x) for x in ("run", "many", "rest", "one", "next", "end")
-    )
+    run, several, after, end = (b.append_basic_block(name) for name in ("run", "several", "after", "end"))
     b.cbranch(b.icmp_signed("<", number(0), runs), run, end)
-
-    def add(event: Any, total: Any, rows: Any) -> Any:
-        """The sum with the weights of one more event."""
-        where = b.mul(b.sext(b.load(b.gep(channels, [event])), I64), row)
-        found = b.load(b.bitcast(b.gep(rows, [where]), vector.as_pointer()), align=4)
-        value = b.insert_element(ir.Constant(vector, ir.Undefined), b.load(b.gep(values, [event])), I32(0))
-        everywhere = ir.Constant(ir.VectorType(I32, width), [0] * width)
-        return b.call(fma, [found, b.shuffle_vector(value, ir.Constant(vector, ir.Undefined), everywhere), total])
 
     b.position_at_end(run)
     r, totals = b.phi(I64), [b.phi(vector) for _ in range(sums)]
     place = b.mul(r, apart)
     first, last = (b.sext(b.load(b.gep(x, [place])), I64) for x in (firsts, lasts))
     rows = b.gep(weights, [b.mul(r, rows_apart)])
-    until = b.sub(last, number(sums - 1))
-    b.cbranch(b.icmp_signed("<", first, until), several, rest)
+    b.cbranch(b.icmp_signed("<", first, last), several, after)
 
     b.position_at_end(several)
     i, inner = b.phi(I64), [b.phi(vector) for _ in range(sums)]
-    added = [add(b.add(i, number(k)), total, rows) for k, total in enumerate(inner)]
+    added = []
+    for k, total in enumerate(inner):
+        event = b.add(i, number(k))
+        there = b.icmp_signed("<", event, last)
+        event = b.select(there, event, i)  # behind the last one nothing is added: that is quicker than another loop
+        value = b.select(there, b.load(b.gep(values, [event])), F32(0.0))
+        where = b.mul(b.sext(b.load(b.gep(channels, [event])), I64), row)
+        found = b.load(b.bitcast(b.gep(rows, [where]), vector.as_pointer()), align=4)
+        one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
+        everywhere = ir.Constant(ir.VectorType(I32, width), [0] * width)
+        added.append(b.call(fma, [found, b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), everywhere), total]))
     following = b.add(i, number(sums))
-    b.cbranch(b.icmp_signed("<", following, until), several, rest)
-
-    b.position_at_end(rest)
-    left, held = b.phi(I64), [b.phi(vector) for _ in range(sums)]
-    b.cbranch(b.icmp_signed("<", left, last), one, after)
-
-    b.position_at_end(one)
-    j, single = b.phi(I64), b.phi(vector)
-    with_one, then = add(j, single, rows), b.add(j, number(1))
-    b.cbranch(b.icmp_signed("<", then, last), one, after)
+    b.cbranch(b.icmp_signed("<", following, last), several, after)
 
     b.position_at_end(after)
-    front, r_next = b.phi(vector), b.add(r, number(1))
+    held, r_next = [b.phi(vector) for _ in range(sums)], b.add(r, number(1))
     b.cbranch(b.icmp_signed("<", r_next, runs), run, end)
 
     b.position_at_end(end)
@@ -113,16 +103,12 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
 
     comes(r, (number(0), at_start), (r_next, after))
     comes(i, (first, run), (following, several))
-    comes(left, (first, run), (following, several))
-    comes(j, (left, rest), (then, one))
-    comes(single, (held[0], rest), (with_one, one))
-    comes(front, (held[0], rest), (with_one, one))
     for k in range(sums):
-        begins, goes_on = first_sum if k == 0 else zero, front if k == 0 else held[k]
-        comes(totals[k], (begins, at_start), (goes_on, after))
+        begins = first_sum if k == 0 else zero
+        comes(totals[k], (begins, at_start), (held[k], after))
         comes(inner[k], (totals[k], run), (added[k], several))
         comes(held[k], (totals[k], run), (added[k], several))
-        comes(results[k], (begins, at_start), (goes_on, after))
+        comes(results[k], (begins, at_start), (held[k], after))
     total = results[0]
     for more in results[1:]:
         total = b.fadd(total, more)

@@ -8,17 +8,22 @@ additions. A sum of whole numbers is exact.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .cpu_gather import LOOKED_AT, WIDTHS, gather16, gather32, gather64, lowest_bit, nonzero
 from .cpu_parts import as_numpy, compiled
 
-BLOCK = min(WIDTHS)
+BLOCKS = sorted(WIDTHS, reverse=True)
+BLOCK = BLOCKS[-1]
 """Outputs are padded to a multiple of this."""
+TOGETHER = 256
+"""Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
 FEWEST = 8192
 """Products of an output position, for all outputs of a group, from which on events are quicker.
 
@@ -28,12 +33,15 @@ much as three of them for each output: with one input in ten active, both ways t
 
 
 def _listing() -> Any:
-    def kernel(image: Any, begin: Any, count: Any, channels: Any, values: Any, starts: Any) -> None:
-        """The events of some channels: their place in the row, their value, and where each position's begin."""
+    def kernel(image: Any, begin: Any, count: Any, n: Any, channels: Any, values: Any, starts: Any) -> int:
+        """Append the events of some channels to n others: their place in the row, their value; how many there are then.
+
+        ``starts[y, x]`` is the number of the first event of a position or of one behind it.
+        """
         height, width, depth = image.shape
         flat = image.reshape(-1)
         address, size, kind = np.int64(image.ctypes.data), np.int64(image.itemsize), flat[0]
-        n, whole = 0, count - count % LOOKED_AT
+        whole = count - count % LOOKED_AT
         for y in range(height):
             for x in range(width):
                 starts[y, x] = n
@@ -50,6 +58,7 @@ def _listing() -> Any:
                         channels[n], values[n] = place + c, flat[first + c]
                         n += 1
             starts[y, width] = n
+        return n
 
     return compiled(kernel)
 
@@ -57,17 +66,33 @@ def _listing() -> Any:
 _listed = _listing()
 
 
+def _gathering() -> Any:
+    def kernel(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
+        """``gather`` for a block of outputs."""
+        if block == 64:
+            gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+        elif block == 32:
+            gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+        else:
+            gather16(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+
+    return compiled(kernel)
+
+
+_gathered = _gathering()
+
+
 def _convolving() -> Any:
-    listed = _listed
+    listed, gathered = _listed, _gathered
 
     def kernel(
         images: Any,
         rows: Any,
         bias: Any,
+        sides: Any,
         stride: Any,
         padding: Any,
         dilation: Any,
-        kernel_width: Any,
         channels: Any,
         values: Any,
         starts: Any,
@@ -75,81 +100,63 @@ def _convolving() -> Any:
         out: Any,
     ) -> None:
         height, width = images.shape[1:3]
-        groups, kernel_height, inputs, padded = rows.shape
-        count, line = inputs // kernel_width, width + 1
-        outputs = out.shape[3] // groups
+        groups, padded = bias.shape
+        count, line, outputs = images.shape[3] // groups, width + 1, out.shape[3] // groups
+        inputs = sides[1] * count
         listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
         starts_at, rows_at = np.int64(starts.ctypes.data), np.int64(rows.ctypes.data)
         bias_at, scratch_at = np.int64(bias.ctypes.data), np.int64(scratch.ctypes.data)
         out_at, flat = np.int64(out.ctypes.data), out.reshape(-1)
-        for image in range(len(images)):
+        for start in range(0, len(images), len(starts)):
+            together = min(len(starts), len(images) - start)
             for group in range(groups):
-                listed(images[image], group * count, count, channels, values, starts)
-                for row in range(out.shape[1]):
-                    top = row * stride[0] - padding[0]
-                    k0 = -(min(top, 0) // dilation[0])
-                    k1 = min(kernel_height, -((top - height) // dilation[0]))
-                    for column in range(out.shape[2]):
-                        left = column * stride[1] - padding[1]
-                        place = ((image * out.shape[1] + row) * out.shape[2] + column) * out.shape[3] + group * outputs
-                        to = out_at + 4 * place if outputs == padded else scratch_at
-                        begin = bias_at + 4 * group * padded
-                        if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
-                            first = starts_at + 4 * ((top + k0 * dilation[0]) * line + min(max(left, 0), width))
-                            last = starts_at + 4 * (
-                                (top + k0 * dilation[0]) * line + max(min(left + kernel_width, width), 0)
-                            )
-                            weights = rows_at + 4 * padded * ((group * kernel_height + k0) * inputs - left * count)
-                            run = np.int64(dilation[0] * line), np.int64(max(k1 - k0, 0))
-                            _added(weights, inputs * padded, padded, listed_at, (first, last), run, begin, to)
-                        else:
-                            j0 = -(min(left, 0) // dilation[1])
-                            j1 = min(kernel_width, -((left - width) // dilation[1]))
-                            at = starts_at + 4 * (left + j0 * dilation[1])
-                            run = np.int64(dilation[1]), np.int64(max(j1 - j0, 0))
-                            none = np.int64(0), np.int64(0)
-                            _added(rows_at, 0, padded, listed_at, (starts_at, starts_at), none, begin, to)
-                            step = count * (1 - dilation[1])
-                            for k in range(k0, k1):
-                                first = at + 4 * (top + k * dilation[0]) * line
-                                weights = rows_at + 4 * padded * (
-                                    (group * kernel_height + k) * inputs - left * count + j0 * step
+                n = 0
+                for i in range(together):
+                    n = listed(images[start + i], group * count, count, n, channels, values, starts[i])
+                f = 0
+                while f < padded:
+                    block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
+                    begin = bias_at + 4 * (group * padded + f)
+                    of_block = rows_at + 4 * sides[0] * inputs * (group * padded + f)
+                    fits = f + block <= outputs
+                    for line_out in range(together * out.shape[1]):
+                        i, row = divmod(line_out, out.shape[1])
+                        top = row * stride[0] - padding[0]
+                        k0 = -(min(top, 0) // dilation[0])
+                        k1 = min(sides[0], -((top - height) // dilation[0]))
+                        lines = starts_at + 4 * (i * height + top) * line
+                        where = (start * out.shape[1] + line_out) * out.shape[2] * out.shape[3] + group * outputs + f
+                        for column in range(out.shape[2]):
+                            left = column * stride[1] - padding[1]
+                            to = out_at + 4 * where if fits else scratch_at
+                            if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
+                                of_rows = lines + 4 * k0 * dilation[0] * line
+                                ends = (
+                                    of_rows + 4 * min(max(left, 0), width),
+                                    of_rows + 4 * max(min(left + sides[1], width), 0),
                                 )
-                                _added(weights, step * padded, padded, listed_at, (first, first + 4), run, to, to)
-                        if outputs != padded:
-                            flat[place : place + outputs] = scratch[:outputs]
+                                weights = of_block + 4 * block * (k0 * inputs - left * count)
+                                run = np.int64(dilation[0] * line), np.int64(max(k1 - k0, 0))
+                                gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
+                            else:
+                                j0 = -(min(left, 0) // dilation[1])
+                                j1 = min(sides[1], -((left - width) // dilation[1]))
+                                none = np.int64(0), np.int64(0)
+                                gathered(block, rows_at, 0, listed_at, (starts_at, starts_at), none, begin, to)
+                                run = np.int64(dilation[1]), np.int64(max(j1 - j0, 0))
+                                step = count * (1 - dilation[1])
+                                for k in range(k0, k1):
+                                    first = lines + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
+                                    weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
+                                    gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
+                            if not fits:
+                                flat[where : where + outputs - f] = scratch[: outputs - f]
+                            where += out.shape[3]
+                    f += block
 
     return compiled(kernel)
 
 
-def _adding() -> Any:
-    def kernel(
-        weights: Any, rows_apart: Any, padded: Any, listed_at: Any, starts: Any, run: Any, begin: Any, to: Any
-    ) -> None:
-        """``gather`` for all outputs of a group, block by block."""
-        f = 0
-        while f + 64 <= padded:
-            gather64(
-                weights + 4 * f, rows_apart, padded, listed_at[0], listed_at[1], starts, run[0], run[1],
-                begin + 4 * f, to + 4 * f,
-            )  # fmt: skip
-            f += 64
-        if f + 32 <= padded:
-            gather32(
-                weights + 4 * f, rows_apart, padded, listed_at[0], listed_at[1], starts, run[0], run[1],
-                begin + 4 * f, to + 4 * f,
-            )  # fmt: skip
-            f += 32
-        if f + 16 <= padded:
-            gather16(
-                weights + 4 * f, rows_apart, padded, listed_at[0], listed_at[1], starts, run[0], run[1],
-                begin + 4 * f, to + 4 * f,
-            )  # fmt: skip
-
-    return compiled(kernel)
-
-
-_added = _adding()
 _convolved = _convolving()
 
 
@@ -177,40 +184,46 @@ class EventSynapses:
         dilation: tuple[int, int],
         groups: int,
     ) -> None:
-        self.outputs, self.kernel = len(weight), tuple(weight.shape[2:])
+        self.outputs, self.groups, self.sides = len(weight), groups, (weight.shape[2], weight.shape[3])
         self.stride, self.padding, self.dilation = stride, padding, dilation
         each = self.outputs // groups
-        padded = -(-each // BLOCK) * BLOCK
-        rows = weight.float().unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1).flatten(2, 3)
-        self.rows = torch.nn.functional.pad(rows, (0, padded - each)).contiguous()
-        of_group = torch.zeros(groups, each) if bias is None else bias.float().reshape(groups, each)
-        self.bias = torch.nn.functional.pad(of_group, (0, padded - each)).contiguous()
+        missing = -each % BLOCK
+        rows = pad(weight.float().unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1), (0, missing))
+        # Block by block, each with all its rows: a block is to stay in the cache.
+        blocks = [block.flatten() for of_group in rows for block in _blocks(of_group)]
+        self.rows = torch.cat(blocks)
+        self.bias = pad(torch.zeros(groups, each) if bias is None else bias.float().reshape(groups, each), (0, missing))
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, C, h, w)``, float32 or int8."""
         images = x.permute(0, 2, 3, 1).contiguous()
-        count, height, width, _ = images.shape
-        sides = [
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, p, d, k, s in zip(
-                (height, width), self.padding, self.dilation, self.kernel, self.stride, strict=True
-            )
-        ]
-        out = torch.empty(count, *sides, self.outputs)
-        events = images[0].numel() // len(self.rows) if count else 0
+        count, height, width, channels = images.shape
+        geometry = zip((height, width), self.padding, self.dilation, self.sides, self.stride, strict=True)
+        out = torch.empty(count, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry), self.outputs)
+        together = min(count, max(1, TOGETHER // (height * width)))
         if out.numel():
+            events = together * height * width * channels // self.groups
             _convolved(
                 as_numpy(images),
                 self.rows.numpy(),
                 self.bias.numpy(),
+                self.sides,
                 self.stride,
                 self.padding,
                 self.dilation,
-                self.kernel[1],
                 np.empty(events, np.int32),
                 np.empty(events, np.float32),
-                np.empty((height, width + 1), np.int32),
-                np.empty(self.rows.shape[-1], np.float32),
+                np.empty((together, height, width + 1), np.int32),
+                np.empty(BLOCKS[0], np.float32),
                 out.numpy(),
             )
         return out.permute(0, 3, 1, 2)
+
+
+def _blocks(rows: Tensor) -> Iterator[Tensor]:
+    """The weights ``(kh, kw, C, F)`` of blocks of outputs, as large ones as there are."""
+    first = 0
+    while first < rows.shape[-1]:
+        size = next(block for block in BLOCKS if rows.shape[-1] - first >= block)
+        yield rows[..., first : first + size]
+        first += size
