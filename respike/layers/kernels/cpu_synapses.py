@@ -33,7 +33,7 @@ much as three of them for each output: with one input in ten active, both ways t
 
 
 def _listing() -> Any:
-    def kernel(image: Any, begin: Any, count: Any, n: Any, channels: Any, values: Any, starts: Any) -> int:
+    def kernel(image: Any, begin: Any, count: Any, n: Any, channels: Any, values: Any, starts: Any) -> Any:
         """Append the events of some channels to n others: their place in the row, their value; how many there are then.
 
         ``starts[y, x]`` is the number of the first event of a position or of one behind it.
