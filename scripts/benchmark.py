@@ -7,6 +7,7 @@
     python scripts/benchmark.py pretrained    (see pretrained/table.py)
     python scripts/benchmark.py finetune      (see tuning/finetuning.py)
     python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
+    python scripts/benchmark.py synapses      (see synapses/events.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -37,6 +38,7 @@ from judge import CALIBRATION, Judge, data_of
 from pretrained import measure, table
 from rich.console import Console
 from rich.table import Table
+from synapses import events
 from torch import Tensor, nn
 from tuning import finetuning
 
@@ -105,6 +107,7 @@ def main() -> None:
     table.add_to(commands)
     finetuning.add_to(commands)
     onnx_files.add_to(commands)
+    events.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -118,6 +121,13 @@ def main() -> None:
             exported.append(line)
             if args.csv:
                 write(exported, args.csv, onnx_files.Row._fields)
+        return
+    if args.command == "synapses":
+        layers: list[events.Row] = []
+        for layer in events.run(args):
+            layers.append(layer)
+            if args.csv:
+                write(layers, args.csv, events.Row._fields)
         return
     found, missing = peers.installed()
     if args.peers and missing:
