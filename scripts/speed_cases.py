@@ -56,24 +56,27 @@ class Row(NamedTuple):
 
 
 @torch.no_grad()
-def seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """How long it takes."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def in_turns(
-    unit: Callable[[], object], contestants: Mapping[str, Callable[[], object]], n: int
+    unit: Callable[[], object],
+    contestants: Mapping[str, Callable[[], object]],
+    n: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Times of each in units, ``n`` rounds: the unit is timed anew before and after each, as machines drift."""
     for work in (unit, *contestants.values()):
         seconds(work)  # compiles, and prepares what is prepared once
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(n):
-        before = seconds(unit)
+        before = seconds(unit, clock)
         for name, work in contestants.items():
-            took, after = seconds(work), seconds(unit)
+            took, after = seconds(work, clock), seconds(unit, clock)
             found[name].append(2 * took / (before + after))
             before = after
     return found

@@ -4,13 +4,15 @@
     python scripts/benchmark.py synapses --figure synapses.png
 
 The unit is the dense convolution of the same float32 spikes, channels last, by torch, in one thread, as the engine runs
-a piece of a batch; the median of the rounds' ratios. A layer is named by its inputs, outputs, kernel and map.
+a piece of a batch; the median of the rounds' ratios of the thread's processor time. A layer is named by its inputs,
+outputs, kernel and map.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,8 +99,8 @@ def _measured(name: str, share: float, repeats: int) -> Row:
             return F.linear(spikes.flatten(1), weight.flatten(1), bias)
         return F.conv2d(spikes, dense, bias, padding=padding)
 
-    ratios = in_turns(convolve, {"events": lambda: apply(spikes)}, repeats)["events"]
-    pays = kernels.events_pay(weight, 1)
+    ratios = in_turns(convolve, {"events": lambda: apply(spikes)}, repeats, time.thread_time)["events"]
+    pays = not kernels.why_dense(weight, 1)
     return Row(name, 100 * share, statistics.median(ratios), min(ratios), max(ratios), pays)
 
 

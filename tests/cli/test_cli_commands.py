@@ -19,8 +19,11 @@ import respike
 FIXTURES = Path(__file__).parent.parent / "convert" / "onnx_import" / "fixtures"
 
 
-def test_info_says_which_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_info_says_which_kernels_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "kernels on cpu" in run("info").output
+    path, model = tmp_path / "net.respike", respike.models.load("mnist_cnn")
+    respike.from_torch(model, torch.rand(16, 1, 28, 28), 2, correction="none").save(path)
+    assert "adds up events" in run("info", "--network", str(path)).output
     monkeypatch.setenv("RESPIKE_KERNELS", "eager")
     told = json.loads(run("info", "--json").stdout)
     assert told["kernels on cpu"].startswith("eager") and told["torch"] == torch.__version__.partition("+")[0]

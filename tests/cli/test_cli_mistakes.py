@@ -120,6 +120,8 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("playground -o page.png", "its ending must be one of html", 1),
     ("playground --outptu page.html", "Did you mean '--output'?", 2),
     ("info --jsn", "Did you mean '--json'?", 2),
+    ("info --network none.respike", "there is no", 1),
+    ("info --network torn.respike", "torn.respike", 1),
     ("info extra", "Got unexpected extra argument (extra)", 2),
     ("info --config torn.toml", "torn.toml is not a TOML file", 2),
     ("completion bsh", "'bsh' is not one of 'bash', 'zsh', 'fish'; did you mean 'bash'?", 2),

@@ -9,7 +9,7 @@ from torch import Tensor
 from ...layers import kernels
 from ..graph import Graph, Node, Ref
 from ..graph.channel_groups import layer_groups
-from ..graph.rules import MAXIMA, MOVES, POOLS, Role
+from ..graph.rules import LINEAR, MAXIMA, MOVES, POOLS, Role
 
 SYNAPSES = frozenset({"aten.linear.default", "aten.conv1d.default", "aten.conv2d.default"})
 """What there are kernels for."""
@@ -35,23 +35,31 @@ def sparse(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def by_events(graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str]) -> frozenset[str]:
-    """Names of the synapses that add up events: fed by spikes, constant, and large enough.
+def why_dense(graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str]) -> dict[str, str]:
+    """For each layer of synapses whose input varies in time, by name, why it does not add up events; ``""`` if it does.
 
     Args:
         graph: With roles set.
         weights: The graph's tensors, on the device that they are used on.
         sparse: Of the graph.
     """
-    found = set()
+    found = {}
     for node in graph.nodes:
-        if node.op not in SYNAPSES or node.refs[0] not in sparse:
-            continue
-        weight, *bias = node.args[1:3]
-        known = all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None)))
-        if known and kernels.events_pay(weights[weight.name], layer_groups(node)):
-            found.add(node.name)
-    return frozenset(found)
+        rule = LINEAR.get(node.op)
+        if rule is not None and rule.weighted and node.name in graph.timed and node.role == Role.LINEAR:
+            found[node.name] = _why_dense(node, weights, sparse)
+    return found
+
+
+def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> str:
+    if node.op not in SYNAPSES:
+        return "no kernel for this operation"
+    if node.refs[0] not in sparse:
+        return "fed by averages or sums, of which few are 0"
+    weight, *bias = node.args[1:3]
+    if not all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None))):
+        return "weights that are computed"
+    return kernels.why_dense(weights[weight.name], layer_groups(node))
 
 
 def compact(graph: Graph, by_events: Set[str]) -> frozenset[str]:

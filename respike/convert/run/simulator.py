@@ -22,7 +22,7 @@ from ..memory_limits import room
 from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
 from ..thread_pool import cut, map_pieces, worker_count
 from .arithmetic import Arithmetic, check_holds
-from .event_synapses import by_events, compact
+from .event_synapses import compact, why_dense
 from .execution_plan import Plan
 from .finite_inputs import check_finite, number_type
 from .graph_walk import Walk
@@ -106,6 +106,18 @@ class Simulator(nn.Module):
             assert isinstance(neuron, SpikingReLU)
             check_holds(precision, neuron.options, neuron.where)
         return precision
+
+    def synapses(self) -> dict[str, str]:
+        """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
+
+        In float32; int8 does the same but for processors with tiles of 8-bit numbers. bfloat16 is dense.
+        """
+        found = {}
+        for name, why in why_dense(self.graph, dict(self.weights.named_buffers()), self.plan.sparse).items():
+            node = self.graph.node(name)
+            place = name if node is None or node.where in found else node.where
+            found[place] = f"dense: {why}" if why else "adds up events"
+        return found
 
     @property
     def depth(self) -> int:
@@ -268,7 +280,7 @@ class Simulator(nn.Module):
         now = self.precision, backend, versions(chain(tensors.values(), self.neurons.buffers()))
         if self._arithmetic is None or self._arithmetic[0] != now:
             laid_out = {name: channels_last(t) for name, t in tensors.items()}
-            nodes = by_events(self.graph, laid_out, self.plan.sparse)
+            nodes = {name for name, why in why_dense(self.graph, laid_out, self.plan.sparse).items() if not why}
             sending = {self.layers()[name] for name in compact(self.graph, nodes)}
             self._arithmetic = now, Arithmetic(self.precision, laid_out, nodes, sending)
         return self._arithmetic[1]

@@ -10,12 +10,12 @@ from ._choice import available as available
 from ._choice import backend_for as backend_for
 from ._choice import differentiable_scan as differentiable_scan
 from ._choice import event_synapses as event_synapses
-from ._choice import events_pay as events_pay
 from ._choice import pooled_increments as pooled_increments
 from ._choice import pooled_scan as pooled_scan
 from ._choice import scan as scan
 from ._choice import trial_errors as trial_errors
 from ._choice import use as use
+from ._choice import why_dense as why_dense
 from .rule import Drive as Drive
 from .rule import Rule as Rule
 from .rule import Send as Send

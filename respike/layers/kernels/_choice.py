@@ -107,8 +107,8 @@ def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] |
     return found
 
 
-def events_pay(weight: Tensor, groups: int) -> bool:
-    """Whether ``event_synapses`` are quicker than a dense convolution, where about one input in ten is not 0.
+def why_dense(weight: Tensor, groups: int) -> str:
+    """Why a dense convolution is better than ``event_synapses``, if about one input in ten is not 0; ``""`` if not.
 
     That depends on device, type and shape alone, never on the spikes: sums are rounded differently, and the same input
     is to give the same spikes in any batch.
@@ -117,9 +117,13 @@ def events_pay(weight: Tensor, groups: int) -> bool:
         weight: ``(F, C, ...)`` for C channels in each group.
         groups: Groups of channels.
     """
-    if weight.dtype != torch.float32 or backend_for(weight.device) != "numba":
-        return False
-    return bool(import_module(".cpu_synapses", __package__).pays(weight.numel(), len(weight), groups))
+    backend = backend_for(weight.device)
+    if backend != "numba":
+        return f"no kernel for {backend} on {weight.device.type}"
+    if weight.dtype != torch.float32:
+        return f"weights in {str(weight.dtype).removeprefix('torch.')}"
+    found: str = import_module(".cpu_synapses", __package__).why_dense(weight.numel(), len(weight), groups)
+    return found
 
 
 def event_synapses(
@@ -130,7 +134,7 @@ def event_synapses(
     dilation: tuple[int, int],
     groups: int,
 ) -> Callable[[Tensor], Tensor]:
-    """A convolution of spikes whose cost follows their number, see ``cpu_synapses``, where ``events_pay``.
+    """A convolution of spikes whose cost follows their number, see ``cpu_synapses``; ``why_dense`` says where.
 
     Args:
         weight: ``(F, C, kh, kw)``.

@@ -160,9 +160,12 @@ def _convolving() -> Any:
 _convolved = _convolving()
 
 
-def pays(weights: int, outputs: int, groups: int) -> bool:
-    """Whether events are quicker than a dense convolution, if about one input in ten is not 0."""
-    return weights // groups >= FEWEST and outputs // groups >= BLOCK
+def why_dense(weights: int, outputs: int, groups: int) -> str:
+    """Why a dense convolution is quicker, if about one input in ten is not 0; ``""`` if it is not."""
+    if outputs // groups < BLOCK:
+        return f"{outputs // groups} outputs of a group, fewer than {BLOCK}"
+    products = weights // groups
+    return "" if products >= FEWEST else f"{products:,} products for a position, fewer than {FEWEST:,}"
 
 
 class EventSynapses:

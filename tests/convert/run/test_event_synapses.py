@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert.run.event_synapses import by_events, compact
+from respike.convert.run.event_synapses import compact, why_dense
 from respike.layers import kernels
 
 pytestmark = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is not installed")
@@ -38,22 +38,20 @@ def network() -> respike.SpikingNetwork:
     return respike.from_torch(Mixed().eval(), torch.rand(32, 3, 12, 12), 6, correction="none")
 
 
-def where(network: respike.SpikingNetwork, names: frozenset[str]) -> set[str]:
-    nodes = {node.name: node for node in network.graph.nodes}
-    return {nodes[name].where.split(" ")[0] for name in names}
-
-
 def test_large_layers_fed_by_spikes_add_up_events(network: respike.SpikingNetwork) -> None:
-    nodes = by_events(network.graph, dict(network.weights.named_buffers()), network.plan.sparse)
-    assert where(network, nodes) == {"pooled", "added", "joined", "last"}
+    assert {place.split(" ")[0]: how for place, how in network.synapses().items()} == {
+        **dict.fromkeys(("pooled", "added", "joined", "last"), "adds up events"),
+        "small": "dense: 8 outputs of a group, fewer than 16",
+        "averaged": "dense: fed by averages or sums, of which few are 0",
+        "readout": "dense: 10 outputs of a group, fewer than 16",
+    }
 
 
 def test_spikes_that_nobody_else_reads_are_sent_in_eight_bits(network: respike.SpikingNetwork) -> None:
-    nodes = by_events(network.graph, dict(network.weights.named_buffers()), network.plan.sparse)
-    found = [node for node in network.graph.nodes if node.name in compact(network.graph, nodes)]
-    read = [{user.where.split(" ")[0] for user in network.graph.users[node.name]} for node in found]
-    assert len(found) == 2  # those that are pooled, and those that the linear layer reads
-    assert all("forward:" in users for users in read)
+    dense = why_dense(network.graph, dict(network.weights.named_buffers()), network.plan.sparse)
+    names = compact(network.graph, {name for name, why in dense.items() if not why})
+    read = {user.op.split(".")[1] for name in names for user in network.graph.users[name]}
+    assert (len(names), read) == (2, {"max_pool2d", "reshape"})
 
 
 @pytest.mark.parametrize("neuron", ["iaf", "signed", "multi_threshold", "lif"])
