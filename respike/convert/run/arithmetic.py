@@ -83,7 +83,7 @@ class Arithmetic:
         self.precision = precision
         self.weights, self.by_events, self.compact = weights, by_events, compact
         self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
-        self._ready: dict[str, Synapses | None] = {}
+        self._ready: dict[tuple[str, bool], Synapses | None] = {}
         self._scales: dict[str, Tensor] = {}
         self._sends: dict[SpikingReLU, tuple[Send, Tensor]] = {}
         self._biases: dict[tuple[int, int], Tensor] = {}
@@ -115,10 +115,11 @@ class Arithmetic:
             return None
         if x.plain if self.kind is not None else node.name not in self.by_events:
             return None
+        key = node.name, x.scale is None
         with _LOCK:
-            if node.name not in self._ready:
-                self._ready[node.name] = self._prepare(node, x.scale)
-        ready = self._ready[node.name]
+            if key not in self._ready:
+                self._ready[key] = self._prepare(node, x.scale)
+        ready = self._ready[key]
         return None if ready is None else ready(x.values)
 
     def moved(self, node: Node, scale: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:

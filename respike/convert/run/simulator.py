@@ -22,9 +22,9 @@ from ..memory_limits import room
 from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
 from ..thread_pool import cut, map_pieces, worker_count
 from .arithmetic import Arithmetic, check_holds
+from .before_run import check_finite, number_type, warn_of_longer_run
 from .event_synapses import compact, why_dense
 from .execution_plan import Plan
-from .finite_inputs import check_finite, number_type
 from .graph_walk import Walk
 from .join_estimates import batch_first, in_time, repeated, side_by_side
 from .layerwise import Layerwise
@@ -34,7 +34,6 @@ from .schedules import latency, mode_of
 from .stream import Stream
 from .synchronous import Synchronous
 from .time_varying import channels_last
-from .warn_longer_runs import warn_of_longer_run
 from .weights_module import Weights, versions
 
 STEPS = 16
@@ -257,7 +256,8 @@ class Simulator(nn.Module):
         # Who records or watches wants every spike.
         alone = recorder is None and watch is None
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
-        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, arithmetic)
+        sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
+        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, sparse)
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,8 @@ class Mixed(nn.Module):
         y = self.added(x).relu()
         z = self.joined(torch.cat([x + y, y], 1)).relu()
         z = nn.functional.avg_pool2d(self.small(z).relu(), 2)
-        return self.readout(self.last(self.averaged(z).relu().flatten(1)).relu())
+        found: Tensor = self.readout(self.last(self.averaged(z).relu().flatten(1)).relu())
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_spikes_that_nobody_else_reads_are_sent_in_eight_bits(network: respike.S
 
 
 @pytest.mark.parametrize("neuron", ["iaf", "signed", "multi_threshold", "lif"])
-def test_spikes_are_those_of_dense_layers(neuron: str) -> None:
+def test_spikes_are_those_of_dense_layers(neuron: Any) -> None:
     """With weights and thresholds of few bits, where no order of additions rounds."""
     torch.manual_seed(0)
     model = Mixed().eval()
@@ -71,6 +74,20 @@ def test_spikes_are_those_of_dense_layers(neuron: str) -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
     else:
         assert torch.equal(found, wanted)
+
+
+def test_another_schedule_of_the_same_network_sends_otherwise(network: respike.SpikingNetwork) -> None:
+    """Layer by layer, means are sent and no spikes in 8 bits."""
+    x = torch.rand(4, 3, 12, 12)
+    network(x)
+    network.schedule = "layerwise"
+    found = network(x)
+    kernels.use("eager")
+    try:
+        assert torch.equal(network(x), found)
+    finally:
+        kernels.use(None)
+        network.schedule = "synchronous"
 
 
 def test_eight_bits_by_events_are_those_of_dense_layers(network: respike.SpikingNetwork) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that a network cannot compute with: found before anything is computed from them."""
+"""What is looked at before a run: numbers that a network cannot compute with, and more steps than it was made for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from ..errors import warn
 from ..graph import BATCH
 
 
@@ -58,3 +59,20 @@ def number_type(buffers: Iterable[Tensor]) -> torch.dtype:
             "for synapses of lower precision"
         )
     return kind
+
+
+def warn_of_longer_run(fitted: bool, calibrated: int, timesteps: int) -> bool:
+    """Say that a run is longer than those that a network was fitted to; whether it was said.
+
+    Thresholds with the least squared error clip what is rarely needed, and biases make up for what that loses together
+    with what few steps lose: with more steps they make up for too much. The largest activation as a threshold clips
+    nothing, and without correction nothing is made up for.
+    """
+    if not fitted or timesteps <= calibrated:
+        return False
+    warn(
+        f"this network runs {timesteps} timesteps, and its thresholds and biases were chosen for {calibrated} "
+        "(threshold='mse'): beyond these its error soon stops falling, and can rise. Convert with "
+        f"timesteps={timesteps}, or with threshold='max', with which the error goes on falling"
+    )
+    return True
