@@ -210,7 +210,7 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row],
+    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row],
     path: Path,
     fields: tuple[str, ...] = Row._fields,
 ) -> None:
