@@ -33,7 +33,7 @@ def small(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:
 def _converted(**options: Any) -> tuple[respike.SpikingNetwork, Tensor]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3), nn.Softmax(1))
-    x = torch.rand(30, 1, 6, 6)
+    x = torch.rand(64, 1, 6, 6)
     return respike.from_torch(model, x, **{"timesteps": 4, "correction": "bias", **options}), x
 
 
