@@ -1,5 +1,7 @@
 """Faster spellings of the equations, for inference: the same numbers, bit for bit, in one pass over memory.
 
+Synapses that add up events are here, too: the sums of a convolution in another order.
+
 ``eager.py`` is the reference, in torch and for every device; ``cpu.py`` compiles the same for the CPU with numba,
 ``gpu.py`` for CUDA with Triton. Which one runs is chosen by device and by what is installed; ``RESPIKE_KERNELS`` in
 the environment, or ``use``, says otherwise.
