@@ -118,18 +118,34 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
 gather64, gather32, gather16 = (_summing(width, sums) for width, sums in WIDTHS.items())
 
 
-def _nonzero(typingctx: Any, address: Any, like: Any) -> Any:
-    """Which of ``LOOKED_AT`` numbers from an address on, of the type of ``like``, are not 0: a bit for each."""
-    real = like == types.float32
+def _looking(kind: Any) -> Any:
+    vector = ir.VectorType(kind, LOOKED_AT)
+    zeros, real = ir.Constant(vector, [0] * LOOKED_AT), kind == F32
 
-    def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(F32 if real else ir.IntType(8), LOOKED_AT)
-        x = b.load(b.inttoptr(args[0], kind.as_pointer()), align=1)
-        zero = ir.Constant(kind, [0.0 if real else 0] * LOOKED_AT)
-        found = b.fcmp_unordered("!=", x, zero) if real else b.icmp_unsigned("!=", x, zero)  # NaN is not 0
-        return b.bitcast(found, I32)
+    def nonzero(typingctx: Any, address: Any) -> Any:
+        """Which of ``LOOKED_AT`` numbers from an address on are not 0: a bit for each."""
 
-    return types.uint32(types.int64, like), code
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            x = b.load(b.inttoptr(args[0], vector.as_pointer()), align=1)
+            found = b.fcmp_unordered("!=", x, zeros) if real else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
+            return b.bitcast(found, I32)
+
+        return types.uint32(types.int64), code
+
+    return intrinsic(nonzero)
+
+
+def _reading(kind: Any) -> Any:
+    def number(typingctx: Any, address: Any) -> Any:
+        """The number at an address, as a float32."""
+
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            x = b.load(b.inttoptr(args[0], kind.as_pointer()), align=1)
+            return x if kind == F32 else b.sitofp(x, F32)
+
+        return types.float32(types.int64), code
+
+    return intrinsic(number)
 
 
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
@@ -141,5 +157,6 @@ def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.uint32), code
 
 
-nonzero: Any = intrinsic(_nonzero)
+nonzero_reals, nonzero_bytes = _looking(F32), _looking(ir.IntType(8))
+real_at, byte_at = _reading(F32), _reading(ir.IntType(8))
 lowest_bit: Any = intrinsic(_lowest_bit)

@@ -16,8 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .cpu_gather import LOOKED_AT, WIDTHS, gather16, gather32, gather64, lowest_bit, nonzero
-from .cpu_parts import as_numpy, compiled
+from .cpu_gather import (
+    LOOKED_AT,
+    WIDTHS,
+    byte_at,
+    gather16,
+    gather32,
+    gather64,
+    lowest_bit,
+    nonzero_bytes,
+    nonzero_reals,
+    real_at,
+)
+from .cpu_parts import compiled
 
 BLOCKS = sorted(WIDTHS, reverse=True)
 BLOCK = BLOCKS[-1]
@@ -32,132 +43,139 @@ much as three of them for each output: with one input in ten active, both ways t
 """
 
 
-def _listing() -> Any:
-    def kernel(image: Any, begin: Any, count: Any, n: Any, channels: Any, values: Any, starts: Any) -> Any:
-        """Append the events of some channels to n others: their place in the row, their value; how many there are then.
-
-        ``starts[y, x]`` is the number of the first event of a position or of one behind it.
-        """
-        height, width, depth = image.shape
-        flat = image.reshape(-1)
-        address, size, kind = np.int64(image.ctypes.data), np.int64(image.itemsize), flat[0]
-        whole = count - count % LOOKED_AT
-        for y in range(height):
-            for x in range(width):
-                starts[y, x] = n
-                first, place = (y * width + x) * depth + begin, x * count
-                for c in range(0, whole, LOOKED_AT):
-                    bits = nonzero(np.int64(address + size * (first + c)), kind)
-                    while bits != 0:
-                        k = c + lowest_bit(bits)
-                        channels[n], values[n] = place + k, flat[first + k]
-                        n += 1
-                        bits = np.uint32(bits & np.uint32(bits - np.uint32(1)))
-                for c in range(whole, count):
-                    if flat[first + c] != 0:
-                        channels[n], values[n] = place + c, flat[first + c]
-                        n += 1
-            starts[y, width] = n
-        return n
-
-    return compiled(kernel)
+# These functions call each other by their global names and are told of arrays by their addresses: closures are not
+# found again on disk, and each kind of array takes seconds to compile.
 
 
-_listed = _listing()
+@compiled
+def _listed(
+    image: Any,
+    size: Any,
+    sides: Any,
+    depth: Any,
+    begin: Any,
+    count: Any,
+    n: Any,
+    channels: Any,
+    values: Any,
+    starts: Any,
+) -> Any:
+    """Append the events of some channels to n others: their place in the row, their value; how many there are then.
+
+    Args:
+        image: Address of ``(h, w, depth)`` numbers of ``size`` bytes: 4 for float32, 1 for int8.
+        starts: For each position of each row, and for what is behind it, the number of the first event there.
+    """
+    whole, at = count - count % LOOKED_AT, 0
+    for y in range(sides[0]):
+        for x in range(sides[1]):
+            starts[at] = n
+            at += 1
+            first, place = image + size * ((y * sides[1] + x) * depth + begin), x * count
+            for c in range(0, whole, LOOKED_AT):
+                bits = nonzero_reals(first + 4 * c) if size == 4 else nonzero_bytes(first + c)
+                while bits != 0:
+                    k = c + lowest_bit(bits)
+                    channels[n] = place + k
+                    values[n] = real_at(first + 4 * k) if size == 4 else byte_at(first + k)
+                    n += 1
+                    bits = np.uint32(bits & np.uint32(bits - np.uint32(1)))
+            for c in range(whole, count):
+                value = real_at(first + 4 * c) if size == 4 else byte_at(first + c)
+                if value != 0:
+                    channels[n], values[n] = place + c, value
+                    n += 1
+        starts[at] = n
+        at += 1
+    return n
 
 
-def _gathering() -> Any:
-    def kernel(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
-        """``gather`` for a block of outputs."""
-        if block == 64:
-            gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-        elif block == 32:
-            gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-        else:
-            gather16(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-
-    return compiled(kernel)
+@compiled
+def _gathered(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
+    """``gather`` for a block of outputs."""
+    if block == 64:
+        gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+    elif block == 32:
+        gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+    else:
+        gather16(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
 
 
-_gathered = _gathering()
-
-
-def _convolving() -> Any:
-    listed, gathered = _listed, _gathered
-
-    def kernel(
-        images: Any,
-        rows: Any,
-        bias: Any,
-        sides: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        channels: Any,
-        values: Any,
-        starts: Any,
-        scratch: Any,
-        out: Any,
-    ) -> None:
-        height, width = images.shape[1:3]
-        groups, padded = bias.shape
-        count, line, outputs = images.shape[3] // groups, width + 1, out.shape[3] // groups
-        inputs = sides[1] * count
-        listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
-        starts_at, rows_at = np.int64(starts.ctypes.data), np.int64(rows.ctypes.data)
-        bias_at, scratch_at = np.int64(bias.ctypes.data), np.int64(scratch.ctypes.data)
-        out_at, flat = np.int64(out.ctypes.data), out.reshape(-1)
-        for start in range(0, len(images), len(starts)):
-            together = min(len(starts), len(images) - start)
-            for group in range(groups):
-                n = 0
-                for i in range(together):
-                    n = listed(images[start + i], group * count, count, n, channels, values, starts[i])
-                f = 0
-                while f < padded:
-                    block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
-                    begin = bias_at + 4 * (group * padded + f)
-                    of_block = rows_at + 4 * sides[0] * inputs * (group * padded + f)
-                    fits = f + block <= outputs
-                    for line_out in range(together * out.shape[1]):
-                        i, row = divmod(line_out, out.shape[1])
-                        top = row * stride[0] - padding[0]
-                        k0 = -(min(top, 0) // dilation[0])
-                        k1 = min(sides[0], -((top - height) // dilation[0]))
-                        lines = starts_at + 4 * (i * height + top) * line
-                        where = (start * out.shape[1] + line_out) * out.shape[2] * out.shape[3] + group * outputs + f
-                        for column in range(out.shape[2]):
-                            left = column * stride[1] - padding[1]
-                            to = out_at + 4 * where if fits else scratch_at
-                            if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
-                                of_rows = lines + 4 * k0 * dilation[0] * line
-                                ends = (
-                                    of_rows + 4 * min(max(left, 0), width),
-                                    of_rows + 4 * max(min(left + sides[1], width), 0),
-                                )
-                                weights = of_block + 4 * block * (k0 * inputs - left * count)
-                                run = np.int64(dilation[0] * line), np.int64(max(k1 - k0, 0))
-                                gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
-                            else:
-                                j0 = -(min(left, 0) // dilation[1])
-                                j1 = min(sides[1], -((left - width) // dilation[1]))
-                                none = np.int64(0), np.int64(0)
-                                gathered(block, rows_at, 0, listed_at, (starts_at, starts_at), none, begin, to)
-                                run = np.int64(dilation[1]), np.int64(max(j1 - j0, 0))
-                                step = count * (1 - dilation[1])
-                                for k in range(k0, k1):
-                                    first = lines + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
-                                    weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
-                                    gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
-                            if not fits:
-                                flat[where : where + outputs - f] = scratch[: outputs - f]
-                            where += out.shape[3]
-                    f += block
-
-    return compiled(kernel)
-
-
-_convolved = _convolving()
+@compiled
+def _convolved(
+    images: Any,
+    size: Any,
+    shape: Any,
+    rows: Any,
+    bias: Any,
+    groups: Any,
+    sides: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    channels: Any,
+    values: Any,
+    starts: Any,
+    together: Any,
+    scratch: Any,
+    out: Any,
+    out_shape: Any,
+) -> None:
+    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once; see ``EventSynapses``."""
+    height, width, depth = shape[1:]
+    rows_out, columns_out, outputs_out = out_shape[1:]
+    count, line, outputs = depth // groups, width + 1, outputs_out // groups
+    padded = (outputs + 15) // 16 * 16
+    inputs = sides[1] * count
+    listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
+    starts_at, scratch_at = np.int64(starts.ctypes.data), np.int64(scratch.ctypes.data)
+    out_at = np.int64(out.ctypes.data)
+    for start in range(0, shape[0], together):
+        many = min(together, shape[0] - start)
+        for group in range(groups):
+            n = 0
+            for i in range(many):
+                image, lines = images + size * (start + i) * height * width * depth, starts[i * height * line :]
+                n = _listed(image, size, (height, width), depth, group * count, count, n, channels, values, lines)
+            f = 0
+            while f < padded:
+                block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
+                begin = bias + 4 * (group * padded + f)
+                of_block = rows + 4 * sides[0] * inputs * (group * padded + f)
+                fits = f + block <= outputs
+                for line_out in range(many * rows_out):
+                    i, row = divmod(line_out, rows_out)
+                    top = row * stride[0] - padding[0]
+                    k0 = -(min(top, 0) // dilation[0])
+                    k1 = min(sides[0], -((top - height) // dilation[0]))
+                    lines_at = starts_at + 4 * (i * height + top) * line
+                    where = (start * rows_out + line_out) * columns_out * outputs_out + group * outputs + f
+                    for column in range(columns_out):
+                        left = column * stride[1] - padding[1]
+                        to = out_at + 4 * where if fits else scratch_at
+                        if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
+                            of_rows = lines_at + 4 * k0 * dilation[0] * line
+                            ends = (
+                                of_rows + 4 * min(max(left, 0), width),
+                                of_rows + 4 * max(min(left + sides[1], width), 0),
+                            )
+                            weights = of_block + 4 * block * (k0 * inputs - left * count)
+                            run = dilation[0] * line, max(k1 - k0, 0)
+                            _gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
+                        else:
+                            j0 = -(min(left, 0) // dilation[1])
+                            j1 = min(sides[1], -((left - width) // dilation[1]))
+                            _gathered(block, rows, 0, listed_at, (starts_at, starts_at), (0, 0), begin, to)
+                            run, step = (dilation[1], max(j1 - j0, 0)), count * (1 - dilation[1])
+                            for k in range(k0, k1):
+                                first = lines_at + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
+                                weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
+                                _gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
+                        if not fits:
+                            for k in range(outputs - f):
+                                out[where + k] = scratch[k]
+                        where += outputs_out
+                f += block
 
 
 def why_dense(weights: int, outputs: int, groups: int) -> str:
@@ -207,18 +225,23 @@ class EventSynapses:
         if out.numel():
             events = together * height * width * channels // self.groups
             _convolved(
-                as_numpy(images),
-                self.rows.numpy(),
-                self.bias.numpy(),
+                images.data_ptr(),
+                images.itemsize,
+                tuple(images.shape),
+                self.rows.data_ptr(),
+                self.bias.data_ptr(),
+                self.groups,
                 self.sides,
                 self.stride,
                 self.padding,
                 self.dilation,
                 np.empty(events, np.int32),
                 np.empty(events, np.float32),
-                np.empty((together, height, width + 1), np.int32),
+                np.empty(together * height * (width + 1), np.int32),
+                together,
                 np.empty(BLOCKS[0], np.float32),
-                out.numpy(),
+                out.view(-1).numpy(),
+                tuple(out.shape),
             )
         return out.permute(0, 3, 1, 2)
 
