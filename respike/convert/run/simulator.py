@@ -109,7 +109,7 @@ class Simulator(nn.Module):
     def synapses(self) -> dict[str, str]:
         """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
 
-        In float32; int8 does the same but for processors with tiles of 8-bit numbers. bfloat16 is dense.
+        In float32. In int8, images are convolved by 8-bit units where there are some; bfloat16 is dense.
         """
         found = {}
         for name, why in why_dense(self.graph, dict(self.weights.named_buffers()), self.plan.sparse).items():

@@ -27,7 +27,7 @@ class WholeSynapses:
     Args:
         node: The layer; its bias is left out.
         weight: Its weights for spikes of size 1.
-        by_events: Whether it may add up events, which gives the same sums.
+        by_events: Whether it may add up events, which gives the same sums, where there are no 8-bit units.
 
     Attributes:
         weight: Whole numbers, int8.
@@ -42,7 +42,7 @@ class WholeSynapses:
         self.node = node
         self._plain = _plain(node, self.weight)
         self._fast = _packed(node, self.weight) if _has_units(weight.device) else None
-        if by_events and not _has_tiles():
+        if by_events and self._fast is None:
             self._fast = event_synapses(node, self.weight.float(), None)
 
     def __call__(self, spikes: Tensor) -> Tensor:
@@ -57,12 +57,6 @@ def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
     """The same sums in float32, for processors without 8-bit units and operations without a spelling for them."""
     fn, exact = function(node.op), weight.float()
     return lambda x: fn(x.float(), exact, None, *node.args[3:], **node.kwargs)
-
-
-@cache
-def _has_tiles() -> bool:
-    """Whether the processor multiplies tiles of 8-bit numbers (AMX), so that dense convolutions are quicker."""
-    return bool(torch.cpu._is_amx_tile_supported())
 
 
 @cache
