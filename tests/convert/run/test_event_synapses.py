@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
+from respike.convert.run import whole_synapses
 from respike.convert.run.event_synapses import compact, why_dense
 from respike.layers import kernels
 
@@ -90,14 +92,19 @@ def test_another_schedule_of_the_same_network_sends_otherwise(network: respike.S
         network.schedule = "synchronous"
 
 
-def test_eight_bits_by_events_are_those_of_dense_layers(network: respike.SpikingNetwork) -> None:
+@pytest.mark.parametrize("units", [False, True])
+def test_eight_bits_by_events_are_those_of_dense_layers(
+    network: respike.SpikingNetwork, units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the processor's 8-bit units, if it has them, and without."""
+    if not units:
+        monkeypatch.setattr(whole_synapses, "_has_units", lambda device: False)
+    network = copy.copy(network)
     network.precision = "int8"
     x = torch.rand(8, 3, 12, 12)
     found = network.simulate(x)
     kernels.use("eager")
     try:
-        wanted = network.simulate(x)
+        assert torch.equal(network.simulate(x), found)
     finally:
         kernels.use(None)
-        network.precision = "float32"
-    assert torch.equal(found, wanted)
