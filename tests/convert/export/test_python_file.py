@@ -71,9 +71,21 @@ def test_networks_of_the_zoo_come_back_or_are_refused(name: str, tmp_path: Path)
 
 def test_names_that_cannot_be_imported_are_refused(tmp_path: Path) -> None:
     snn = respike.from_torch(respike.models.load("mnist_mlp"), torch.rand(20, 1, 28, 28), 2)
-    for name in ("net", "my-net.py", "net.txt"):
+    for name in ("net", "my-net.py", "net.txt", "class.py", "None.py", "torch.py", "math.py"):
         with pytest.raises(respike.ConversionError, match="cannot be imported"):
             snn.to_python(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         snn.to_python(tmp_path / "none" / "net.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["net.py", "net.safetensors"])
+def test_neither_file_is_replaced_if_one_cannot_be(folder: str, tmp_path: Path) -> None:
+    """Code and tensors of two networks would not fit."""
+    snn = respike.from_torch(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), torch.rand(8, 3), 2, correction="none")
+    (tmp_path / folder).mkdir()
+    (other,) = {"net.py", "net.safetensors"} - {folder}
+    (tmp_path / other).write_text("what was there")
+    with pytest.raises(respike.errors.RespikeError, match=f"{folder}: it is a folder"):
+        snn.to_python(tmp_path / "net.py")
+    assert (tmp_path / other).read_text() == "what was there"
