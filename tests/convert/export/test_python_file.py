@@ -89,3 +89,23 @@ def test_neither_file_is_replaced_if_one_cannot_be(folder: str, tmp_path: Path) 
     with pytest.raises(respike.errors.RespikeError, match=f"{folder}: it is a folder"):
         snn.to_python(tmp_path / "net.py")
     assert (tmp_path / other).read_text() == "what was there"
+
+
+def test_functions_of_ours_are_imported(tmp_path: Path) -> None:
+    """A pool that takes samples for channels is one that PyTorch refuses in some layouts."""
+
+    class Across(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.conv(nn.functional.max_pool3d(x, (2, 1, 1))).relu()
+            return found
+
+    torch.manual_seed(0)
+    x = torch.rand(8, 4, 5, 5)
+    snn = respike.from_torch(Across(), x, 3, correction="none")
+    snn.to_python(tmp_path / "net.py")
+    with torch.no_grad():
+        assert torch.equal(imported(tmp_path / "net.py")(*in_time((x,), 3)), snn.simulate(x))
