@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..convert import checks
@@ -16,11 +17,13 @@ from ..convert.network import SpikingNetwork
 from ..convert.variants.origin import origin_of
 from ..progress import Listener, listener
 from .options import TrainingOptions
-from .samples import Samples
+from .samples import JUDGES, Samples
 from .trainer import Trainer
 
 
 @undisturbed()
+@torch.inference_mode(False)
+@torch.enable_grad()
 def finetune(
     snn: SpikingNetwork,
     data: Any,
@@ -65,10 +68,11 @@ def finetune(
         augment: Changes the inputs of each batch before both networks see them, ``respike.training.Shifts(2)`` for
             example. Called with the first input ``(N, ...)``; it draws from torch's random numbers.
         labels: Weight of the cross entropy with labels beside the distance from the ANN; 0: no labels are read.
-        held_back: Most samples that are held back, of at most one in eight.
+        held_back: Most samples that are held back, of at most one in eight; 2 or more.
         seed: Of the order of samples and of what ``augment`` draws.
         resume: A file in which it is noted, each time it is judged, how far it is. If it is there, of the same network,
-            data and options, training goes on from it, to the same result; remove it when it is no longer needed.
+            data (told by those held back) and options, training goes on from it, to the same result; remove it when it
+            is no longer needed.
         progress: As for ``evaluate``.
 
     Returns:
@@ -85,10 +89,10 @@ def finetune(
         raise ConversionError(f"augment must be a function of a batch of inputs, got {type(augment).__name__}")
     options = TrainingOptions(
         checks.whole("steps", steps, 1),
-        checks.number("learning_rate", learning_rate, ", above 0", above=0),
+        checks.number("learning_rate", learning_rate, ", above 0 and at most 1e30", above=0, most=1e30),
         checks.whole("batch_size", batch_size, 1),
         checks.number("labels", labels, ", 0 or more", low=0),
-        checks.whole("held_back", held_back, 1),
+        checks.whole("held_back", held_back, JUDGES),
         checks.seed(seed),
     )
     module = snn.to_module()
