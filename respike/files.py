@@ -25,6 +25,8 @@ _ENDING: Final = 40
 """Characters of a file's name that its temporary file begins with: file systems allow 255 bytes in all."""
 _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What ends a process unless it listens, and leaves it the time to clean up."""
+_TEMPORARY: Final[set[Path]] = set()
+"""The files that are being written."""
 
 
 class WriteError(RespikeError, OSError):
@@ -56,6 +58,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             _settle(temporary, before)
             os.replace(temporary, target)
+    except WriteError:  # of another file, written in the block
+        raise
     except OSError as error:
         number = error.errno
         if number is None or error.filename not in (None, str(temporary)):
@@ -89,6 +93,8 @@ def _target(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
         before = os.stat(path)
     except FileNotFoundError:
         return target, None
+    except OSError as error:  # a name that is too long for the file system
+        raise WriteError(error.errno, f"cannot write {name}: {str(error.strerror).lower()}") from error
     if not stat.S_ISREG(before.st_mode):
         kind = "a folder" if stat.S_ISDIR(before.st_mode) else "a device, a pipe or a socket"
         raise WriteError(errno.EINVAL, f"cannot write {name}: it is {kind}, not a regular file")
@@ -111,23 +117,27 @@ def _settle(temporary: Path, before: os.stat_result | None) -> None:
 @contextmanager
 def _removed(temporary: Path) -> Iterator[None]:
     """Remove the file when the block ends, or a signal ends the process."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        temporary.unlink(missing_ok=True)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
+    _TEMPORARY.add(temporary)
     heard = []
     if threading.current_thread() is threading.main_thread():  # others may not listen
         heard = [number for number in _SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
     for number in heard:
-        signal.signal(number, end)
+        signal.signal(number, _end)
     try:
         yield
     finally:
         temporary.unlink(missing_ok=True)
+        _TEMPORARY.discard(temporary)
         for number in heard:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Remove all temporary files, those of blocks within blocks too, and let the signal do what it would have done."""
+    for temporary in list(_TEMPORARY):
+        temporary.unlink(missing_ok=True)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _beginning(target: Path) -> str:

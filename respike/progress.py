@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from .errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -186,9 +188,16 @@ def listener(given: Listener | bool | None, default: bool = False) -> Progress:
         given: As users pass it: an object or a function to tell; True for a bar, False for nothing, None for the
             default.
         default: Whether that is a bar on terminals, or nothing.
+
+    Raises:
+        InputError: something else.
     """
     if isinstance(given, Progress):
         return given
     if given is None or isinstance(given, bool):
         return Bar(always=bool(given)) if given or (given is None and default) else SILENT
+    if not callable(given):
+        raise InputError(
+            f"progress must be True, False, None, or a function of a line of text; got {type(given).__name__}"
+        )
     return Lines(given)

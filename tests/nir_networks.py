@@ -18,7 +18,7 @@ def in_256ths(x: Tensor) -> Tensor:
     return (x * 256).round() / 256
 
 
-def converted(model: nn.Module, x: Tensor, steps: int = 4, **options: Any) -> SpikingNetwork:
+def converted(model: nn.Module, x: Any, steps: int = 4, **options: Any) -> SpikingNetwork:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
         return respike.from_torch(model.eval(), x, steps, **options)

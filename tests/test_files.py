@@ -139,6 +139,22 @@ def test_a_full_disk_leaves_the_old_file(old: Path) -> None:
     assert old.read_text() == TEXT and names(old.parent) == {"old.txt"}
 
 
+def test_a_file_within_the_block_of_another_says_its_own_name(old: Path) -> None:
+    (old.parent / "inner").mkdir()
+    with (
+        pytest.raises(WriteError, match=r"cannot write .*inner: it is a folder"),
+        written_whole(old),
+        written_whole(old.parent / "inner"),
+    ):
+        pass
+    assert old.read_text() == TEXT and names(old.parent) == {"old.txt", "inner"}
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="file name too long"):
+        put(tmp_path / ("a" * 300))
+
+
 HALF = """
 import signal, sys
 from respike.files import written_whole
@@ -150,22 +166,28 @@ with written_whole(sys.argv[1]) as temporary:
 """
 
 
-def killed(path: Path, number: int) -> int:
+WITHIN = HALF.replace("as temporary", "as temporary, written_whole(sys.argv[1] + '2')")
+"""The same with a second file, written in the block of the first."""
+
+
+def killed(path: Path, number: int, program: str = HALF) -> int:
     with subprocess.Popen(
-        [sys.executable, "-c", HALF, str(path)],
+        [sys.executable, "-c", program, str(path)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        assert len(names(path.parent)) == 2
+        assert len(names(path.parent)) == 1 + program.count("written_whole(")
         process.send_signal(number)
         return process.wait(60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_nothing_behind(old: Path, number: signal.Signals) -> None:
-    assert killed(old, number) == -number
+@pytest.mark.parametrize(
+    ("number", "program"), [(signal.SIGTERM, HALF), (signal.SIGHUP, HALF), (signal.SIGTERM, WITHIN)]
+)
+def test_a_signal_leaves_nothing_behind(old: Path, number: signal.Signals, program: str) -> None:
+    assert killed(old, number, program) == -number
     assert old.read_text() == TEXT and names(old.parent) == {"old.txt"}
 
 

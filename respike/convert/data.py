@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,28 +70,56 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
     Raises:
         ConversionError: something else, not a single sample, or one that holds NaN or infinity.
     """
-    seen = 0
-    raw, order = _raw_batches(calibration, count, seed)
-    for batch in raw:
-        args = _arguments(batch, count)
-        if rows(args):
-            _require_finite(args, seen, order)
-            seen += rows(args)
-            yield args
-    if not seen:
+    empty = True
+    for args in checked(*raw_batches(calibration, count, seed), count):
+        yield args
+        empty = False
+    if empty:
         raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
 
 
-def _raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
+def checked(raw: Iterable[Any], order: Tensor | None, count: int) -> Iterator[tuple[Any, ...]]:
+    """The inputs of each batch that is not empty.
+
+    Args:
+        raw: Batches as the user gives them.
+        order: Which sample each is, where they are read in another order than that of the data.
+        count: How many inputs the network takes.
+
+    Raises:
+        ConversionError: batches of something else, or NaN or infinity.
+    """
+    seen = 0
+    for batch in raw:
+        args = _arguments(batch, count)
+        if rows(args):
+            require_finite(args, seen, order)
+            seen += rows(args)
+            yield args
+
+
+def picked_batches(data: Any, order: Tensor, size: int, count: int | None) -> DataLoader[Any]:
+    """Some samples of a Dataset, in batches.
+
+    Args:
+        data: The Dataset.
+        order: Numbers of the samples.
+        size: Of a batch.
+        count: How many inputs stand before the labels, which are not even put into a tensor; None: labels are wanted.
+    """
+    collate = partial(_collated, count=count)
+    return DataLoader(Subset(data, order.tolist()), batch_size=size, collate_fn=collate)
+
+
+def _collated(samples: list[Any], count: int | None) -> Any:
+    try:
+        return default_collate(samples if count is None else [inputs_of(sample, count) for sample in samples])
+    except (RuntimeError, TypeError) as error:
+        raise ConversionError(f"samples of the data set do not fit into one batch: {error}") from error
+
+
+def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
     """Batches as they come, and in which order samples were taken, if that is ours to choose."""
-
-    def inputs_alone(samples: list[Any]) -> Any:
-        """A batch of what stands before the labels: those are not even put into a tensor."""
-        try:
-            return default_collate([inputs_of(sample, count) for sample in samples])
-        except (RuntimeError, TypeError) as error:
-            raise ConversionError(f"samples of the data set do not fit into one batch: {error}") from error
-
     generator = torch.Generator().manual_seed(seed)
     whole = isinstance(calibration, (Tensor, np.ndarray))
     calibration = tensors_in(calibration, "calibration") if whole else calibration
@@ -103,9 +132,9 @@ def _raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any]
         if not len(calibration):
             return (), None
         order = torch.randperm(len(calibration), generator=generator)
-        return DataLoader(Subset(calibration, order.tolist()), batch_size=BATCH_SIZE, collate_fn=inputs_alone), order
+        return picked_batches(calibration, order, BATCH_SIZE, count), order
     if isinstance(calibration, Dataset):
-        return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=inputs_alone), None
+        return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=partial(_collated, count=count)), None
     if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
         return calibration, None
     hint = "; a single batch goes into a list" if isinstance(calibration, Mapping) else ""
@@ -114,7 +143,7 @@ def _raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any]
     )
 
 
-def _require_finite(args: tuple[Any, ...], seen: int, order: Tensor | None) -> None:
+def require_finite(args: Any, seen: int, order: Tensor | None) -> None:
     """Refuse a batch with NaN or infinity in it, by the place of the sample in the user's data."""
     tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
     for number, x in enumerate(tensors, 1):

@@ -87,7 +87,7 @@ class SpikingNetwork(WaysOut):
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
         made.precision, made.memory_budget = self.precision, self.memory_budget
         made.fitted, made._told = self.fitted, self._told
-        made.choice = self.choice
+        made.choice, made.origin = self.choice, self.origin
         made.unit_thresholds = self.unit_thresholds
         return made
 
@@ -119,7 +119,7 @@ class SpikingNetwork(WaysOut):
         step earlier or later.
         """
         made = self.like(*normalise_thresholds(self.held_graph(), self.layers()))
-        made.unit_thresholds, made.closeness = True, self.closeness
+        made.unit_thresholds, made.origin, made.closeness = True, None, self.closeness
         return made
 
     def quantised(
@@ -144,7 +144,8 @@ class SpikingNetwork(WaysOut):
             ConversionError: another number of bits, another scale, or bias_bits with a scale for each channel.
         """
         made = self.like(*quantise(self.held_graph(), self.layers(), self.timesteps, bits, scale, bias_bits))
-        made.unit_thresholds, made.precision = True, "float32"  # in which these whole numbers are exact
+        made.unit_thresholds, made.origin = True, None
+        made.precision = "float32"  # in which these whole numbers are exact
         return made
 
     def with_floor(self, floor: float | None) -> SpikingNetwork:
@@ -200,7 +201,7 @@ class SpikingNetwork(WaysOut):
             ConversionError: an unknown layer, no ANN to calibrate against, or unusable calibration data.
         """
         made = self.like(*recalibrate(self, calibration, layers, ann, samples=samples))
-        made.origin, made.fitted = self.origin, True
+        made.fitted = True
         return made
 
     def diagnose(self, data: Any, ann: nn.Module | None = None, **options: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .layers import Layer
 from .result import Rule
 from .subject import GIVE_SAMPLES, Subject
@@ -71,8 +73,10 @@ def potentials(subject: Subject) -> list[Rule]:
         if ranges is None:
             return subject.unknown, None
         low, high = ranges[layer.neurons.name]
-        span = round(low * whole.threshold), round(high * whole.threshold)
         thetas = f"{low:.1f} to {high:.1f} thresholds"
+        if not math.isfinite(high - low):
+            return thetas, False
+        span = round(low * whole.threshold), round(high * whole.threshold)
         return f"{span[0]:,} to {span[1]:,} ({thetas})", _inside(span, bits) and _inside(whole.start, bits)
 
     low, high = _bounds(bits)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..convert import checks
 from ..convert.errors import FormatError
-from ..files import written_whole
+from ..files import check_writable, written_whole
 
 FORMAT: Final = "respike fine-tuning 1"
 MOMENTS: Final = ("exp_avg", "exp_avg_sq")
@@ -53,6 +53,7 @@ class Checkpoint:
 
     Raises:
         FileNotFoundError: the folder does not exist.
+        WriteError: something other than a regular file is there, or one that must not be written.
     """
 
     def __init__(
@@ -60,8 +61,7 @@ class Checkpoint:
     ) -> None:
         checks.path("resume", path)
         self.path, self.parameters, self.optimizer, self.digest = Path(path), parameters, optimizer, digest
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"the folder {self.path.parent} of resume={str(path)!r} does not exist")
+        check_writable(path)
 
     def write(self, state: State) -> None:
         """Note how far it is."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..convert import checks
@@ -66,10 +67,11 @@ def finetune(
         augment: Changes the inputs of each batch before both networks see them, ``respike.training.Shifts(2)`` for
             example. Called with the first input ``(N, ...)``; it draws from torch's random numbers.
         labels: Weight of the cross entropy with labels beside the distance from the ANN; 0: no labels are read.
-        held_back: Most samples that are held back, of at most one in eight.
+        held_back: Most samples that are held back, of at most one in eight; 2 or more.
         seed: Of the order of samples and of what ``augment`` draws.
         resume: A file in which it is noted, each time it is judged, how far it is. If it is there, of the same network,
-            data and options, training goes on from it, to the same result; remove it when it is no longer needed.
+            data (told by those held back) and options, training goes on from it, to the same result; remove it when it
+            is no longer needed.
         progress: As for ``evaluate``.
 
     Returns:
@@ -102,6 +104,8 @@ class Tuned:
 
 
 @undisturbed()
+@torch.inference_mode(False)
+@torch.enable_grad()
 def tune(
     snn: SpikingNetwork,
     data: Any,

@@ -84,7 +84,7 @@ class Distillation:
         """Cross entropy of the first scores with class numbers ``(N, ...)``, or probabilities of the output's shape.
 
         Raises:
-            ConversionError: no output is compared as scores.
+            ConversionError: no output is compared as scores, or labels that are none of them.
         """
         if not self.scores:
             raise ConversionError(
@@ -93,6 +93,22 @@ class Distillation:
         x = found[self.scores[0]]
         if self.certain:
             x = x.clamp(min=1e-12).log()
-        if target.shape != x.shape:
-            target = target.long()
-        return F.cross_entropy(x, target)
+        return F.cross_entropy(x, _labels(target, x))
+
+
+def _labels(target: Tensor, scores: Tensor) -> Tensor:
+    """Class numbers or probabilities, as ``cross_entropy`` takes them for scores ``(N, K, ...)``."""
+    k, places = scores.shape[1], (len(scores), *scores.shape[2:])
+    if target.shape == scores.shape:
+        target = target.float()
+        if not bool((target.isfinite() & (target >= 0)).all()):
+            raise ConversionError("labels that are probabilities must be finite and not negative")
+        return target
+    if target.shape != places:
+        raise ConversionError(
+            f"labels must be class numbers of shape {places}, or probabilities of shape {tuple(scores.shape)}; got "
+            f"{tuple(target.shape)}"
+        )
+    if not bool(((target >= 0) & (target < k) & (target == target.long())).all()):
+        raise ConversionError(f"labels must be whole numbers from 0 to {k - 1}, as the network has {k} classes")
+    return target.long()

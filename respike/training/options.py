@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ..convert import checks
 
+JUDGES = 2
+"""Fewest samples that judge: of one, outputs do not vary."""
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -24,8 +27,8 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         checks.whole("steps", self.steps, 1)
-        checks.number("learning_rate", self.learning_rate, ", above 0", above=0)
+        checks.number("learning_rate", self.learning_rate, ", above 0 and at most 1e30", above=0, most=1e30)
         checks.whole("batch_size", self.batch_size, 1)
         checks.number("labels", self.labels, ", 0 or more", low=0)
-        checks.whole("held_back", self.held_back, 1)
+        checks.whole("held_back", self.held_back, JUDGES)
         checks.seed(self.seed)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..convert import data as reading
+from ..convert.checks import SEEDS
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import EVERY, HeldBack
-from ..evaluation.batches import split, with_pairs
+from ..evaluation.batches import batched, split, with_pairs
+from .options import JUDGES
 
 Batch = tuple[list[Tensor], Any]
 """The network's inputs, and labels if they are wanted, else None."""
@@ -43,7 +45,7 @@ class Samples:
         steps: Batches in an epoch.
 
     Raises:
-        ConversionError: fewer than eight samples, or an iterator that can be read only once.
+        ConversionError: fewer than sixteen samples, or an iterator that can be read only once.
     """
 
     def __init__(
@@ -56,9 +58,9 @@ class Samples:
             order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(seed)).tolist()
             held = order[EVERY - 1 :: EVERY][:most]
             self.indices = sorted(set(order) - set(held))
-            self.held = list(self._read(self._loader(held))) if held else []
+            self.held = list(self._picked(held)) if held else []
             self.steps = -(-len(self.indices) // batch_size)
-        elif iter(self.data) is self.data:
+        elif isinstance(self.data, Iterator):
             raise ConversionError(
                 f"data is a {type(self.data).__name__}, which can be read only once; give a tensor, a Dataset, a list "
                 "of batches or a DataLoader"
@@ -68,39 +70,57 @@ class Samples:
             for _ in self._others(holder):
                 self.steps += 1
             self.held = [self._parted(tensors) for tensors in holder.batches]
-        if not self.held or not self.steps:
-            raise ConversionError(f"fine-tuning needs at least {EVERY} samples, one of which judges; give more")
+        if not self.steps or sum(reading.rows(inputs) for inputs, _ in self.held) < JUDGES:
+            raise ConversionError(
+                f"fine-tuning needs at least {JUDGES * EVERY} samples, of which one in {EVERY} judges; give more"
+            )
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch, in an order of its own where the order is ours."""
         if self.indices is None:
             yield from (self._parted(tensors) for tensors in self._others(HeldBack(self.graph, self.most)))
             return
-        shuffle = torch.Generator().manual_seed(self.seed + 1 + number)
+        shuffle = torch.Generator().manual_seed((self.seed + 1 + number) % SEEDS)
         order = torch.randperm(len(self.indices), generator=shuffle).tolist()
-        yield from self._read(self._loader([self.indices[i] for i in order]))
+        yield from self._picked([self.indices[i] for i in order])
 
-    def _loader(self, indices: list[int]) -> Iterable[Any]:
-        def collated(samples: list[Any]) -> Any:
-            return default_collate([reading.inputs_of(s, self.graph.arity) for s in samples])
-
-        return DataLoader(Subset(self.data, indices), self.batch_size, collate_fn=None if self.labelled else collated)
+    def _picked(self, indices: list[int]) -> Iterator[Batch]:
+        """The samples with these numbers."""
+        order = torch.tensor(indices)
+        loader = reading.picked_batches(self.data, order, self.batch_size, None if self.labelled else self.graph.arity)
+        return self._read(loader, order)
 
     def _others(self, holder: HeldBack) -> Iterator[list[Tensor]]:
         """What is not held back of an iterable, labels behind the inputs."""
-        whole = ([*inputs, target] if self.labelled else inputs for inputs, target in self._read(self.data))
+        whole = ([*inputs, target] if self.labelled else inputs for inputs, target in self._read(self._raw()))
         return holder.others(whole)
+
+    def _raw(self) -> Iterable[Any]:
+        """The batches of an iterable."""
+        if self.labelled:
+            return batched(self.data, self.batch_size)[0]
+        return reading.raw_batches(self.data, self.graph.arity, self.seed)[0]
 
     def _parted(self, tensors: list[Tensor]) -> Batch:
         return (tensors[:-1], tensors[-1]) if self.labelled else (tensors, None)
 
-    def _read(self, batches: Iterable[Any]) -> Iterator[Batch]:
-        if self.labelled:
-            for inputs, target in split(batches, self.graph):
-                yield [x.to(self.device) for x in inputs], target.to(self.device)
-        else:
-            for found in reading.inputs(batches, self.graph, self.seed, self.device):
-                yield found, None
+    def _read(self, batches: Iterable[Any], order: Tensor | None = None) -> Iterator[Batch]:
+        if not self.labelled:
+            for args in reading.checked(batches, order, self.graph.arity):
+                yield self._ready(reading.tensors_of(args, self.graph, self.device)), None
+            return
+        seen = 0
+        for inputs, target in split(batches, self.graph):
+            if not isinstance(target, Tensor):
+                raise ConversionError(f"labels must be tensors or arrays of numbers; got {type(target).__name__}")
+            reading.require_finite(inputs, seen, order)
+            seen += reading.rows(inputs)
+            yield self._ready([x.to(self.device) for x in inputs]), target.to(self.device)
+
+    @staticmethod
+    def _ready(inputs: list[Tensor]) -> list[Tensor]:
+        """Tensors of inference mode as others, which gradients can be computed with."""
+        return [x.clone() if x.is_inference() else x for x in inputs]
 
 
 def _as_dataset(data: Any, labelled: bool) -> Any:
@@ -110,7 +130,10 @@ def _as_dataset(data: Any, labelled: bool) -> Any:
         ConversionError: nothing that can be read.
     """
     if isinstance(data, (Tensor, np.ndarray)) and not labelled:
-        return TensorDataset(reading.tensors_in(data, "data"))
+        made = reading.tensors_in(data, "data")
+        if not made.dim():
+            raise ConversionError("data must be (N, ...), got a single number")
+        return TensorDataset(made)
     data = with_pairs(data) if labelled else data
     if isinstance(data, (Dataset, DataLoader)) or (
         isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..convert.checks import SEEDS
 from ..convert.data import rows
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
 from ..convert.run.analog import all_outputs
 from ..convert.run.execution_plan import Plan
+from ..errors import RespikeError
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
 from .checkpoint import Checkpoint, State, digest_of
@@ -125,8 +127,8 @@ class Trainer:
     def digest(self) -> str:
         """Of what the result depends on: network, ANN, samples, options; of a function that augments its name."""
         parts: dict[str, Tensor] = dict(self.parameters)
-        for k, ((inputs, _), outputs) in enumerate(zip(self.samples.held, self.wanted, strict=True)):
-            found = [*inputs, *(x for x in outputs if isinstance(x, Tensor))]
+        for k, ((inputs, target), outputs) in enumerate(zip(self.samples.held, self.wanted, strict=True)):
+            found = [x for x in (*inputs, target, *outputs) if isinstance(x, Tensor)]
             parts |= {f"held back {k}, {i}": x for i, x in enumerate(found)}
         shape = {"timesteps": self.timesteps, "steps in an epoch": self.samples.steps}
         name = getattr(self.augment, "__qualname__", repr(self.augment))
@@ -136,17 +138,25 @@ class Trainer:
         """All batches from a step on."""
         while True:
             epoch, skipped = divmod(step, self.samples.steps)
-            for number, batch in enumerate(self.samples.epoch(epoch)):
-                if number >= skipped:
+            read = 0
+            for batch in self.samples.epoch(epoch):
+                read += 1
+                if read > skipped:
                     yield batch
+            if not read:
+                raise ConversionError(
+                    "the data gave no batch when they were read again; give a tensor, a Dataset, or an iterable that "
+                    "can be read again and again"
+                )
             step = (epoch + 1) * self.samples.steps
 
     def step(self, batch: Batch, step: int) -> None:
         """Learn from a batch."""
         inputs, target = batch
         if self.augment is not None:
-            torch.manual_seed(self.options.seed * 1_000_003 + step)  # the same wherever training went on from
-            inputs = [self.augment(inputs[0]), *inputs[1:]]
+            # The same wherever training went on from.
+            torch.manual_seed((self.options.seed * 1_000_003 + step) % SEEDS)
+            inputs = self.fitting([self.augment(inputs[0]), *inputs[1:]])
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * self.rate(step)
         self.optimizer.zero_grad()
@@ -164,6 +174,16 @@ class Trainer:
         with torch.no_grad():
             for threshold, lowest in self.lowest.items():
                 threshold.clamp_(min=lowest)
+
+    def fitting(self, inputs: list[Tensor]) -> list[Tensor]:
+        """What ``augment`` made of a batch, as the network takes it."""
+        graph = self.samples.graph
+        try:
+            made = graph.flatten(graph.unflatten(inputs))
+            rows(made)
+        except RespikeError as error:
+            raise ConversionError(f"what augment gives is no input of the network: {error}") from error
+        return made
 
     def rate(self, step: int) -> float:
         """The learning rate of a step as a share of the highest: a short rise, then half a cosine."""

@@ -197,3 +197,11 @@ def test_a_mean_over_a_whole_map_and_a_linear_layer_are_one_linear_layer() -> No
         for model in models
     ]
     assert failed == [{"pools"}, set()]
+
+
+def test_potentials_beyond_float32_fail() -> None:
+    snn, x = BREAKS["input"].network()
+    (rule, *_) = [
+        rule for rule in respike.check(snn, "speck", x * 3e38).rules if rule.name == "potentials" and not rule.passed
+    ]
+    assert "inf" in rule.found or "nan" in rule.found

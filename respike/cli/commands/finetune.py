@@ -45,7 +45,7 @@ Examples:
     "--shift", default=0, type=click.IntRange(0, 2**16), part="Training", help="Move images by up to so many pixels."
 )
 @option("--labels", default=0.0, type=float, part="Training", help="Weight of the labels beside the ANN's outputs.")
-@option("--held-back", default=512, type=click.IntRange(1), part="Training", help="Most samples that judge.")
+@option("--held-back", default=512, type=click.IntRange(2), part="Training", help="Most samples that judge.")
 @option(
     "--resume",
     type=click.Path(path_type=Path),

@@ -40,6 +40,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 """Operations under the names that people know."""
 
 
+@torch.inference_mode(False)  # or its parameters could not learn
 def to_module(snn: Simulator) -> fx.GraphModule:
     """See ``SpikingNetwork.to_module``."""
     if snn.schedule != "synchronous":
@@ -218,4 +219,5 @@ def _weighted(node: Node) -> bool:
 
 def _word(name: str) -> str:
     """A name that attributes and arguments can have."""
-    return re.sub(r"\W", "_", name)
+    word = re.sub(r"\W", "_", name)
+    return "self_" if word == "self" else word  # which is the module itself in the code that torch.fx writes

@@ -18,7 +18,7 @@ from ..graph.rules import RESHAPES, Role, short
 from ..nir_file.contents import Value
 from ..run.neurons import SpikingReLU
 from .nir_kernels import NotInNirError, kernel_of, squared
-from .nir_pools import Windows, pool_windows, window_sums
+from .nir_pools import Windows, pool_axes, pool_windows, window_sums
 from .nir_writing import Signal, Writing
 
 _FLATTENS = RESHAPES | {f"aten.{name}" for name in ("flatten.using_ints", "squeeze.dims", "squeeze.dim")}
@@ -208,6 +208,8 @@ class Lowering:
 
     def pool(self, node: Node, out: tuple[int, ...]) -> Signal:
         signal = self._read(node.args[0])
+        if len(signal.shape) != 1 + pool_axes(node):
+            raise NotInNirError("averages over channels", "pool over the axes behind the channels alone")
         return window_sums(self.writing, self._name(node), signal, pool_windows(node, signal.shape[1:]), out[1:])
 
     def mean(self, node: Node, out: tuple[int, ...]) -> Signal:

@@ -25,6 +25,11 @@ class Windows:
     factor: float
 
 
+def pool_axes(node: Node) -> int:
+    """Over how many axes a pool goes, by its name."""
+    return int(short(node.op)[-2])
+
+
 def pool_windows(node: Node, sides: tuple[int, ...]) -> Windows:
     """The windows of an average-pool.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 from pathlib import Path
@@ -53,6 +54,8 @@ class Network(nn.Module):
     def __init__(self):
         super().__init__()
 '''
+_TAKEN = {*keyword.kwlist, *re.findall(r"^(?:from|import) (\w+)", _HEAD, re.MULTILINE)}
+"""Names that cannot be imported, and those of what the file imports, in whose place it would come."""
 _TAIL = '''
 
 def load(file=Path(__file__).with_name("{tensors}")):
@@ -66,7 +69,7 @@ def load(file=Path(__file__).with_name("{tensors}")):
 def to_python(snn: Simulator, path: str | os.PathLike[str]) -> None:
     """See ``SpikingNetwork.to_python``."""
     module, target = to_module(snn), Path(path)
-    if target.suffix != ".py" or not target.stem.isidentifier():
+    if target.suffix != ".py" or not target.stem.isidentifier() or target.stem in _TAKEN:
         raise ConversionError(f"{shown(str(target))} cannot be imported; give a name such as net.py")
     tensors = target.with_suffix(".safetensors")
     head = _HEAD.format(
@@ -81,10 +84,10 @@ def to_python(snn: Simulator, path: str | os.PathLike[str]) -> None:
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in module.state_dict().items()
     }
-    with written_whole(tensors) as whole:
+    # Both are written before either takes its place: the code and the tensors of two networks would not fit.
+    with written_whole(target) as code, written_whole(tensors) as whole:
         whole.write_bytes(save(state))
-    with written_whole(target) as whole:
-        whole.write_text(text + _TAIL.format(tensors=tensors.name), encoding="utf-8")
+        code.write_text(text + _TAIL.format(tensors=tensors.name), encoding="utf-8")
 
 
 def _layers(module: fx.GraphModule) -> list[str]:

@@ -42,7 +42,7 @@ class WaysOut(Simulator):
         """Write the module that ``to_module`` gives as Python code, and its tensors beside it as safetensors.
 
         The file, ``net.py``, can be read, changed and imported; ``load()`` in it gives the network with its tensors. It
-        needs torch, safetensors and ``respike.layers``. Each file is written whole or not at all, the tensors first.
+        needs torch, safetensors and ``respike.layers``. Both files are written whole, or neither.
 
         >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
         >>> snn.to_python("small.py")

@@ -42,20 +42,31 @@ def function(op: str) -> Callable[..., Any]:
     """The function that an operation's name stands for: ``operator.*``, or one of PyTorch, mostly ``aten.*``."""
     if op == RELU:
         return relu
+    if op in _OURS:
+        return _OURS[op]
     space, name = op.split(".", 1)
     if space == "operator":
         found: Callable[..., Any] = getattr(operator, name)
         return found
     packet, overload = name.split(".")
-    found = getattr(getattr(getattr(torch.ops, space), packet), overload)
-    return _of_contiguous(found) if packet.startswith("max_pool3d") else found
+    named: Callable[..., Any] = getattr(getattr(getattr(torch.ops, space), packet), overload)
+    return named
 
 
-def _of_contiguous(operation: Any) -> Callable[..., Any]:
-    """An operation that PyTorch refuses for ``(C, D, H, W)`` laid out as images ``(N, C, H, W)`` are."""
+def max_pool3d(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """PyTorch's, which refuses ``(C, D, H, W)`` laid out as images ``(N, C, H, W)`` are."""
+    return torch.ops.aten.max_pool3d.default(x.contiguous() if x.dim() == 4 else x, *args, **kwargs)
 
-    def applied(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return operation(x.contiguous() if x.dim() == 4 else x, *args, **kwargs)
 
-    applied._schema = operation._schema  # type: ignore[attr-defined]
-    return applied
+def max_pool3d_with_indices(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The same with the places of the maxima."""
+    return torch.ops.aten.max_pool3d_with_indices.default(x.contiguous() if x.dim() == 4 else x, *args, **kwargs)
+
+
+_OURS: Final[dict[str, Callable[..., Any]]] = {
+    "aten.max_pool3d.default": max_pool3d,
+    "aten.max_pool3d_with_indices.default": max_pool3d_with_indices,
+}
+"""In the place of PyTorch's. They have names, so that the code of a module can import them."""
+for _ours in _OURS.values():
+    _ours._schema = getattr(torch.ops.aten, _ours.__name__).default._schema  # type: ignore[attr-defined]

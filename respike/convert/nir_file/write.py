@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -29,23 +30,26 @@ def write(file: NirFile, path: str | os.PathLike[str]) -> None:
         import nir
     except ImportError as error:
         raise ConversionError("NIR files need nir and h5py: pip install 'respike[nir]'") from error
+    # In memory first: where the disk is full, HDF5 does not raise an error, but crashes.
+    held = io.BytesIO()
+    with library.File(held, "w") as out:
+        out.create_dataset("version", data=nir.version, dtype=library.string_dtype())
+        graph = out.create_group("node")
+        _text(graph, "type", "NIRGraph")
+        graph.create_dataset("edges", data=np.array(file.edges, dtype=object), dtype=library.string_dtype())
+        metadata = graph.create_group("metadata")
+        _fill(metadata, file.metadata)
+        _fill(metadata.create_group(GROUPS), {name: n.groups for name, n in file.nodes.items() if n.groups > 1})
+        _fill(metadata.create_group(FACTORS), {name: 1 for name, node in file.nodes.items() if node.factor})
+        nodes = graph.create_group("nodes", track_order=True)
+        for name, node in file.nodes.items():
+            group = nodes.create_group(name)
+            _text(group, "type", node.type)
+            _fill(group, node.fields)
+            if node.metadata:
+                _fill(group.create_group("metadata"), node.metadata)
     with written_whole(path) as whole:
-        with library.File(whole, "w") as out:
-            out.create_dataset("version", data=nir.version, dtype=library.string_dtype())
-            graph = out.create_group("node")
-            _text(graph, "type", "NIRGraph")
-            graph.create_dataset("edges", data=np.array(file.edges, dtype=object), dtype=library.string_dtype())
-            metadata = graph.create_group("metadata")
-            _fill(metadata, file.metadata)
-            _fill(metadata.create_group(GROUPS), {name: n.groups for name, n in file.nodes.items() if n.groups > 1})
-            _fill(metadata.create_group(FACTORS), {name: 1 for name, node in file.nodes.items() if node.factor})
-            nodes = graph.create_group("nodes", track_order=True)
-            for name, node in file.nodes.items():
-                group = nodes.create_group(name)
-                _text(group, "type", node.type)
-                _fill(group, node.fields)
-                if node.metadata:
-                    _fill(group.create_group("metadata"), node.metadata)
+        whole.write_bytes(held.getbuffer())
         try:
             nir.read(whole)
         except Exception as error:  # nir raises most things there are

@@ -186,3 +186,21 @@ def test_another_schedule_is_refused() -> None:
     snn.schedule = "layerwise"
     with pytest.raises(ConversionError, match="synchronous"):
         snn.to_module()
+
+
+def test_a_layer_that_is_called_self() -> None:
+    """Which is the module itself in the code that torch.fx writes."""
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.self, self.last = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.last(self.self(x).relu())
+            return found
+
+    torch.manual_seed(0)
+    x = torch.rand(8, 4)
+    for wanted, found in compared(converted(Named(), x), x):
+        torch.testing.assert_close(found, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from nir_networks import NETWORKS, converted, in_256ths, recorded
+from random_networks import RandomNet
+from random_oracles import inputs
+from samples import one_in
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 import respike
 from respike.convert import ConversionError, SpikingNetwork
+from respike.convert.export.nir import nir_of
 
 h5py = pytest.importorskip("h5py", reason="NIR files need respike[nir]")
 nir = pytest.importorskip("nir", reason="NIR files need respike[nir]")
@@ -142,3 +148,12 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             with pytest.raises(ConversionError, match=r"respike\[nir\]"):
                 snn.to_nir(tmp_path / "net.nir")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", [1052, *one_in(9, range(2000, 2036))])
+def test_random_networks_can_be_written_or_are_refused(seed: int) -> None:
+    """Whatever they are made of: 1052 has a pool that goes over channels too."""
+    net = RandomNet(seed).eval()
+    snn = converted(net, TensorDataset(*inputs(net, seed)), correction="none")
+    with suppress(ConversionError):
+        assert nir_of(snn).nodes

@@ -151,3 +151,25 @@ def test_wrong_settings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConversionError, match="synchronous"):
         snn.to_onnx(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_is_called_as_a_state(tmp_path: Path) -> None:
+    """It gets another name: states are found by theirs."""
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"next_state.steps": self.last(self.first(x).relu())}
+
+    torch.manual_seed(0)
+    x = torch.rand(8, 4)
+    snn = converted(Named(), x)
+    snn.to_onnx(tmp_path / "step.onnx", "step")
+    session = opened(tmp_path / "step.onnx")
+    names = [value.name for value in session.get_outputs()]
+    assert names[:2] == ["next_state.steps_", "next_state.steps"]
+    found = session.run(names[:1], {"x": x.numpy(), **zeros(session, len(x))})
+    compare([found], wanted(snn, (x,), 1), 1e-6)

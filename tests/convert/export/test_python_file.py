@@ -71,9 +71,41 @@ def test_networks_of_the_zoo_come_back_or_are_refused(name: str, tmp_path: Path)
 
 def test_names_that_cannot_be_imported_are_refused(tmp_path: Path) -> None:
     snn = respike.from_torch(respike.models.load("mnist_mlp"), torch.rand(20, 1, 28, 28), 2)
-    for name in ("net", "my-net.py", "net.txt"):
+    for name in ("net", "my-net.py", "net.txt", "class.py", "None.py", "torch.py", "math.py"):
         with pytest.raises(respike.ConversionError, match="cannot be imported"):
             snn.to_python(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         snn.to_python(tmp_path / "none" / "net.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["net.py", "net.safetensors"])
+def test_neither_file_is_replaced_if_one_cannot_be(folder: str, tmp_path: Path) -> None:
+    """Code and tensors of two networks would not fit."""
+    snn = respike.from_torch(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), torch.rand(8, 3), 2, correction="none")
+    (tmp_path / folder).mkdir()
+    (other,) = {"net.py", "net.safetensors"} - {folder}
+    (tmp_path / other).write_text("what was there")
+    with pytest.raises(respike.errors.RespikeError, match=f"{folder}: it is a folder"):
+        snn.to_python(tmp_path / "net.py")
+    assert (tmp_path / other).read_text() == "what was there"
+
+
+def test_functions_of_ours_are_imported(tmp_path: Path) -> None:
+    """A pool that takes samples for channels is one that PyTorch refuses in some layouts."""
+
+    class Across(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.conv(nn.functional.max_pool3d(x, (2, 1, 1))).relu()
+            return found
+
+    torch.manual_seed(0)
+    x = torch.rand(8, 4, 5, 5)
+    snn = respike.from_torch(Across(), x, 3, correction="none")
+    snn.to_python(tmp_path / "net.py")
+    with torch.no_grad():
+        assert torch.equal(imported(tmp_path / "net.py")(*in_time((x,), 3)), snn.simulate(x))

@@ -69,3 +69,15 @@ def test_a_constant_current_counts_as_without_a_floor() -> None:
 def test_what_is_no_floor_is_refused(floor: Any) -> None:
     with pytest.raises(respike.ConversionError, match="floor must be a number, 0 or less"):
         network()[0].with_floor(floor)
+
+
+@pytest.mark.filterwarnings("ignore:fine-tuning found nothing better")
+def test_the_ann_is_kept_as_units_are_its_own() -> None:
+    """By what a variant is made from a network and not by which one: those in the ANN's units can be fine-tuned."""
+    snn, x = network()
+    same = [snn.with_floor(-1), snn.with_module(snn.to_module()), snn.recalibrated(x, next(iter(snn.layers())))]
+    assert [made.origin is snn.origin for made in same] == [True] * 3
+    units = [made for one in (snn, *same) for made in (one.normalised(), one.quantised(8))]
+    assert [made.origin for made in (*units, units[0].with_floor(-1))] == [None] * 9
+    tuned = respike.finetune(snn.with_floor(-0.25), x, steps=1, learning_rate=1e-9, held_back=2)
+    assert {neurons.options.floor for neurons in tuned.layers().values()} == {-0.25}

@@ -66,8 +66,9 @@ def traced(snn: Simulator, from_zero: bool) -> tuple[onnx.ModelProto, OneStep]:
     batch = torch.export.Dim("batch", min=1)
     shapes = [dict.fromkeys(axes_of_batch(shape), batch) for shape in snn.graph.inputs.values()]
     states = [x.clone() for x in step.initial.values()]
-    names_in = [*snn.graph.inputs, *(before(name) for name in step.initial)]
-    names_out = [*output_names(snn.graph, step.outputs, names_in), *(after(name) for name in step.initial)]
+    names_in = [*snn.graph.inputs, *map(before, step.initial)]
+    states_out = [*map(after, step.initial)]
+    names_out = [*output_names(snn.graph, step.outputs, [*names_in, *states_out]), *states_out]
     try:
         with torch.no_grad():
             program = torch.export.export(
