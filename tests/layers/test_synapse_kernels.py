@@ -74,6 +74,13 @@ def test_a_sample_is_the_same_in_any_batch(seed: int) -> None:
     assert torch.equal(apply(x.contiguous(memory_format=torch.channels_last)), whole)
 
 
+@pytest.mark.parametrize("x", [torch.ones(2, 31, 4, 4), torch.ones(2, 32, 4, 4).double(), torch.ones(32, 4, 4)])
+def test_what_lies_otherwise_in_memory_is_refused(x: Tensor) -> None:
+    apply = kernels.event_synapses(torch.ones(32, 32, 3, 3), None, (1, 1), (1, 1), (1, 1), 1)
+    with pytest.raises(ValueError, match=r"^these synapses read 32 channels of images, got float(32|64) \("):
+        apply(x)
+
+
 def test_what_is_no_number_is_seen() -> None:
     x = torch.zeros(1, 32, 5, 5)
     x[0, 3, 0, 0], x[0, 4, 4, 4] = torch.nan, torch.inf

@@ -61,11 +61,10 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
     weights, values = (b.inttoptr(x, F32.as_pointer()) for x in (weights, values))
     channels = b.inttoptr(channels, I32.as_pointer())
     firsts, lasts = (b.inttoptr(b.extract_value(starts, i), I32.as_pointer()) for i in (0, 1))
-    number = I64
     first_sum = b.load(b.inttoptr(begin, vector.as_pointer()), align=4)
     at_start = b.block
     run, several, after, end = (b.append_basic_block(name) for name in ("run", "several", "after", "end"))
-    b.cbranch(b.icmp_signed("<", number(0), runs), run, end)
+    b.cbranch(b.icmp_signed("<", I64(0), runs), run, end)
 
     b.position_at_end(run)
     r, totals = b.phi(I64), [b.phi(vector) for _ in range(sums)]
@@ -78,7 +77,7 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
     i, inner = b.phi(I64), [b.phi(vector) for _ in range(sums)]
     added = []
     for k, total in enumerate(inner):
-        event = b.add(i, number(k))
+        event = b.add(i, I64(k))
         there = b.icmp_signed("<", event, last)
         event = b.select(there, event, i)  # behind the last one nothing is added: that is quicker than another loop
         value = b.select(there, b.load(b.gep(values, [event])), F32(0.0))
@@ -87,11 +86,11 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
         one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
         everywhere = ir.Constant(ir.VectorType(I32, width), [0] * width)
         added.append(b.call(fma, [found, b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), everywhere), total]))
-    following = b.add(i, number(sums))
+    following = b.add(i, I64(sums))
     b.cbranch(b.icmp_signed("<", following, last), several, after)
 
     b.position_at_end(after)
-    held, r_next = [b.phi(vector) for _ in range(sums)], b.add(r, number(1))
+    held, r_next = [b.phi(vector) for _ in range(sums)], b.add(r, I64(1))
     b.cbranch(b.icmp_signed("<", r_next, runs), run, end)
 
     b.position_at_end(end)
@@ -101,7 +100,7 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
         for value, block in pairs:
             phi.add_incoming(value, block)
 
-    comes(r, (number(0), at_start), (r_next, after))
+    comes(r, (I64(0), at_start), (r_next, after))
     comes(i, (first, run), (following, several))
     for k in range(sums):
         begins = first_sum if k == 0 else zero

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ...errors import InputError
 from .cpu_gather import (
     LOOKED_AT,
     WIDTHS,
@@ -38,7 +39,7 @@ TOGETHER = 256
 FEWEST = 8192
 """Products of an output position, for all outputs of a group, from which on events are quicker.
 
-To find the events around a position takes about as long as 3,000 products of a dense convolution, and each event as
+To find the events around a position takes about as long as 4,000 products of a dense convolution, and each event as
 much as three of them for each output: with one input in ten active, both ways take equally long from about here on.
 """
 
@@ -109,6 +110,7 @@ def _convolved(
     rows: Any,
     bias: Any,
     groups: Any,
+    padded: Any,
     sides: Any,
     stride: Any,
     padding: Any,
@@ -125,7 +127,6 @@ def _convolved(
     height, width, depth = shape[1:]
     rows_out, columns_out, outputs_out = out_shape[1:]
     count, line, outputs = depth // groups, width + 1, outputs_out // groups
-    padded = (outputs + 15) // 16 * 16
     inputs = sides[1] * count
     listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
     starts_at, scratch_at = np.int64(starts.ctypes.data), np.int64(scratch.ctypes.data)
@@ -205,6 +206,7 @@ class EventSynapses:
         dilation: tuple[int, int],
         groups: int,
     ) -> None:
+        self.inputs = groups * weight.shape[1]
         self.outputs, self.groups, self.sides = len(weight), groups, (weight.shape[2], weight.shape[3])
         self.stride, self.padding, self.dilation = stride, padding, dilation
         each = self.outputs // groups
@@ -216,7 +218,14 @@ class EventSynapses:
         self.bias = pad(torch.zeros(groups, each) if bias is None else bias.float().reshape(groups, each), (0, missing))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, C, h, w)``, float32 or int8."""
+        """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, groups · C, h, w)``, float32 or int8.
+
+        Raises:
+            ValueError: inputs of another type or number of channels, which the kernel would read past their end.
+        """
+        if x.dtype not in (torch.float32, torch.int8) or x.dim() != 4 or x.shape[1] != self.inputs:
+            kind = str(x.dtype).removeprefix("torch.")
+            raise InputError(f"these synapses read {self.inputs} channels of images, got {kind} {tuple(x.shape)}")
         images = x.permute(0, 2, 3, 1).contiguous()
         count, height, width, channels = images.shape
         geometry = zip((height, width), self.padding, self.dilation, self.sides, self.stride, strict=True)
@@ -231,6 +240,7 @@ class EventSynapses:
                 self.rows.data_ptr(),
                 self.bias.data_ptr(),
                 self.groups,
+                self.bias.shape[1],
                 self.sides,
                 self.stride,
                 self.padding,
