@@ -17,8 +17,9 @@ whole     MNIST test images, each converter at the smallest T that comes within 
           or comes closest
 scan      the fused float32 scan ÷ a plain copy, in one thread, 2.5 million neurons and 16 steps, out of the cache
 
-What images show makes no difference to the time of dense arithmetic: both small networks are timed, and calibrated for
-it, on MNIST's, and resnet18, whose weights are random, on random values in [0, 1].
+Synapses that add up events take time for spikes, so the table of steps says how often neurons fire: the small networks
+are calibrated for T = 16 and timed on test images (MNIST's, too, for Fashion-MNIST's networks without --data-dir),
+resnet18, whose weights are random, on random values in [0, 1].
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def steps(case: Case) -> Iterator[Row]:
         found = in_turns(partial(ann, x), {name: run for name, (run, _) in runs.items()}, case.args.repeats)
         found = {name: [ratio / runs[name][1] for ratio in ratios] for name, ratios in found.items()}
         yield from (Row("steps", case.name, name, t, measure).of(ratios) for name, ratios in found.items())
+        yield Row("rate", case.name, "all layers", t, "spikes of a neuron in a step", case.rate(t))
         yield from against(case, t, {name: statistics.median(ratios) for name, ratios in found.items()})
 
 
@@ -79,6 +81,7 @@ def against(case: Case, timesteps: int, found: dict[str, float]) -> Iterator[Row
 PARTS = {"steps": steps, "growth": growth, "memory": memory, "profile": profile, "accuracy": accuracy, "whole": whole}
 TITLES = {
     "steps": "time per image and step ÷ the ANN's float32 forward per image",
+    "rate": "how often neurons fire",
     "against": "other converters' time, each in its faster mode, ÷ ours",
     "growth": f"time at T = {LONG} ÷ time at T = {USUAL}",
     "memory": "peak memory",
