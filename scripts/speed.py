@@ -5,7 +5,8 @@
     python scripts/benchmark.py speed --networks --parts scan
 
 Nothing is given in seconds. Each contestant runs between two runs of what it is compared with, all take turns, and a
-cell is the median of the rounds' ratios, with the smallest and the largest. The parts:
+cell is the median of the rounds' ratios, with the smallest and the largest. With --clock processor the steps are
+compared by processor time, over all threads. The parts:
 
 steps     time per image and step ÷ the ANN's float32 forward per image, for the ANN in other forms (one forward pass),
           ours in each precision, other converters (``peers.py``), and a plain copy of what our scans read and write
@@ -27,6 +28,7 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -61,7 +63,8 @@ def steps(case: Case) -> Iterator[Row]:
             except peers.RefusedError as reason:
                 yield Row("steps", case.name, name, t, measure, note=str(reason))
         runs["plain copy of our scans' bytes"] = floor(case, t), t
-        found = in_turns(partial(ann, x), {name: run for name, (run, _) in runs.items()}, case.args.repeats)
+        contestants = {name: run for name, (run, _) in runs.items()}
+        found = in_turns(partial(ann, x), contestants, case.args.repeats, CLOCKS[case.args.clock])
         found = {name: [ratio / runs[name][1] for ratio in ratios] for name, ratios in found.items()}
         yield from (Row("steps", case.name, name, t, measure).of(ratios) for name, ratios in found.items())
         yield Row("rate", case.name, "all layers", t, "spikes of a neuron in a step", case.rate(t))
@@ -78,6 +81,7 @@ def against(case: Case, timesteps: int, found: dict[str, float]) -> Iterator[Row
                 yield Row("against", case.name, other, timesteps, f"÷ ours, {what}", min(theirs) / value)
 
 
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 PARTS = {"steps": steps, "growth": growth, "memory": memory, "profile": profile, "accuracy": accuracy, "whole": whole}
 TITLES = {
     "steps": "time per image and step ÷ the ANN's float32 forward per image",
@@ -102,6 +106,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-T", "--timesteps", default="4,16,64", help="comma-separated")
     parser.add_argument("--batch", type=int, help="images at once; 100 by default, 10 of 224x224")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default="wall",
+        help="of the steps; processor time of a process says more where other work runs beside it",
+    )
     parser.add_argument("--samples", type=int, default=10_000, help="test images for accuracy and whole")
     parser.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
