@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import respike
 from respike import EarlyExit
 
-X = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
+X = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
 WINDOW = torch.hann_window(16)
 FRONT: dict[str, Callable[[Tensor], Tensor]] = {
     "rfft": lambda x: torch.fft.rfft(x).abs(),
@@ -57,6 +57,6 @@ def test_a_network_behind_a_spectrum_is_the_network_on_its_values(name: str, tmp
     again = respike.load(tmp_path / "net.respike")
     assert torch.equal(again(X), snn(X))
     output, steps = EarlyExit(again, X, judge="decision")(X)
-    torch.testing.assert_close(output, snn.simulate(X)[torch.arange(32), steps - 1])
-    result = respike.evaluate(snn, (X, torch.arange(32) % 3), ann=model, progress=False)
+    torch.testing.assert_close(output, snn.simulate(X)[torch.arange(64), steps - 1])
+    result = respike.evaluate(snn, (X, torch.arange(64) % 3), ann=model, progress=False)
     assert result.synops[-1] > 0
