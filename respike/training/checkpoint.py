@@ -18,7 +18,7 @@ from ..convert import checks
 from ..convert.errors import FormatError
 from ..files import check_writable, written_whole
 
-FORMAT: Final = "respike fine-tuning 1"
+FORMAT: Final = "respike fine-tuning 2"
 MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 """What Adam keeps of each parameter."""
 
@@ -31,6 +31,7 @@ class State:
         step: Steps that are done.
         loss: Of the best judgement so far.
         agreement: Of the same.
+        reached: Lowest loss that training has reached, which may be above that of the first network; None before.
         idle: Judgements since then.
         best: The parameters that it judged.
     """
@@ -38,6 +39,7 @@ class State:
     step: int
     loss: float
     agreement: float | None
+    reached: float | None
     idle: int
     best: dict[str, Tensor]
 
@@ -71,7 +73,8 @@ class Checkpoint:
             for part in MOMENTS:
                 held = self.optimizer.state.get(parameter, {}).get(part)
                 tensors[f"{part}.{name}"] = torch.zeros_like(parameter) if held is None else held
-        about = {"step": state.step, "loss": state.loss, "agreement": state.agreement, "idle": state.idle}
+        about = {"step": state.step, "loss": state.loss, "agreement": state.agreement, "reached": state.reached}
+        about["idle"] = state.idle
         metadata = {"format": FORMAT, "digest": self.digest, "state": json.dumps(about)}
         found = {name: value.cpu().contiguous() for name, value in tensors.items()}
         with written_whole(self.path) as whole:

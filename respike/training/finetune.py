@@ -45,9 +45,9 @@ def finetune(
     ``respike/training/loss.py``). Adam, with a learning rate that rises for a short time and falls as a cosine.
 
     Some samples are held back. Twenty times on the way they judge the network; the best is returned, and training stops
-    early if ten judgements in a row bring nothing. So by its loss on them the network is never worse than it was; if
-    nothing was better, a ``ConversionWarning`` says so. The loss weighs all scores; on few samples, how many decisions
-    agree may move either way.
+    early if ten judgements in a row are no better than those before them. So by its loss on them the network is never
+    worse than it was; if nothing was better, a ``ConversionWarning`` says so. The loss weighs all scores; on few
+    samples, how many decisions agree may move either way.
 
     >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()
     >>> snn = respike.from_torch(model, calibration, timesteps=1)

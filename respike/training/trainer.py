@@ -30,7 +30,7 @@ from .samples import Batch, Samples
 JUDGED = 20
 """How often the module is judged on the way."""
 PATIENCE = 10
-"""After so many judgements in a row that bring nothing, training ends."""
+"""After so many judgements in a row that are no better than those before, training ends."""
 WARM_UP = 0.02
 """Share of the steps in which the learning rate rises."""
 LOWEST = 0.05
@@ -93,7 +93,7 @@ class Trainer:
         total, every = self.options.steps, max(1, self.options.steps // JUDGED)
         shown = max(1, total // 200)
         first = self.judged()
-        state = State(0, first.loss, first.agreement, 0, self.copied())
+        state = State(0, first.loss, first.agreement, None, 0, self.copied())
         kept = None if resume is None else Checkpoint(resume, self.parameters, self.optimizer, self.digest())
         if kept is not None:
             state = kept.read() or state
@@ -107,9 +107,12 @@ class Trainer:
             if state.step % every == 0 or state.step == total:
                 found = self.judged()
                 now = str(found)
-                better = found.loss < state.loss
-                state.idle = 0 if better else state.idle + 1
-                if better:
+                # A high learning rate first makes it worse than it was; what counts is whether it gets better again.
+                goes_on = state.reached is None or found.loss < state.reached
+                state.idle = 0 if goes_on else state.idle + 1
+                if goes_on:
+                    state.reached = found.loss
+                if found.loss < state.loss:
                     state.loss, state.agreement, state.best = found.loss, found.agreement, self.copied()
                 if kept is not None:
                     kept.write(state)

@@ -80,14 +80,6 @@ def test_what_makes_it_worse_is_not_kept(setup: Any) -> None:
     assert torch.equal(tuned(x), snn(x))
 
 
-@pytest.mark.filterwarnings("ignore:fine-tuning found nothing better")
-def test_it_stops_when_judgements_bring_nothing(setup: Any) -> None:
-    snn, _, x = setup
-    told: list[str] = []
-    respike.finetune(snn, x, steps=400, learning_rate=3.0, progress=told.append)
-    assert "fine-tuning ended after 200 steps, as 10 judgements brought nothing, " in "\n".join(told)
-
-
 @pytest.mark.parametrize("done", [7, 30])
 def test_training_that_was_broken_off_goes_on_to_the_same_network(setup: Any, tmp_path: Path, done: int) -> None:
     snn, _, x = setup
