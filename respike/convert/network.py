@@ -18,6 +18,7 @@ from .errors import ConversionError
 from .export.take_back import taken_back
 from .export.ways_out import WaysOut
 from .graph import Graph
+from .run.event_synapses import why_dense
 from .run.neurons import SpikingReLU
 from .saved.read_file import read
 from .saved.write_file import write
@@ -213,6 +214,18 @@ class SpikingNetwork(WaysOut):
         if "diagnose" not in _SHORTCUTS:
             raise ConversionError("call respike.diagnose(snn, data), or import respike.evaluation before")
         return _SHORTCUTS["diagnose"](self, data, ann, **options)
+
+    def synapses(self) -> dict[str, str]:
+        """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
+
+        In float32. In int8, images are convolved by 8-bit units where there are some; bfloat16 is dense.
+        """
+        found = {}
+        for name, why in why_dense(self.graph, dict(self.weights.named_buffers()), self.plan.sparse).items():
+            node = self.graph.node(name)
+            place = name if node is None or node.where in found else node.where
+            found[place] = f"dense: {why}" if why else "adds up events"
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from respike.layers import kernels
 
-pytestmark = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is not installed")
-
 
 def drawn(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any, ...]]:
     """Inputs ``(M, C, h, w)`` of which few, many, all or none are 0, weights, bias and how they lie."""

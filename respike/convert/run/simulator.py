@@ -106,18 +106,6 @@ class Simulator(nn.Module):
             check_holds(precision, neuron.options, neuron.where)
         return precision
 
-    def synapses(self) -> dict[str, str]:
-        """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
-
-        In float32. In int8, images are convolved by 8-bit units where there are some; bfloat16 is dense.
-        """
-        found = {}
-        for name, why in why_dense(self.graph, dict(self.weights.named_buffers()), self.plan.sparse).items():
-            node = self.graph.node(name)
-            place = name if node is None or node.where in found else node.where
-            found[place] = f"dense: {why}" if why else "adds up events"
-        return found
-
     @property
     def depth(self) -> int:
         """Most spiking layers on a way from an input to an output."""

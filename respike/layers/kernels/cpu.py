@@ -4,5 +4,4 @@ from .cpu_fused import pooled_scan as pooled_scan
 from .cpu_parts import TILE as TILE
 from .cpu_pool import pooled_increments as pooled_increments
 from .cpu_scan import scan as scan
-from .cpu_synapses import EventSynapses as EventSynapses
 from .cpu_trials import trial_errors as trial_errors

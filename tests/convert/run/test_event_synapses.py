@@ -14,8 +14,6 @@ from respike.convert.run import whole_synapses
 from respike.convert.run.event_synapses import compact, why_dense
 from respike.layers import kernels
 
-pytestmark = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is not installed")
-
 
 class Mixed(nn.Module):
     """Spikes on their way as they are, pooled, padded, joined, added, averaged; and a layer that is too small."""
