@@ -22,7 +22,7 @@ import argparse
 import csv
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain, product
@@ -115,43 +115,22 @@ def main() -> None:
         return
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour
-    if args.command == "onnx-export":
-        exported: list[onnx_files.Row] = []
-        for line in onnx_files.run(args, partial(judged, args)):
-            exported.append(line)
-            if args.csv:
-                write(exported, args.csv, onnx_files.Row._fields)
-        return
-    if args.command == "synapses":
-        layers: list[events.Row] = []
-        for layer in events.run(args):
-            layers.append(layer)
-            if args.csv:
-                write(layers, args.csv, events.Row._fields)
-        return
     found, missing = peers.installed()
-    if args.peers and missing:
+    if getattr(args, "peers", False) and missing:
         print(f"not compared, as not installed: {', '.join(missing)}; pip install -e '.[peers]' brings them")
-    if args.command == "speed":
-        measured: list[speed.Row] = []
-        for some in speed.run(args, partial(judged, args)):
+    tables: dict[str, Callable[[], Iterator[list[Any]]]] = {
+        "speed": lambda: speed.run(args, partial(judged, args)),
+        "onnx-export": lambda: ([row] for row in onnx_files.run(args, partial(judged, args))),
+        "pretrained": lambda: ([row] for row in table.run(args)),
+        "finetune": lambda: ([row] for row in finetuning.run(args)),
+        "synapses": lambda: ([row] for row in events.run(args)),
+    }
+    if args.command in tables:
+        measured: list[Any] = []
+        for some in tables[args.command]():
             measured += some
-            if args.csv:
-                write(measured, args.csv, speed.Row._fields)
-        return
-    if args.command == "pretrained":
-        others: list[measure.Row] = []
-        for row in table.run(args):
-            others.append(row)
-            if args.csv:  # at once: a row takes minutes
-                write(others, args.csv, measure.Row._fields)
-        return
-    if args.command == "finetune":
-        tuned: list[finetuning.Row] = []
-        for learned in finetuning.run(args):
-            tuned.append(learned)
-            if args.csv:
-                write(tuned, args.csv, finetuning.Row._fields)
+            if args.csv:  # at once: a row may take minutes
+                write(measured, args.csv, measured[0]._fields)
         return
     rows: list[Row] = []
     for name in args.names:

@@ -63,7 +63,6 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--repeats", type=int, default=9, help="rounds")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
-    parser.set_defaults(peers=False)
 
 
 def run(args: argparse.Namespace) -> Iterator[Row]:

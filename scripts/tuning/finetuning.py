@@ -58,7 +58,6 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--samples", type=int, default=10_000, help="test images used")
     parser.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
-    parser.set_defaults(peers=False)
 
 
 def run(args: argparse.Namespace) -> Iterator[Row]:
