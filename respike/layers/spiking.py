@@ -115,11 +115,15 @@ class SpikingLayer(StatefulLayer):
         currents = self._prepare(input_data)
         state = {name: getattr(self, name) for name in self.state_names}
         spikes, state, self.recordings = self.scan(currents, state)
+        self._keep(state)
+        self.firing_rate = spikes.mean()
+        return spikes.to(input_data.dtype) if input_data.is_floating_point() else spikes
+
+    def _keep(self, state: dict[str, Tensor]) -> None:
+        """Go on from these states with the next input."""
         for name, value in state.items():
             setattr(self, name, value)
         self._fresh = False
-        self.firing_rate = spikes.mean()
-        return spikes.to(input_data.dtype) if input_data.is_floating_point() else spikes
 
     def keep(self, name: str, value: float | Tensor, learn: bool = False) -> None:
         """Hold a constant of the model under ``name``: a parameter if it is learned, else a buffer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -220,3 +221,25 @@ def test_no_samples_and_no_steps_have_gradients_too() -> None:
         layer(x).sum().backward()
         assert x.grad is not None
         assert x.grad.shape == shape
+
+
+@pytest.mark.parametrize("floor", [None, -0.2])
+@every_kind
+def test_listening_to_the_spikes_changes_neither_them_nor_gradients(kind: str, floor: float | None) -> None:
+    results = []
+    for listened in (False, True):
+        layer, x = made(kind), currents().requires_grad_()
+        layer.rule = dataclasses.replace(layer.rule, floor=floor)
+        if listened:
+            layer.spikes.register_forward_hook(lambda m, given, sent: None)
+        output = layer(x)
+        # What comes after weighs each output differently, and a penalty may be put on the rate.
+        weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(9))
+        ((output * weights).sum() + layer.v_mem.square().sum() + 20 * layer.firing_rate).backward()
+        wanted = [x, layer.spike_threshold, layer.bias, layer.start]
+        results.append(([output, layer.v_mem, layer.firing_rate], [p.grad for p in wanted]))
+    (sent, grads), (heard, heard_grads) = results
+    assert torch.equal(sent[0], heard[0])
+    assert torch.equal(sent[1], heard[1])
+    torch.testing.assert_close(sent[2], heard[2], rtol=1e-6, atol=0)
+    torch.testing.assert_close(grads, heard_grads, rtol=2e-5, atol=2e-5)

@@ -112,21 +112,43 @@ class RateNeuron(SpikingLayer):
         self, currents: Tensor, state: dict[str, Tensor], dim: int = 1
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """As in all layers; with the derivative above and float32 on the CPU, all steps in one compiled pass."""
-        plain = self.surrogate_grad_fn is None and not self.record_states and dim == 1
-        fused = None if torch.compiler.is_compiling() or not plain else kernels.differentiable_scan(currents)
-        if fused is None or self.spike_threshold.dtype != torch.float32:
-            return super().scan(currents, state, dim)
-        spikes, v_mem, *net = fused(
-            currents, self.spike_threshold, self.bias, state["v_mem"], state.get("net"), self.rule
-        )
-        return spikes, {"v_mem": v_mem, **({"net": net[0]} if net else {})}, {}
+        found = self._compiled(currents, state, weighted=False) if dim == 1 else None
+        return super().scan(currents, state, dim) if found is None else (found[0], found[2], {})
 
     def forward(self, input_data: Tensor) -> Tensor:
         """θ·s ``(batch, time, ...)`` for currents of the same shape; the states go on from the last call."""
         if self._fresh and self.is_state_initialised():
             self.reset_states()
-        spikes: Tensor = self.spikes(super().forward(input_data))
+        spikes: Tensor
+        if not self._listened() and input_data.dtype == torch.float32:
+            currents = self._prepare(input_data)
+            found = self._compiled(currents, {name: getattr(self, name) for name in self.state_names}, weighted=True)
+            if found is not None:
+                spikes, self.firing_rate, state = found
+                self._keep(state)
+                self.recordings = {}
+                return spikes
+        spikes = self.spikes(super().forward(input_data))
         return spikes * self.spike_threshold.to(spikes)
+
+    def _listened(self) -> bool:
+        """Whether anybody may look at the spikes s, or change them, on their way through the module ``spikes``."""
+        hooked = any(found for name, found in vars(self.spikes).items() if "hooks" in name)
+        return type(self.spikes) is not nn.Identity or hooked or bool(nn.modules.module._has_any_global_hook())
+
+    def _compiled(
+        self, currents: Tensor, state: dict[str, Tensor], weighted: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]] | None:
+        """Spikes s, or θ·s, the mean s, and the states after them, in one pass; None where no kernel does that."""
+        if self.surrogate_grad_fn is not None or self.record_states or torch.compiler.is_compiling():
+            return None
+        fused = kernels.differentiable_scan(currents)
+        if fused is None or self.spike_threshold.dtype != torch.float32:
+            return None
+        spikes, rate, v_mem, *net = fused(
+            currents, self.spike_threshold, self.bias, state["v_mem"], state.get("net"), self.rule, weighted
+        )
+        return spikes, rate, {"v_mem": v_mem, **({"net": net[0]} if net else {})}
 
     def extra_repr(self) -> str:
         rule = self.rule
