@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import equations
-from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, fired, kind_of, limits_of, read, written
+from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, copy, fired, kind_of, limits_of, read, written
 from .eager import State
 from .layout import Layout
 from .rule import Drive, Rule, Send
@@ -64,7 +64,7 @@ def _kernel(kind: int, levels: int, leaky: bool, floored: bool, given: int, sent
                 if scale is not None:
                     sc_ = scale[r]
                 if new:
-                    v_[:] = first[r]
+                    copy(first[r], v_)
                 if value_scale is not None:
                     is_ = value_scale[r]
                 if signed:

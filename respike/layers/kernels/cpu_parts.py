@@ -94,6 +94,13 @@ def whole(form: Any, x: Any) -> Any:
     return np.uint16(np.float32(x).view(np.uint32) >> np.uint32(16)) if form == BITS else written(form, x)
 
 
+@njit(error_model="numpy")
+def copy(values: Any, to: Any) -> None:
+    """``to[:] = values`` of one axis, for which numba would compile strings for a message about shapes, in seconds."""
+    for k in range(len(to)):
+        to[k] = values[k]
+
+
 @cache
 def _keeps() -> bool:
     """Whether compiled code can be kept on disk, so that the next process need not compile it again."""

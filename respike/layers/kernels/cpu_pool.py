@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import eager
-from .cpu_parts import FORM, as_numpy, compiled, larger, read, written
+from .cpu_parts import FORM, as_numpy, compiled, copy, larger, read, written
 
 
 @cache
@@ -54,8 +54,8 @@ def _quarter_kernel(form: int) -> Any:
         for a in range(samples):
             for p in range(len(seen)):
                 for k in range(4):
-                    window[k] = sums[a, seen[p, k]]
-                before[:] = pooled[a, p]
+                    copy(sums[a, seen[p, k]], window[k])
+                copy(pooled[a, p], before)
                 i, j, k, m = seen[p]
                 for t in range(steps):
                     x0, x1, x2, x3, o = values[t, a, i], values[t, a, j], values[t, a, k], values[t, a, m], out[t, a, p]
@@ -67,8 +67,8 @@ def _quarter_kernel(form: int) -> Any:
                         o[c] = written(form, highest - before[c])
                         before[c] = highest
                 for k in range(4):
-                    sums[a, seen[p, k]] = window[k]
-                pooled[a, p] = before
+                    copy(window[k], sums[a, seen[p, k]])
+                copy(before, pooled[a, p])
 
     return compiled(kernel)
 

@@ -25,6 +25,7 @@ from .cpu_parts import (
     as_numpy,
     bounded,
     compiled,
+    copy,
     fired,
     kind_of,
     limits_of,
@@ -70,7 +71,7 @@ def _kernel(kind: int, small: bool, levels: int, leaky: bool, floored: bool, giv
                 if scale is not None:
                     sc_ = scale[cut]
                 if new:
-                    v_[:] = first[cut]
+                    copy(first[cut], v_)
                 if value_scale is not None:
                     is_ = value_scale[cut]
                 if signed:

@@ -131,10 +131,11 @@ def _convolved(
     listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
     starts_at, scratch_at = np.int64(starts.ctypes.data), np.int64(scratch.ctypes.data)
     out_at = np.int64(out.ctypes.data)
+    none = np.int64(0)  # the constant 0 would be a type of its own, and the function be compiled twice
     for start in range(0, shape[0], together):
         many = min(together, shape[0] - start)
         for group in range(groups):
-            n = 0
+            n = np.int64(0)
             for i in range(many):
                 image, lines = images + size * (start + i) * height * width * depth, starts[i * height * line :]
                 n = _listed(image, size, (height, width), depth, group * count, count, n, channels, values, lines)
@@ -166,7 +167,7 @@ def _convolved(
                         else:
                             j0 = -(min(left, 0) // dilation[1])
                             j1 = min(sides[1], -((left - width) // dilation[1]))
-                            _gathered(block, rows, 0, listed_at, (starts_at, starts_at), (0, 0), begin, to)
+                            _gathered(block, rows, none, listed_at, (starts_at, starts_at), (none, none), begin, to)
                             run, step = (dilation[1], max(j1 - j0, 0)), count * (1 - dilation[1])
                             for k in range(k0, k1):
                                 first = lines_at + 4 * (k * dilation[0] * line + left + j0 * dilation[1])

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import equations
-from .cpu_parts import BINARY, GRADED, SIGNED, bounded, compiled, fired, kind_of, limits_of
+from .cpu_parts import BINARY, GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
 from .layout import Layout
 from .rule import Rule
 
@@ -79,10 +79,10 @@ def _backward(kind: int, levels: int, leaky: bool, floored: bool, weighted: bool
             for start in range(0, neurons, WIDTH):
                 cut = slice(start, min(start + WIDTH, neurons))
                 v_, b_, th_, g_ = level_[: cut.stop - start], bias[cut], theta[cut], by_v[a, cut]
-                v_[:] = v[a, cut]
+                copy(v[a, cut], v_)
                 if signed:
                     net_ = net_sent[: cut.stop - start]
-                    net_[:] = net[a, cut]
+                    copy(net[a, cut], net_)
                 if leaky:
                     lost_ = lost[cut]
                 for t in range(steps):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import equations
 from . import eager
-from .cpu_parts import GRADED, SIGNED, bounded, compiled, fired, kind_of, limits_of
+from .cpu_parts import GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
 from .rule import Rule, Trials
 
 CHANNELS = 256
@@ -53,7 +53,7 @@ def _kernel(kind: int, levels: int, leaky: bool, floored: bool) -> Any:
                     b_, th_, out_ = bias[n, cut], theta[n, cut], out[n, cut]
                     if leaky:
                         lost_ = lost[n, cut]
-                    v_[:] = first[n, cut]
+                    copy(first[n, cut], v_)
                     net_[:] = zero
                     for t in range(steps):
                         i_ = values[0 if constant else t, a, cut]
@@ -69,7 +69,7 @@ def _kernel(kind: int, levels: int, leaky: bool, floored: bool) -> Any:
                         away = np.float64(net_[k] - wanted_[k])
                         out_[k] = out_[k] + away * away
                     if sent is not None:
-                        sent[n, a - begin, cut] = net_
+                        copy(net_, sent[n, a - begin, cut])
 
     return compiled(kernel)
 
