@@ -1,4 +1,4 @@
-"""Vector code that numba does not write by itself: sums of weight rows held in registers, and zeros passed over.
+"""Vector code that numba does not write by itself: sums of weight rows held in registers, and lists of what is not 0.
 
 A sum over many rows is only bound by loading them if it stays in registers meanwhile, which takes arrays of a fixed
 length that the compiler sees as such. These functions are written in LLVM's intermediate language; numba compiles them
@@ -13,10 +13,10 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-F32, I32, I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+F32, I8, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 WIDTHS = {64: 2, 32: 4, 16: 4}
 """Outputs that are added up at once, and in how many sums side by side, as one addition waits for the one before."""
-LOOKED_AT = 32
+LOOKED_AT = 8
 """Inputs that are compared with zero at once."""
 
 
@@ -53,6 +53,14 @@ def _summing(width: int, sums: int) -> Any:
     return intrinsic(gather)
 
 
+def _everywhere(b: Any, value: Any, width: int) -> Any:
+    """A vector of one number."""
+    nothing = ir.Constant(ir.VectorType(value.type, width), ir.Undefined)
+    return b.shuffle_vector(
+        b.insert_element(nothing, value, I32(0)), nothing, ir.Constant(ir.VectorType(I32, width), [0] * width)
+    )
+
+
 def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
     """The code of ``gather``: blocks with one value for each variable that changes from turn to turn."""
     weights, rows_apart, row, channels, values, starts, apart, runs, begin, out = args
@@ -83,9 +91,7 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
         value = b.select(there, b.load(b.gep(values, [event])), F32(0.0))
         where = b.mul(b.sext(b.load(b.gep(channels, [event])), I64), row)
         found = b.load(b.bitcast(b.gep(rows, [where]), vector.as_pointer()), align=4)
-        one = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
-        everywhere = ir.Constant(ir.VectorType(I32, width), [0] * width)
-        added.append(b.call(fma, [found, b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), everywhere), total]))
+        added.append(b.call(fma, [found, _everywhere(b, value, width), total]))
     following = b.add(i, I64(sums))
     b.cbranch(b.icmp_signed("<", following, last), several, after)
 
@@ -117,21 +123,38 @@ def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
 gather64, gather32, gather16 = (_summing(width, sums) for width, sums in WIDTHS.items())
 
 
-def _looking(kind: Any) -> Any:
-    vector = ir.VectorType(kind, LOOKED_AT)
-    zeros, real = ir.Constant(vector, [0] * LOOKED_AT), kind == F32
+def _places() -> bytes:
+    """For each set of ``LOOKED_AT`` bits the places of those that are 1, from the lowest on, in ``LOOKED_AT`` bytes."""
+    found = ([k for k in range(LOOKED_AT) if bits >> k & 1] for bits in range(1 << LOOKED_AT))
+    return b"".join(bytes(places + [0] * (LOOKED_AT - len(places))) for places in found)
 
-    def nonzero(typingctx: Any, address: Any) -> Any:
-        """Which of ``LOOKED_AT`` numbers from an address on are not 0: a bit for each."""
+
+def _listing(kind: Any) -> Any:
+    vector, listed = ir.VectorType(kind, LOOKED_AT), ir.VectorType(I32, LOOKED_AT)
+    zeros, real = ir.Constant(vector, [0] * LOOKED_AT), kind == F32
+    table = bytearray(_places())
+
+    def list_of(typingctx: Any, address: Any, first: Any, to: Any) -> Any:
+        """Which of ``LOOKED_AT`` numbers from an address on are not 0: how many, and ``first`` + k for each to ``to``.
+
+        All ``LOOKED_AT`` int32 there are written to: a jump for each number would be guessed wrong too often.
+        """
 
         def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            x = b.load(b.inttoptr(args[0], vector.as_pointer()), align=1)
+            address, first, to = args
+            rows = cgutils.global_constant(b.module, "respike_places", ir.Constant(ir.ArrayType(I8, len(table)), table))
+            x = b.load(b.inttoptr(address, vector.as_pointer()), align=1)
             found = b.fcmp_unordered("!=", x, zeros) if real else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
-            return b.bitcast(found, I32)
+            bits = b.bitcast(found, I8)
+            row = b.gep(rows, [I64(0), b.mul(b.zext(bits, I64), I64(LOOKED_AT))])
+            places = b.zext(b.load(b.bitcast(row, ir.VectorType(I8, LOOKED_AT).as_pointer()), align=1), listed)
+            numbers = b.add(places, _everywhere(b, b.trunc(first, I32), LOOKED_AT))
+            b.store(numbers, b.inttoptr(to, listed.as_pointer()), align=4)
+            return b.zext(b.ctpop(bits), I64)
 
-        return types.uint32(types.int64), code
+        return types.int64(types.int64, types.int64, types.int64), code
 
-    return intrinsic(nonzero)
+    return intrinsic(list_of)
 
 
 def _reading(kind: Any) -> Any:
@@ -147,15 +170,5 @@ def _reading(kind: Any) -> Any:
     return intrinsic(number)
 
 
-def _lowest_bit(typingctx: Any, bits: Any) -> Any:
-    """The number of the lowest bit that is set; there is one."""
-
-    def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        return b.zext(b.cttz(args[0], ir.Constant(ir.IntType(1), 1)), I64)
-
-    return types.int64(types.uint32), code
-
-
-nonzero_reals, nonzero_bytes = _looking(F32), _looking(ir.IntType(8))
-real_at, byte_at = _reading(F32), _reading(ir.IntType(8))
-lowest_bit: Any = intrinsic(_lowest_bit)
+list_reals, list_bytes = _listing(F32), _listing(I8)
+real_at, byte_at = _reading(F32), _reading(I8)

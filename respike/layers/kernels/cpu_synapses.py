@@ -24,9 +24,8 @@ from .cpu_gather import (
     gather16,
     gather32,
     gather64,
-    lowest_bit,
-    nonzero_bytes,
-    nonzero_reals,
+    list_bytes,
+    list_reals,
     real_at,
 )
 from .cpu_parts import compiled
@@ -67,27 +66,26 @@ def _listed(
         image: Address of ``(h, w, depth)`` numbers of ``size`` bytes: 4 for float32, 1 for int8.
         starts: For each position of each row, and for what is behind it, the number of the first event there.
     """
-    whole, at = count - count % LOOKED_AT, 0
+    whole, at, listed_at = count - count % LOOKED_AT, 0, np.int64(channels.ctypes.data)
     for y in range(sides[0]):
+        row, of_row = image + size * (y * sides[1] * depth + begin), n
         for x in range(sides[1]):
             starts[at] = n
             at += 1
-            first, place = image + size * ((y * sides[1] + x) * depth + begin), x * count
+            first, place = row + size * x * depth, x * count
             for c in range(0, whole, LOOKED_AT):
-                bits = nonzero_reals(first + 4 * c) if size == 4 else nonzero_bytes(first + c)
-                while bits != 0:
-                    k = c + lowest_bit(bits)
-                    channels[n] = place + k
-                    values[n] = real_at(first + 4 * k) if size == 4 else byte_at(first + k)
-                    n += 1
-                    bits = np.uint32(bits & np.uint32(bits - np.uint32(1)))
+                here, to = first + size * c, listed_at + 4 * n
+                n += list_reals(here, place + c, to) if size == 4 else list_bytes(here, place + c, to)
             for c in range(whole, count):
-                value = real_at(first + 4 * c) if size == 4 else byte_at(first + c)
-                if value != 0:
-                    channels[n], values[n] = place + c, value
-                    n += 1
+                here = first + size * c
+                channels[n] = place + c
+                n += (real_at(here) if size == 4 else byte_at(here)) != 0
         starts[at] = n
         at += 1
+        for e in range(of_row, n):
+            k = np.int64(channels[e])
+            here = row + size * (k if count == depth else k // count * depth + k % count)
+            values[e] = real_at(here) if size == 4 else byte_at(here)
     return n
 
 
@@ -246,7 +244,7 @@ class EventSynapses:
                 self.stride,
                 self.padding,
                 self.dilation,
-                np.empty(events, np.int32),
+                np.empty(events + LOOKED_AT, np.int32),  # as many are written at once
                 np.empty(events, np.float32),
                 np.empty(together * height * (width + 1), np.int32),
                 together,
