@@ -8,6 +8,7 @@
     python scripts/benchmark.py finetune      (see tuning/finetuning.py)
     python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
     python scripts/benchmark.py synapses      (see synapses/events.py)
+    python scripts/benchmark.py growth        (see synapses/growth.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -38,7 +39,7 @@ from judge import CALIBRATION, Judge, data_of
 from pretrained import measure, table
 from rich.console import Console
 from rich.table import Table
-from synapses import events
+from synapses import events, growth
 from torch import Tensor, nn
 from tuning import finetuning
 
@@ -108,6 +109,7 @@ def main() -> None:
     finetuning.add_to(commands)
     onnx_files.add_to(commands)
     events.add_to(commands)
+    growth.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -124,6 +126,7 @@ def main() -> None:
         "pretrained": lambda: ([row] for row in table.run(args)),
         "finetune": lambda: ([row] for row in finetuning.run(args)),
         "synapses": lambda: ([row] for row in events.run(args)),
+        "growth": lambda: ([row] for row in growth.run(args)),
     }
     if args.command in tables:
         measured: list[Any] = []
@@ -189,7 +192,7 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row],
+    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row | growth.Row],
     path: Path,
     fields: tuple[str, ...] = Row._fields,
 ) -> None:

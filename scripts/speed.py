@@ -1,16 +1,15 @@
 """What a timestep costs, in forward passes of the ANN: ours, other converters, and what bounds both.
 
     python scripts/benchmark.py speed
-    python scripts/benchmark.py speed --networks mnist_cnn -T 16 --parts steps growth --csv speed.csv
+    python scripts/benchmark.py speed --networks mnist_cnn -T 16 --parts steps memory --csv speed.csv
     python scripts/benchmark.py speed --networks --parts scan
 
 Nothing is given in seconds. Each contestant runs between two runs of what it is compared with, all take turns, and a
-cell is the median of the rounds' ratios, with the smallest and the largest. With --clock processor the steps are
+cell is the median of the rounds' ratios, with the smallest and the largest. With --clock processor steps and whole are
 compared by processor time, over all threads. The parts:
 
 steps     time per image and step ÷ the ANN's float32 forward per image, for the ANN in other forms (one forward pass),
           ours in each precision, other converters (``peers.py``), and a plain copy of what our scans read and write
-growth    time at T = 256 ÷ time at T = 16, of the two small networks
 memory    peak of a process that converts (with 8 images) and runs, above what it took with torch and respike loaded
 profile   where our time goes, in one thread
 accuracy  of each precision beside float32's, on the test images (Fashion-MNIST's need --data-dir)
@@ -28,7 +27,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -38,8 +36,8 @@ import peers
 import torch
 from rich.console import Console
 from rich.table import Table
-from speed_cases import NETWORKS, USUAL, Case, Row, converters, floor, forwards, in_turns, seconds
-from speed_parts import LONG, growth, memory, profile, scan
+from speed_cases import CLOCKS, NETWORKS, Case, Row, converters, floor, forwards, in_turns, seconds
+from speed_parts import memory, profile, scan
 from speed_whole import WITHIN, accuracy, whole
 from torch import Tensor
 
@@ -81,13 +79,11 @@ def against(case: Case, timesteps: int, found: dict[str, float]) -> Iterator[Row
                 yield Row("against", case.name, other, timesteps, f"÷ ours, {what}", min(theirs) / value)
 
 
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-PARTS = {"steps": steps, "growth": growth, "memory": memory, "profile": profile, "accuracy": accuracy, "whole": whole}
+PARTS = {"steps": steps, "memory": memory, "profile": profile, "accuracy": accuracy, "whole": whole}
 TITLES = {
     "steps": "time per image and step ÷ the ANN's float32 forward per image",
     "rate": "how often neurons fire",
     "against": "other converters' time, each in its faster mode, ÷ ours",
-    "growth": f"time at T = {LONG} ÷ time at T = {USUAL}",
     "memory": "peak memory",
     "profile": "where the time goes, in one thread",
     "accuracy": "what precision costs, on the test images",
@@ -110,7 +106,7 @@ def add_to(commands: Any) -> None:
         "--clock",
         choices=list(CLOCKS),
         default="wall",
-        help="of the steps; processor time of a process says more where other work runs beside it",
+        help="of steps and whole; processor time of a process says more where other work runs beside it",
     )
     parser.add_argument("--samples", type=int, default=10_000, help="test images for accuracy and whole")
     parser.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")

@@ -55,6 +55,9 @@ class Row(NamedTuple):
         return self._replace(value=statistics.median(ratios), lowest=min(ratios), highest=max(ratios))
 
 
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
 @torch.no_grad()
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """How long it takes."""

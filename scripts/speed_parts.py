@@ -1,4 +1,4 @@
-"""The parts of ``speed.py`` in which ours stands alone: growth, memory, profile and the scan."""
+"""The parts of ``speed.py`` in which ours stands alone: memory, profile and the scan."""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ from respike.models import REGISTRY
 
 LONG = 256
 STATUS = Path("/proc/self/status")
-
-
-def growth(case: Case) -> Iterator[Row]:
-    """Time for many steps in times for few, of the networks that take no hour for it."""
-    if case.name not in REGISTRY:
-        return
-    for p in PRECISIONS:
-        found = in_turns(case.ours(p, USUAL), {p: case.ours(p, LONG)}, case.args.repeats)
-        yield Row("growth", case.name, f"ours, {p}", LONG, f"÷ time at T = {USUAL}").of(found[p])
 
 
 def memory(case: Case) -> Iterator[Row]:

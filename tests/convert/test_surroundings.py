@@ -93,6 +93,17 @@ def test_autocast_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", one_in(3, [*CALLS, *MORE]))
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_mode_of_gradients_changes_nothing(name: str, mode: Callable[[], Any]) -> None:
+    outside = {**CALLS, **MORE}[name]()
+    with mode():
+        enabled = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        inside = {**CALLS, **MORE}[name]()
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == enabled
+    assert same(outside, inside)
+
+
+@pytest.mark.parametrize("name", one_in(3, [*CALLS, *MORE]))
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
 def test_the_default_type_changes_nothing(name: str, kind: torch.dtype) -> None:
     call, fixed = {**CALLS, **MORE}[name], images()

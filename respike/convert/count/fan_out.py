@@ -78,7 +78,7 @@ def _counted(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
         for name, t in weights.items()
     }
     walk = _Count(graph, ones, inputs)
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         walk.run(graph.nodes, Analog())
         walk.read_out()
     for counts, total in ((walk.result.events, walk.synapses), (walk.result.direct, walk.direct)):

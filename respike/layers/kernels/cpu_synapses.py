@@ -35,11 +35,12 @@ BLOCK = BLOCKS[-1]
 """Outputs are padded to a multiple of this."""
 TOGETHER = 256
 """Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
-FEWEST = 8192
+FEWEST = 2048
 """Products of an output position, for all outputs of a group, from which on events are quicker.
 
-To find the events around a position takes about as long as 4,000 products of a dense convolution, and each event as
-much as three of them for each output: with one input in ten active, both ways take equally long from about here on.
+To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
+is, and each event as much as two (of 64 outputs) to six (of 16) for each output: with one input in ten active, both
+ways take equally long from about here on.
 """
 
 
