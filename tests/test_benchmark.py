@@ -32,3 +32,19 @@ def test_speed_compares_the_ann_and_ours_in_every_precision(
         shares = [float(row["value"]) for row in rows if row["part"] == "profile" and row["what"] == name]
         assert len(shares) == 4
         assert sum(shares) == pytest.approx(100, abs=0.01)
+
+
+@pytest.mark.slow
+def test_growth_is_told_for_each_size_and_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    table, figure = tmp_path / "growth.csv", tmp_path / "growth.png"
+    tiny = f"--sizes 1 8 --repeats 1 --csv {table} --figure {figure}"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "growth", *tiny.split()])
+    benchmark.main()
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    sizes = [(row["grows"], row["size"]) for row in rows]
+    assert sizes == [(grows, size) for grows in ("T", "batch", "width") for size in ("1", "8") for _ in range(3)]
+    assert all(0 < float(row["ratio"]) < math.inf and 0 < float(row["rate"]) < 1 for row in rows)
+    assert figure.stat().st_size > 0

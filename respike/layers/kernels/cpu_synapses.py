@@ -35,7 +35,7 @@ BLOCK = BLOCKS[-1]
 """Outputs are padded to a multiple of this."""
 TOGETHER = 256
 """Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
-FEWEST = 2048
+FEWEST = 4096
 """Products of an output position, for all outputs of a group, from which on events are quicker.
 
 To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
