@@ -108,6 +108,7 @@ def add_to(commands: Any) -> None:
         default="wall",
         help="of steps and whole; processor time of a process says more where other work runs beside it",
     )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="a GPU for the part steps")
     parser.add_argument("--samples", type=int, default=10_000, help="test images for accuracy and whole")
     parser.add_argument("--data-dir", type=Path, help="directory for torchvision's data sets")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="other converters too")
@@ -116,6 +117,10 @@ def add_to(commands: Any) -> None:
 
 def run(args: argparse.Namespace, judged: Callable[[str], tuple[Tensor, Judge]]) -> Iterator[list[Row]]:
     """Prints a table for each part and network, and gives its rows, as soon as it is there."""
+    if args.device == "cuda":
+        if not torch.cuda.is_available():
+            raise SystemExit("--device cuda: torch finds no GPU here")
+        args.parts = [part for part in args.parts if part == "steps"]  # the others are about the processor
     args.timesteps = [int(t) for t in args.timesteps.split(",")]
     yield [Row("machine", "", machine(), None, "threads", torch.get_num_threads())]
     if "scan" in args.parts:

@@ -60,9 +60,12 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 @torch.no_grad()
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """How long it takes."""
+    """How long it takes, on a GPU until all is done."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
     start = clock()
     work()
+    wait()
     return clock() - start
 
 
@@ -114,7 +117,7 @@ class Case:
     @cached_property
     def ann(self) -> nn.Module:
         """The network."""
-        return ann_of(self.name)
+        return ann_of(self.name).to(self.args.device)
 
     @cached_property
     def x(self) -> Tensor:
@@ -122,10 +125,14 @@ class Case:
         shape, usual = NETWORKS[self.name]
         batch = self.args.batch or usual
         if self.name not in REGISTRY:
-            return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0))
+            return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0)).to(self.args.device)
         source = REGISTRY[self.name].dataset
         known = source == "mnist" or self.args.data_dir is not None
-        return datasets.load(source if known else "mnist", data_dir=self.args.data_dir).tensors[0][:batch]
+        return (
+            datasets.load(source if known else "mnist", data_dir=self.args.data_dir)
+            .tensors[0][:batch]
+            .to(self.args.device)
+        )
 
     @cached_property
     def snns(self) -> dict[Precision, respike.SpikingNetwork]:
@@ -171,7 +178,9 @@ def forwards(ann: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
 
 def floor(case: Case, timesteps: int) -> Callable[[], object]:
     """A copy of as many bytes as our scans in float32 read and write; a constant current is read once."""
-    source = torch.rand(len(case.x) * sum(size * (2 if varying else 1) for size, varying in case.layers) // 2)
+    source = torch.rand(len(case.x) * sum(size * (2 if varying else 1) for size, varying in case.layers) // 2).to(
+        case.x
+    )
     target = torch.empty_like(source)
     return lambda: [target.copy_(source) for _ in range(timesteps)]
 

@@ -25,6 +25,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores must not
         gc.freeze()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Triton's interpreter, see ``test_triton.py``, needs no device."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if item.get_closest_marker("cuda") and not interpreted and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)

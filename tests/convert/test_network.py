@@ -109,7 +109,7 @@ def test_to_double_and_back_keeps_working() -> None:
     assert snn.to("cpu") is snn
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_the_same_network_on_a_gpu() -> None:
     snn, x = make()
     before = snn(x)

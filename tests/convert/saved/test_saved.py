@@ -186,7 +186,7 @@ def test_what_a_killed_save_left_goes_with_the_next_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["net.respike"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_a_network_on_a_gpu_is_loaded_to_the_cpu(tmp_path: Path) -> None:
     snn, x = small()
     loaded = again(snn.cuda(), tmp_path)
