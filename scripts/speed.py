@@ -162,5 +162,7 @@ def machine() -> str:
     about = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line) if info.exists() else {}
     known = {key.strip(): value.split() for key, value in about.items()}
     name = " ".join(known.get("model name", [])) or platform.processor() or platform.machine()
+    if torch.cuda.is_initialized():
+        name = f"{torch.cuda.get_device_name()} beside {name}"
     units = [unit for unit in ("avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16") if unit in known.get("flags", [])]
     return f"{name} ({', '.join(units)}), torch {torch.__version__.partition('+')[0]}"

@@ -128,11 +128,8 @@ class Case:
             return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0)).to(self.args.device)
         source = REGISTRY[self.name].dataset
         known = source == "mnist" or self.args.data_dir is not None
-        return (
-            datasets.load(source if known else "mnist", data_dir=self.args.data_dir)
-            .tensors[0][:batch]
-            .to(self.args.device)
-        )
+        images = datasets.load(source if known else "mnist", data_dir=self.args.data_dir).tensors[0]
+        return images[:batch].to(self.args.device)
 
     @cached_property
     def snns(self) -> dict[Precision, respike.SpikingNetwork]:
@@ -178,9 +175,8 @@ def forwards(ann: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
 
 def floor(case: Case, timesteps: int) -> Callable[[], object]:
     """A copy of as many bytes as our scans in float32 read and write; a constant current is read once."""
-    source = torch.rand(len(case.x) * sum(size * (2 if varying else 1) for size, varying in case.layers) // 2).to(
-        case.x
-    )
+    values = len(case.x) * sum(size * (2 if varying else 1) for size, varying in case.layers)
+    source = torch.rand(values // 2, device=case.x.device)
     target = torch.empty_like(source)
     return lambda: [target.copy_(source) for _ in range(timesteps)]
 

@@ -15,7 +15,7 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,8 +100,8 @@ def _measured(grows: str, size: int, images: Tensor, repeats: int) -> Iterator[R
         )
         for snn in snns.values():
             snn.timesteps = steps
-        trials = {p: partial(snn, x) for p, snn in snns.items()}
-        ratios = in_turns(lambda: ann(x), trials, repeats, time.process_time)
+        trials: dict[str, Callable[[], object]] = {p: partial(snn, x) for p, snn in snns.items()}
+        ratios = in_turns(partial(ann, x), trials, repeats, time.process_time)
     rate = float(result.spikes[-1]) / sum(layer.neurons for layer in result.layers) / steps
     for p, each in ratios.items():
         each = [ratio / steps for ratio in each]

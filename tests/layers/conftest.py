@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
-import torch
 
 from respike.layers import kernels
 
