@@ -120,8 +120,8 @@ class RateNeuron(SpikingLayer):
         if self._fresh and self.is_state_initialised():
             self.reset_states()
         spikes: Tensor
-        if not self._listened() and input_data.dtype == torch.float32:
-            currents = self._prepare(input_data)
+        currents = self._prepare(input_data)
+        if not torch.compiler.is_compiling() and input_data.dtype == torch.float32 and not self._listened():
             found = self._compiled(currents, {name: getattr(self, name) for name in self.state_names}, weighted=True)
             if found is not None:
                 spikes, self.firing_rate, state = found
