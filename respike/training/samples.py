@@ -43,6 +43,7 @@ class Samples:
     Attributes:
         held: What is held back.
         steps: Batches in an epoch.
+        count: Samples in an epoch.
 
     Raises:
         ConversionError: fewer than sixteen samples, or an iterator that can be read only once.
@@ -59,16 +60,17 @@ class Samples:
             held = order[EVERY - 1 :: EVERY][:most]
             self.indices = sorted(set(order) - set(held))
             self.held = list(self._picked(held)) if held else []
-            self.steps = -(-len(self.indices) // batch_size)
+            self.count = len(self.indices)
+            self.steps = -(-self.count // batch_size)
         elif isinstance(self.data, Iterator):
             raise ConversionError(
                 f"data is a {type(self.data).__name__}, which can be read only once; give a tensor, a Dataset, a list "
                 "of batches or a DataLoader"
             )
         else:
-            holder, self.steps = HeldBack(graph, most), 0
-            for _ in self._others(holder):
-                self.steps += 1
+            holder, self.steps, self.count = HeldBack(graph, most), 0, 0
+            for tensors in self._others(holder):
+                self.steps, self.count = self.steps + 1, self.count + reading.rows(tensors)
             self.held = [self._parted(tensors) for tensors in holder.batches]
         if not self.steps or sum(reading.rows(inputs) for inputs, _ in self.held) < JUDGES:
             raise ConversionError(

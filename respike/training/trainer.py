@@ -81,7 +81,8 @@ class Trainer:
         self.last_use = Plan(origin).last_use_of_all
         self.wanted = [self.of_ann(inputs) for inputs, _ in samples.held]
         self.loss = Distillation(origin, self.wanted, options.labels > 0)
-        self.optimizer = torch.optim.Adam(self.parameters.values(), options.learning_rate)
+        self.learning_rate = options.rate(samples.count)
+        self.optimizer = torch.optim.Adam(self.parameters.values(), self.learning_rate)
 
     def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> tuple[Judgement, Judgement]:
         """Train; in the end the module has the best parameters that there were. The first judgement, and the best.
@@ -161,7 +162,7 @@ class Trainer:
             torch.manual_seed((self.options.seed * 1_000_003 + step) % SEEDS)
             inputs = self.fitting([self.augment(inputs[0]), *inputs[1:]])
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.learning_rate * self.rate(step)
+            group["lr"] = self.learning_rate * self.rate(step)
         self.optimizer.zero_grad()
         found = self.found(inputs)
         loss = self.loss(found, self.of_ann(inputs))
@@ -170,7 +171,7 @@ class Trainer:
         if not bool(loss.isfinite()):
             raise ConversionError(
                 f"training diverged: the loss of step {step + 1} is not finite; use a smaller learning_rate than "
-                f"{self.options.learning_rate:g}"
+                f"{self.learning_rate:g}"
             )
         loss.backward()
         self.optimizer.step()

@@ -224,7 +224,7 @@ def regression() -> tuple[respike.SpikingNetwork, nn.Module, Tensor]:
 
 def test_outputs_that_are_no_scores() -> None:
     snn, model, x = regression()
-    tuned = respike.finetune(snn, x, steps=200)
+    tuned = respike.finetune(snn, x, steps=200, learning_rate=1e-3)
     assert error(tuned, model, x) < 0.8 * error(snn, model, x)
     with pytest.raises(respike.ConversionError, match="labels need an output of scores"):
         respike.finetune(snn, (x, torch.zeros(len(x))), steps=2, labels=1.0)
