@@ -20,6 +20,7 @@ from .export.ways_out import WaysOut
 from .graph import Graph
 from .run.event_synapses import why_dense
 from .run.neurons import SpikingReLU
+from .run.whole_synapses import by_units
 from .saved.read_file import read
 from .saved.write_file import write
 from .summary import describe, table
@@ -218,12 +219,18 @@ class SpikingNetwork(WaysOut):
     def synapses(self) -> dict[str, str]:
         """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
 
-        In float32. In int8, images are convolved by 8-bit units where there are some; bfloat16 is dense.
+        It depends on the network's precision and schedule, the shape of the layer and the device, never on the spikes.
         """
-        found = {}
-        for name, why in why_dense(self.graph, dict(self.weights.named_buffers()), self.plan.sparse).items():
+        weights, found = dict(self.weights.named_buffers()), {}
+        for name, why in why_dense(self.graph, weights, self.plan.sparse).items():
             node = self.graph.node(name)
             place = name if node is None or node.where in found else node.where
+            if self.schedule == "layerwise":
+                why = "a layerwise network hands on means over time"
+            elif self.precision == "bfloat16":
+                why = "bfloat16"
+            elif self.precision == "int8" and node is not None and by_units(node, next(self.buffers()).device):
+                why = "8-bit units of the processor"
             found[place] = f"dense: {why}" if why else "adds up events"
         return found
 

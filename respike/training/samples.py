@@ -142,4 +142,5 @@ def _as_dataset(data: Any, labelled: bool) -> Any:
     ):
         return data
     wanted = "a pair of tensors, a Dataset of (input, label)" if labelled else "a tensor, a Dataset"
-    raise ConversionError(f"data must be {wanted} or an iterable of batches, got {type(data).__name__}")
+    why = "with labels, " if labelled else ""
+    raise ConversionError(f"{why}data must be {wanted} or an iterable of batches, got {type(data).__name__}")

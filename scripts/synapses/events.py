@@ -59,7 +59,8 @@ def add_to(commands: Any) -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", default=list(LAYERS), metavar="LAYER", help="; ".join(LAYERS))
+    told = "in quotation marks: " + "; ".join(LAYERS)
+    parser.add_argument("--layers", nargs="+", default=list(LAYERS), choices=list(LAYERS), metavar="LAYER", help=told)
     parser.add_argument("--repeats", type=int, default=9, help="rounds")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
     torch.set_num_threads(1)
     table = Table("layer", "used", *(f"{100 * share:g} %" for share in SHARES), "2 % / 20 %", title="time / dense")
     found: list[Row] = []
-    for name in args.names:
+    for name in args.layers:
         rows = [_measured(name, share, args.repeats) for share in SHARES]
         yield from rows
         at = {row.active: row.ratio for row in rows}

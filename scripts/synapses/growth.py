@@ -60,10 +60,17 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--grows", nargs="+", choices=["T", "batch", "width"], default=["T", "batch", "width"])
-    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="instead of the usual ones")
+    usual = f"instead of {T} timesteps, {BATCHES} images, {WIDTHS} channels"
+    parser.add_argument("--sizes", type=_size, nargs="+", metavar="N", help=usual)
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> Iterator[Row]:

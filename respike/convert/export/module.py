@@ -77,6 +77,8 @@ class _Builder:
 
     def build(self) -> fx.GraphModule:
         inputs = {name: self.code.placeholder(_word(name)) for name in self.graph.inputs}
+        for name, value in inputs.items():
+            self.require_time(name, value)
         first = next(iter(inputs.values()))
         self.steps = self.code.call_method("size", (first, 1))
         for name, value in inputs.items():
@@ -90,6 +92,13 @@ class _Builder:
         self.made.recompile()
         self.made.meta[ORIGIN] = {"tensors": self.tensors, "neurons": self.neurons}
         return self.made.train(self.snn.training)
+
+    def require_time(self, name: str, value: fx.Node) -> None:
+        """Without an axis of time, channels would be taken for it."""
+        wanted = ("batch", "time", *self.graph.inputs[name][1:])
+        known = self.code.call_function(operator.eq, (self.code.call_method("dim", (value,)), len(wanted)))
+        told = f"{name} must be ({', '.join(map(str, wanted))})"
+        self.code.call_function(torch._assert, (known, told))
 
     def folded(self, value: fx.Node) -> fx.Node:
         return self.code.call_method("flatten", (value, 0, 1))

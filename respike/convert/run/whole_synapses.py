@@ -41,7 +41,7 @@ class WholeSynapses:
         self.weight = (weight / column).round().to(torch.int8)
         self.node = node
         self._plain = _plain(node, self.weight)
-        self._fast = _packed(node, self.weight) if _has_units(weight.device) else None
+        self._fast = _packed_convolution(node, self.weight) if by_units(node, weight.device) else None
         if by_events and self._fast is None:
             self._fast = event_synapses(node, self.weight.float(), None)
 
@@ -59,6 +59,11 @@ def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: fn(x.float(), exact, None, *node.args[3:], **node.kwargs)
 
 
+def by_units(node: Node, device: torch.device) -> bool:
+    """Whether 8-bit units of the processor multiply, which is quicker there than adding up events."""
+    return node.op == "aten.conv2d.default" and _has_units(device)
+
+
 @cache
 def _has_units(device: torch.device) -> bool:
     """Whether torch has 8-bit kernels for this device that count as ours do: tried out, as they are no public API."""
@@ -71,10 +76,6 @@ def _has_units(device: torch.device) -> bool:
         return torch.equal(_packed_convolution(node, weight)(x), _plain(node, weight)(x))
     except (AttributeError, RuntimeError, TypeError):
         return False
-
-
-def _packed(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor] | None:
-    return _packed_convolution(node, weight) if node.op == "aten.conv2d.default" else None
 
 
 def _packed_convolution(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:

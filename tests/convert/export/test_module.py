@@ -204,3 +204,12 @@ def test_a_layer_that_is_called_self() -> None:
     x = torch.rand(8, 4)
     for wanted, found in compared(converted(Named(), x), x):
         torch.testing.assert_close(found, wanted)
+
+
+def test_an_input_without_an_axis_of_time_is_refused() -> None:
+    x = torch.rand(10, 1, 6, 6)
+    snn = respike.from_torch(nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2)), x, 4)
+    module = snn.to_module()
+    with pytest.raises(AssertionError, match=r"must be \(batch, time, 1, 6, 6\)"):
+        module(x)
+    assert module(x[:, None].expand(-1, 4, -1, -1, -1)).shape == (10, 4, 2)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.convert.run import whole_synapses
-from respike.convert.run.event_synapses import compact, why_dense
+from respike.convert.graph import Node
+from respike.convert.run import arithmetic, whole_synapses
+from respike.convert.run.event_synapses import compact, event_synapses, why_dense
 from respike.layers import kernels
 
 
@@ -48,6 +49,27 @@ def test_large_layers_fed_by_spikes_add_up_events(network: respike.SpikingNetwor
         "averaged": "dense: fed by averages or sums, of which few are 0",
         "readout": "dense: 10 outputs of a group, fewer than 16",
     }
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("schedule", ["synchronous", "layerwise"])
+def test_what_is_told_is_what_runs(precision: Any, schedule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def noted(node: Node, *rest: Any) -> Any:
+        made.append(node.where)
+        return event_synapses(node, *rest)
+
+    for module in (arithmetic, whole_synapses):
+        monkeypatch.setattr(module, "event_synapses", noted)
+    torch.manual_seed(0)
+    x = torch.rand(32, 3, 12, 12)
+    snn = respike.from_torch(Mixed().eval(), x, 4, correction="none", schedule=schedule, precision=precision)
+    made.clear()
+    copy.deepcopy(snn).simulate(x)  # which makes its weights ready anew
+    told = {place for place, how in snn.synapses().items() if how == "adds up events"}
+    assert told == set(made)
+    assert bool(told) == (schedule == "synchronous" and precision != "bfloat16")
 
 
 def test_spikes_that_nobody_else_reads_are_sent_in_eight_bits(network: respike.SpikingNetwork) -> None:
