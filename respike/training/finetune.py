@@ -62,8 +62,8 @@ def finetune(
             numbers as for ``evaluate``.
         ann: The model that it was made from; not needed if the network has just been converted.
         steps: Batches that it learns from; the data are read as often as that takes.
-        learning_rate: Of Adam, at its highest. None: 1e-3; 3e-4 with fewer than 4,096 samples, which come again and
-            again.
+        learning_rate: Of Adam, at its highest. None: 1e-3; 3e-4 with fewer than 4,096 samples beside those held back,
+            which come again and again.
         batch_size: Samples in a batch; an iterable's batches are as they come.
         augment: Changes the inputs of each batch before both networks see them, ``respike.training.Shifts(2)`` for
             example. Called with the first input ``(N, ...)``; it draws from torch's random numbers.

@@ -136,7 +136,8 @@ class Trainer:
             parts |= {f"held back {k}, {i}": x for i, x in enumerate(found)}
         shape = {"timesteps": self.timesteps, "steps in an epoch": self.samples.steps}
         name = getattr(self.augment, "__qualname__", repr(self.augment))
-        return digest_of({**asdict(self.options), **shape, "augment": name}, parts)
+        taken = {**asdict(self.options), "learning_rate": self.learning_rate}
+        return digest_of({**taken, **shape, "augment": name}, parts)
 
     def batches(self, step: int) -> Iterator[Batch]:
         """All batches from a step on."""

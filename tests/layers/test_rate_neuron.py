@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from typing import Any
 
 import pytest
 import torch
+from rate_neurons import KINDS, currents, every_kind, made
 from torch import Tensor
 
 from respike.errors import InputError
 from respike.layers import ATan, RateNeuron, equations, kernels, reset_states
 from respike.layers.kernels import Drive, Send
 from respike.layers.kernels.eager import fire
-
-KINDS: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "bursts": {"max_spikes": 3},
-    "signed": {"signed": True},
-    "signed bursts": {"signed": True, "max_spikes": 4},
-    "multi-threshold": {"signed": True, "levels": 3},
-    "lif": {"tau_mem": 7.0},
-}
-every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-def made(kind: str) -> RateNeuron:
-    generator = torch.Generator().manual_seed(3)
-    theta = 0.5 + torch.rand(4, 1, generator=generator)
-    bias = 0.1 * torch.randn(4, 1, generator=generator)
-    return RateNeuron(theta, bias, 0.25 + 0.5 * torch.rand(4, 1, generator=generator), **KINDS[kind])
-
-
-def currents(steps: int = 12) -> Tensor:
-    return 0.8 * torch.randn(3, steps, 4, 5, generator=torch.Generator().manual_seed(4)) + 0.3
 
 
 @every_kind
@@ -221,25 +200,3 @@ def test_no_samples_and_no_steps_have_gradients_too() -> None:
         layer(x).sum().backward()
         assert x.grad is not None
         assert x.grad.shape == shape
-
-
-@pytest.mark.parametrize("floor", [None, -0.2])
-@every_kind
-def test_listening_to_the_spikes_changes_neither_them_nor_gradients(kind: str, floor: float | None) -> None:
-    results = []
-    for listened in (False, True):
-        layer, x = made(kind), currents().requires_grad_()
-        layer.rule = dataclasses.replace(layer.rule, floor=floor)
-        if listened:
-            layer.spikes.register_forward_hook(lambda m, given, sent: None)
-        output = layer(x)
-        # What comes after weighs each output differently, and a penalty may be put on the rate.
-        weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(9))
-        ((output * weights).sum() + layer.v_mem.square().sum() + 20 * layer.firing_rate).backward()
-        wanted = [x, layer.spike_threshold, layer.bias, layer.start]
-        results.append(([output, layer.v_mem, layer.firing_rate], [p.grad for p in wanted]))
-    (sent, grads), (heard, heard_grads) = results
-    assert torch.equal(sent[0], heard[0])
-    assert torch.equal(sent[1], heard[1])
-    torch.testing.assert_close(sent[2], heard[2], rtol=1e-6, atol=0)
-    torch.testing.assert_close(grads, heard_grads, rtol=2e-5, atol=2e-5)

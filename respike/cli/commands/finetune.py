@@ -43,7 +43,7 @@ Examples:
     "--learning-rate",
     type=float,
     part="Training",
-    help="Of Adam, at its highest. By default 1e-3; 3e-4 with fewer than 4,096 samples.",
+    help="Of Adam, at its highest. By default 1e-3; 3e-4 if fewer than 4,096 samples are not held back.",
 )
 @option("--batch-size", default=64, type=click.IntRange(1, 2**31), part="Training", help="Samples per batch.")
 @option(

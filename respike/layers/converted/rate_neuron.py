@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from ..kernels.eager import fire
 from ..kernels.rule import Rule
 from ..spike_fn import Surrogate, check_surrogate
 from ..spiking import SpikingLayer
+
+COUNTED = 2**31
+"""Fewer spikes than this in a step are counted in whole numbers."""
 
 
 class RateNeuron(SpikingLayer):
@@ -133,14 +137,17 @@ class RateNeuron(SpikingLayer):
 
     def _listened(self) -> bool:
         """Whether anybody may look at the spikes s, or change them, on their way through the module ``spikes``."""
-        hooked = any(found for name, found in vars(self.spikes).items() if "hooks" in name)
-        return type(self.spikes) is not nn.Identity or hooked or bool(nn.modules.module._has_any_global_hook())
+        changed = any(found for name, found in vars(self.spikes).items() if "hooks" in name or name == "forward")
+        own = type(self.spikes) is not nn.Identity or type(self).scan is not RateNeuron.scan
+        return changed or own or bool(nn.modules.module._has_any_global_hook())
 
     def _compiled(
         self, currents: Tensor, state: dict[str, Tensor], weighted: bool
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]] | None:
         """Spikes s, or θ·s, the mean s, and the states after them, in one pass; None where no kernel does that."""
         if self.surrogate_grad_fn is not None or self.record_states or torch.compiler.is_compiling():
+            return None
+        if weighted and not (self.rule.most or math.inf) < COUNTED:
             return None
         fused = kernels.differentiable_scan(currents)
         if fused is None or self.spike_threshold.dtype != torch.float32:

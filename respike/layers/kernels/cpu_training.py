@@ -158,16 +158,16 @@ class Scan(torch.autograd.Function):
         """
         ctx.set_materialize_grads(False)
         run = _Run(rule, currents, threshold, bias, v, net, weighted)
-        out = torch.empty_like(run.x)
-        state = [s.clone() for s in run.state]
-        sent = run.over_samples(_forward(*run.key), lambda cut: (*run.of(cut, state), out[cut].numpy()))
+        out, *states = run.empty(), *(run.empty(s) for s in run.state)
+        flat, state = run.flat(out), [run.flat(s[:, None])[:, 0] for s in states]
+        sent = run.over_samples(_forward(*run.key), lambda cut: (*run.of(cut, state), flat[cut].numpy()))
         rate = currents.new_tensor(sum(sent) / run.x.numel() if sent else math.nan)
-        ctx.save_for_backward(currents, threshold, bias, v, *([] if net is None else [net]))
+        kept = currents.clone() if currents.is_inference() else currents  # which autograd refuses to keep
+        ctx.save_for_backward(kept, threshold, bias, v, *([] if net is None else [net]))
         ctx.rule, ctx.weighted = rule, weighted
-        found = run.named(out), rate, *(run.named(s[:, None])[:, 0] for s in state)
         if net is not None:
-            ctx.mark_non_differentiable(found[3])
-        return found
+            ctx.mark_non_differentiable(states[1])
+        return out, rate, *states
 
     @staticmethod
     @once_differentiable
@@ -212,7 +212,7 @@ class _Run:
         self.layout = Layout(currents)
         self.x = self.flat(currents)
         lost = None if rule.alpha is None else equations.leak_compensation(torch.tensor(rule.alpha), threshold)
-        self.rows = [None if row is None else self.layout.row(row).numpy() for row in (bias, threshold, lost)]
+        self.rows = [None if row is None else self.layout.laid_out(row).numpy() for row in (bias, threshold, lost)]
         self.state = [self.flat(s[:, None])[:, 0] for s in ([v] if net is None else [v, net])]
         self.limits = limits_of(rule)
         self.key = kind_of(rule), rule.levels, rule.alpha is not None, rule.floor is not None, weighted
@@ -221,6 +221,21 @@ class _Run:
         """``(N, T, neurons)`` in the order of the currents."""
         inner = values.detach().permute(0, 1, *self.layout.order).contiguous()
         return inner.reshape(*values.shape[:2], self.layout.neurons)
+
+    def empty(self, state: Tensor | None = None) -> Tensor:
+        """Memory of its own for spikes, or for a state and filled with it: views could not be changed in place."""
+        shape, order = self.layout.shape, [i - 1 for i in self.layout.order]
+        samples, steps = self.x.shape[:2]
+        sizes, axes = ((samples, steps), 2) if state is None else ((samples,), 1)
+        strides, size = [0] * (axes + len(order)), 1
+        for i in reversed(order):
+            strides[axes + i - 1], size = size, size * shape[i]
+        for i in reversed(range(axes)):
+            strides[i], size = size, size * sizes[i]
+        made = torch.empty_strided((*sizes, *shape[1:]), strides)
+        if state is not None:
+            self.flat(made[:, None])[:, 0].copy_(state)
+        return made
 
     def named(self, values: Tensor) -> Tensor:
         """The same memory with axes in the usual order."""

@@ -51,14 +51,15 @@ class Layout:
             # Filled there: a copy from here would wait for the device.
             return torch.full((self.neurons,), value, device=self.device)
         if value.is_inference():  # nothing tells whether it has changed
-            return self._laid_out(value)
+            return self.laid_out(value)
         key = (value._version, self.device, tuple(self.order), tuple(self.shape[1:]))
         kept: tuple[object, Tensor] | None = _ROWS.get(value)
         if kept is None or kept[0] != key:
-            kept = _ROWS[value] = key, self._laid_out(value)
+            kept = _ROWS[value] = key, self.laid_out(value)
         return kept[1]
 
-    def _laid_out(self, value: Tensor) -> Tensor:
+    def laid_out(self, value: Tensor) -> Tensor:
+        """``row`` of a tensor, made anew: what is learned may change without a new version, as by Adam(fused=True)."""
         spread = value.detach().to(self.device, torch.float32).expand(1, *self.shape[1:])
         return self._sorted(spread[None]).clone(memory_format=torch.contiguous_format).reshape(-1)
 
