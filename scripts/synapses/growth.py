@@ -98,9 +98,7 @@ def _measured(grows: str, size: int, images: Tensor, repeats: int) -> Iterator[R
     steps = size if grows == "T" else USUAL
     x, calibration = images[:batch], datasets.calibration()
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter(
-            "ignore", ConversionWarning
-        )  # of what is far from the ANN, and runs longer: nobody uses it
+        warnings.simplefilter("ignore", ConversionWarning)  # nobody is to use what random weights compute
         snns = in_each_precision(respike.from_torch(ann, calibration, USUAL))
         result = respike.evaluate(
             snns["float32"], (images[:BATCH], torch.zeros(BATCH).long()), timesteps=steps, progress=False
