@@ -92,7 +92,8 @@ def _measured(name: str, share: float, repeats: int) -> Row:
     spikes = (torch.rand(images, inputs, side, side, generator=generator) < share) * theta
     spikes, dense = (x.contiguous(memory_format=torch.channels_last) for x in (spikes, weight))
     padding = kernel // 2
-    apply = kernels.event_synapses(weight, bias, (1, 1), (padding, padding), (1, 1), 1)
+    geometry = (1, 1), (padding, padding), (1, 1), 1
+    apply = kernels.event_synapses(weight, bias, *geometry)
 
     def convolve() -> Tensor:
         if side == 1:
@@ -100,7 +101,7 @@ def _measured(name: str, share: float, repeats: int) -> Row:
         return F.conv2d(spikes, dense, bias, padding=padding)
 
     ratios = in_turns(convolve, {"events": lambda: apply(spikes)}, repeats, time.thread_time)["events"]
-    pays = not kernels.why_dense(weight, 1)
+    pays = not kernels.why_dense(weight, *geometry)
     return Row(name, 100 * share, statistics.median(ratios), min(ratios), max(ratios), pays)
 
 

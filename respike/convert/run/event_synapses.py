@@ -20,6 +20,9 @@ JOIN = frozenset({"aten.cat.default", "aten.stack.default", "aten.add.Tensor", "
 """The same of several: what is 0 in all of them stays 0."""
 
 
+Pair = tuple[int, int]
+
+
 def sparse(graph: Graph) -> frozenset[str]:
     """Names of the values that are mostly 0 in each step: spikes, and what they become without being mixed.
 
@@ -59,16 +62,23 @@ def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> s
     weight, *bias = node.args[1:3]
     if not all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None))):
         return "weights that are computed"
-    return kernels.why_dense(weights[weight.name], layer_groups(node))
+    return kernels.why_dense(*_as_images(node, weights[weight.name]))
 
 
-def compact(graph: Graph, by_events: Set[str]) -> frozenset[str]:
-    """Names of the neurons whose spikes go to synapses that add up events, and nowhere else, as they are or pooled."""
+def compact(graph: Graph, by_events: Set[str], paired: Set[str] = frozenset()) -> frozenset[str]:
+    """Names of the neurons whose spikes only what takes 8 bits reads, as they are or pooled.
+
+    Args:
+        graph: With roles set.
+        by_events: Names of the synapses that add up events.
+        paired: Names of the sums that are left to the neurons that read them.
+    """
+    readers = by_events | paired
     found: dict[str, bool] = {}
     for node in reversed(graph.nodes):
         users = graph.users.get(node.name, [])
         found[node.name] = bool(users) and all(
-            user.name in by_events or (user.op in MOVES | POOLS and found[user.name]) for user in users
+            user.name in readers or (user.op in MOVES | POOLS and found[user.name]) for user in users
         )
     outputs = set(graph.output_names())
     return frozenset(n.name for n in graph.nodes if n.role == Role.SPIKE and found[n.name] and n.name not in outputs)
@@ -76,21 +86,25 @@ def compact(graph: Graph, by_events: Set[str]) -> frozenset[str]:
 
 def event_synapses(node: Node, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """The operation of a node, one of ``SYNAPSES``, on spikes ``(M, ...)``, by events."""
+    weight, *geometry = _as_images(node, weight)
+    found = kernels.event_synapses(weight, bias, *geometry)
     if node.op == "aten.linear.default":
-        rows = kernels.event_synapses(weight[:, :, None, None], bias, (1, 1), (0, 0), (1, 1), 1)
-        return lambda x: rows(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
-    groups = layer_groups(node)
+        return lambda x: found(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
+    return found if node.op == "aten.conv2d.default" else lambda x: found(x.unsqueeze(2)).squeeze(2)
+
+
+def _as_images(node: Node, weight: Tensor) -> tuple[Tensor, Pair, Pair, Pair, int]:
+    """Weights, stride, padding, dilation and groups of the convolution of images that a node is a case of."""
+    if node.op == "aten.linear.default":
+        return weight[:, :, None, None], (1, 1), (0, 0), (1, 1), 1
     stride, padding, dilation = (_numbers(node, index, usual) for index, usual in ((3, 1), (4, 0), (5, 1)))
-    if node.op == "aten.conv2d.default":
-        return kernels.event_synapses(weight, bias, stride, padding, dilation, groups)
-    # A line is an image of one row, on which nothing but the kernel's only row lies.
-    of_lines = kernels.event_synapses(
-        weight.unsqueeze(2), bias, (1, stride[1]), (0, padding[1]), (1, dilation[1]), groups
-    )
-    return lambda x: of_lines(x.unsqueeze(2)).squeeze(2)
+    if node.op == "aten.conv1d.default":
+        # A line is an image of one row, on which nothing but the kernel's only row lies.
+        weight, stride, padding, dilation = weight.unsqueeze(2), (1, stride[1]), (0, padding[1]), (1, dilation[1])
+    return weight, stride, padding, dilation, layer_groups(node)
 
 
-def _numbers(node: Node, index: int, usual: int) -> tuple[int, int]:
+def _numbers(node: Node, index: int, usual: int) -> Pair:
     given = node.args[index] if len(node.args) > index else usual
     numbers = [given] if isinstance(given, int) else list(given)
     return numbers[0], numbers[-1]

@@ -269,7 +269,7 @@ class Simulator(nn.Module):
         if self._arithmetic is None or self._arithmetic[0] != now:
             laid_out = {name: channels_last(t) for name, t in tensors.items()}
             nodes = {name for name, why in why_dense(self.graph, laid_out, self.plan.sparse).items() if not why}
-            sending = {self.layers()[name] for name in compact(self.graph, nodes)}
+            sending = {self.layers()[name] for name in compact(self.graph, nodes, self.plan.paired)}
             self._arithmetic = now, Arithmetic(self.precision, laid_out, nodes, sending)
         return self._arithmetic[1]
 

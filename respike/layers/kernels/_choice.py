@@ -107,22 +107,20 @@ def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] |
     return found
 
 
-def why_dense(weight: Tensor, groups: int) -> str:
+def why_dense(
+    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> str:
     """Why a dense convolution is better than ``event_synapses``, if about one input in ten is not 0; ``""`` if not.
 
-    That depends on device, type and shape alone, never on the spikes: sums are rounded differently, and the same input
-    is to give the same spikes in any batch.
-
-    Args:
-        weight: ``(F, C, ...)`` for C channels in each group.
-        groups: Groups of channels.
+    That depends on device, type and geometry alone, never on the spikes: sums are rounded differently, and the same
+    input is to give the same spikes in any batch. Arguments as for ``event_synapses``.
     """
     backend = backend_for(weight.device)
     if backend != "numba":
         return f"no kernel for {backend} on {weight.device.type}"
     if weight.dtype != torch.float32:
         return f"weights in {str(weight.dtype).removeprefix('torch.')}"
-    found: str = import_module(".cpu_synapses", __package__).why_dense(weight.numel(), len(weight), groups)
+    found: str = import_module(".cpu_synapses", __package__).why_dense(weight, stride, padding, dilation, groups)
     return found
 
 

@@ -1,174 +1,239 @@
-"""Vector code that numba does not write by itself: sums of weight rows held in registers, and lists of what is not 0.
+"""Convolutions of any kind and linear layers, position by position: each output adds up the events around it.
 
-A sum over many rows is only bound by loading them if it stays in registers meanwhile, which takes arrays of a fixed
-length that the compiler sees as such. These functions are written in LLVM's intermediate language; numba compiles them
-with the code that calls them, for whatever vectors the processor has.
+The inputs of an image that are not 0, the events, are listed once, row by row. Each output position then adds up the
+weights of the events around it, in the order in which they are listed: by kernel row, column, channel. That depends on
+nothing else in the batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
-F32, I8, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
-WIDTHS = {64: 2, 32: 4, 16: 4}
-"""Outputs that are added up at once, and in how many sums side by side, as one addition waits for the one before."""
-LOOKED_AT = 8
-"""Inputs that are compared with zero at once."""
+from .cpu_gather_code import (
+    LOOKED_AT,
+    WIDTHS,
+    byte_at,
+    gather16,
+    gather32,
+    gather64,
+    list_bytes,
+    list_reals,
+    real_at,
+)
+from .cpu_parts import compiled
 
-
-def _summing(width: int, sums: int) -> Any:
-    vector = ir.VectorType(F32, width)
-    zero = ir.Constant(vector, [0.0] * width)
-
-    def gather(
-        typingctx: Any,
-        weights: Any,
-        rows_apart: Any,
-        row: Any,
-        channels: Any,
-        values: Any,
-        starts: Any,
-        apart: Any,
-        runs: Any,
-        begin: Any,
-        out: Any,
-    ) -> Any:
-        """``out = begin + Σ values[e] · weights[channels[e]]`` over the events of some runs, ``width`` outputs.
-
-        Run r has the events from ``starts[0, r·apart]`` to ``starts[1, r·apart]``, where ``starts`` are two addresses,
-        and the weights of its channel c begin at ``weights + 4 · (r · rows_apart + c · row)``.
-        """
-
-        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            return _gather(b, args, vector, zero, sums)
-
-        addresses, numbers = types.int64, types.int64
-        told = (addresses, numbers, numbers, addresses, addresses, types.UniTuple(addresses, 2), numbers, numbers)
-        return types.void(*told, addresses, addresses), code
-
-    return intrinsic(gather)
+BLOCKS = sorted(WIDTHS, reverse=True)
+BLOCK = BLOCKS[-1]
+"""Outputs are padded to a multiple of this."""
+TOGETHER = 256
+"""Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
 
 
-def _everywhere(b: Any, value: Any, width: int) -> Any:
-    """A vector of one number."""
-    nothing = ir.Constant(ir.VectorType(value.type, width), ir.Undefined)
-    return b.shuffle_vector(
-        b.insert_element(nothing, value, I32(0)), nothing, ir.Constant(ir.VectorType(I32, width), [0] * width)
-    )
+# These functions call each other by their global names and are told of arrays by their addresses: closures are not
+# found again on disk, and each kind of array takes seconds to compile.
 
 
-def _gather(b: Any, args: Any, vector: Any, zero: Any, sums: int) -> Any:
-    """The code of ``gather``: blocks with one value for each variable that changes from turn to turn."""
-    weights, rows_apart, row, channels, values, starts, apart, runs, begin, out = args
-    width = vector.count
-    fma = cgutils.get_or_insert_function(b.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{width}f32")
-    weights, values = (b.inttoptr(x, F32.as_pointer()) for x in (weights, values))
-    channels = b.inttoptr(channels, I32.as_pointer())
-    firsts, lasts = (b.inttoptr(b.extract_value(starts, i), I32.as_pointer()) for i in (0, 1))
-    first_sum = b.load(b.inttoptr(begin, vector.as_pointer()), align=4)
-    at_start = b.block
-    run, several, after, end = (b.append_basic_block(name) for name in ("run", "several", "after", "end"))
-    b.cbranch(b.icmp_signed("<", I64(0), runs), run, end)
+@compiled
+def _listed(
+    image: Any,
+    size: Any,
+    sides: Any,
+    depth: Any,
+    begin: Any,
+    count: Any,
+    n: Any,
+    channels: Any,
+    values: Any,
+    starts: Any,
+) -> Any:
+    """Append the events of some channels to n others: their place in the row, their value; how many there are then.
 
-    b.position_at_end(run)
-    r, totals = b.phi(I64), [b.phi(vector) for _ in range(sums)]
-    place = b.mul(r, apart)
-    first, last = (b.sext(b.load(b.gep(x, [place])), I64) for x in (firsts, lasts))
-    rows = b.gep(weights, [b.mul(r, rows_apart)])
-    b.cbranch(b.icmp_signed("<", first, last), several, after)
-
-    b.position_at_end(several)
-    i, inner = b.phi(I64), [b.phi(vector) for _ in range(sums)]
-    added = []
-    for k, total in enumerate(inner):
-        event = b.add(i, I64(k))
-        there = b.icmp_signed("<", event, last)
-        event = b.select(there, event, i)  # behind the last one nothing is added: that is quicker than another loop
-        value = b.select(there, b.load(b.gep(values, [event])), F32(0.0))
-        where = b.mul(b.sext(b.load(b.gep(channels, [event])), I64), row)
-        found = b.load(b.bitcast(b.gep(rows, [where]), vector.as_pointer()), align=4)
-        added.append(b.call(fma, [found, _everywhere(b, value, width), total]))
-    following = b.add(i, I64(sums))
-    b.cbranch(b.icmp_signed("<", following, last), several, after)
-
-    b.position_at_end(after)
-    held, r_next = [b.phi(vector) for _ in range(sums)], b.add(r, I64(1))
-    b.cbranch(b.icmp_signed("<", r_next, runs), run, end)
-
-    b.position_at_end(end)
-    results = [b.phi(vector) for _ in range(sums)]
-
-    def comes(phi: Any, *pairs: Any) -> None:
-        for value, block in pairs:
-            phi.add_incoming(value, block)
-
-    comes(r, (I64(0), at_start), (r_next, after))
-    comes(i, (first, run), (following, several))
-    for k in range(sums):
-        begins = first_sum if k == 0 else zero
-        comes(totals[k], (begins, at_start), (held[k], after))
-        comes(inner[k], (totals[k], run), (added[k], several))
-        comes(held[k], (totals[k], run), (added[k], several))
-        comes(results[k], (begins, at_start), (held[k], after))
-    total = results[0]
-    for more in results[1:]:
-        total = b.fadd(total, more)
-    b.store(total, b.inttoptr(out, vector.as_pointer()), align=4)
+    Args:
+        image: Address of ``(h, w, depth)`` numbers of ``size`` bytes: 4 for float32, 1 for int8.
+        starts: For each position of each row, and for what is behind it, the number of the first event there.
+    """
+    whole, at, listed_at = count - count % LOOKED_AT, 0, np.int64(channels.ctypes.data)
+    for y in range(sides[0]):
+        row, of_row = image + size * (y * sides[1] * depth + begin), n
+        for x in range(sides[1]):
+            starts[at] = n
+            at += 1
+            first, place = row + size * x * depth, x * count
+            for c in range(0, whole, LOOKED_AT):
+                here, to = first + size * c, listed_at + 4 * n
+                n += list_reals(here, place + c, to) if size == 4 else list_bytes(here, place + c, to)
+            for c in range(whole, count):
+                here = first + size * c
+                channels[n] = place + c
+                n += (real_at(here) if size == 4 else byte_at(here)) != 0
+        starts[at] = n
+        at += 1
+        for e in range(of_row, n):
+            k = np.int64(channels[e])
+            here = row + size * (k if count == depth else k // count * depth + k % count)
+            values[e] = real_at(here) if size == 4 else byte_at(here)
+    return n
 
 
-gather64, gather32, gather16 = (_summing(width, sums) for width, sums in WIDTHS.items())
+@compiled
+def _gathered(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
+    """``gather`` for a block of outputs."""
+    if block == 64:
+        gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+    elif block == 32:
+        gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
+    else:
+        gather16(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
 
 
-def _places() -> bytes:
-    """For each set of ``LOOKED_AT`` bits the places of those that are 1, from the lowest on, in ``LOOKED_AT`` bytes."""
-    found = ([k for k in range(LOOKED_AT) if bits >> k & 1] for bits in range(1 << LOOKED_AT))
-    return b"".join(bytes(places + [0] * (LOOKED_AT - len(places))) for places in found)
+@compiled
+def _convolved(
+    images: Any,
+    size: Any,
+    shape: Any,
+    rows: Any,
+    bias: Any,
+    groups: Any,
+    padded: Any,
+    sides: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    channels: Any,
+    values: Any,
+    starts: Any,
+    together: Any,
+    scratch: Any,
+    out: Any,
+    out_shape: Any,
+) -> None:
+    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once; see ``EventSynapses``."""
+    height, width, depth = shape[1:]
+    rows_out, columns_out, outputs_out = out_shape[1:]
+    count, line, outputs = depth // groups, width + 1, outputs_out // groups
+    inputs = sides[1] * count
+    listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
+    starts_at, scratch_at = np.int64(starts.ctypes.data), np.int64(scratch.ctypes.data)
+    out_at = np.int64(out.ctypes.data)
+    none = np.int64(0)  # the constant 0 would be a type of its own, and the function be compiled twice
+    for start in range(0, shape[0], together):
+        many = min(together, shape[0] - start)
+        for group in range(groups):
+            n = np.int64(0)
+            for i in range(many):
+                image, lines = images + size * (start + i) * height * width * depth, starts[i * height * line :]
+                n = _listed(image, size, (height, width), depth, group * count, count, n, channels, values, lines)
+            f = 0
+            while f < padded:
+                block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
+                begin = bias + 4 * (group * padded + f)
+                of_block = rows + 4 * sides[0] * inputs * (group * padded + f)
+                fits = f + block <= outputs
+                for line_out in range(many * rows_out):
+                    i, row = divmod(line_out, rows_out)
+                    top = row * stride[0] - padding[0]
+                    k0 = -(min(top, 0) // dilation[0])
+                    k1 = min(sides[0], -((top - height) // dilation[0]))
+                    lines_at = starts_at + 4 * (i * height + top) * line
+                    where = (start * rows_out + line_out) * columns_out * outputs_out + group * outputs + f
+                    for column in range(columns_out):
+                        left = column * stride[1] - padding[1]
+                        to = out_at + 4 * where if fits else scratch_at
+                        if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
+                            of_rows = lines_at + 4 * k0 * dilation[0] * line
+                            ends = (
+                                of_rows + 4 * min(max(left, 0), width),
+                                of_rows + 4 * max(min(left + sides[1], width), 0),
+                            )
+                            weights = of_block + 4 * block * (k0 * inputs - left * count)
+                            run = dilation[0] * line, max(k1 - k0, 0)
+                            _gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
+                        else:
+                            j0 = -(min(left, 0) // dilation[1])
+                            j1 = min(sides[1], -((left - width) // dilation[1]))
+                            _gathered(block, rows, none, listed_at, (starts_at, starts_at), (none, none), begin, to)
+                            run, step = (dilation[1], max(j1 - j0, 0)), count * (1 - dilation[1])
+                            for k in range(k0, k1):
+                                first = lines_at + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
+                                weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
+                                _gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
+                        if not fits:
+                            for k in range(outputs - f):
+                                out[where + k] = scratch[k]
+                        where += outputs_out
+                f += block
 
 
-def _listing(kind: Any) -> Any:
-    vector, listed = ir.VectorType(kind, LOOKED_AT), ir.VectorType(I32, LOOKED_AT)
-    zeros, real = ir.Constant(vector, [0] * LOOKED_AT), kind == F32
-    table = bytearray(_places())
+class GatheredSynapses:
+    """A convolution of images, or a linear layer as one of single positions.
 
-    def list_of(typingctx: Any, address: Any, first: Any, to: Any) -> Any:
-        """Which of ``LOOKED_AT`` numbers from an address on are not 0: how many, and ``first`` + k for each to ``to``.
+    Args:
+        weight: ``(F, C, kh, kw)`` for C channels in each group.
+        bias: ``(F,)``.
+        stride, padding, dilation: ``(vertical, horizontal)``.
+        groups: Groups of channels.
+    """
 
-        All ``LOOKED_AT`` int32 there are written to: a jump for each number would be guessed wrong too often.
-        """
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> None:
+        self.outputs, self.groups, self.sides = len(weight), groups, (weight.shape[2], weight.shape[3])
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        each = self.outputs // groups
+        missing = -each % BLOCK
+        rows = pad(weight.float().unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1), (0, missing))
+        # Block by block, each with all its rows: a block is to stay in the cache.
+        blocks = [block.flatten() for of_group in rows for block in _blocks(of_group)]
+        self.rows = torch.cat(blocks)
+        self.bias = pad(bias.reshape(groups, each), (0, missing))
 
-        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            address, first, to = args
-            rows = cgutils.global_constant(b.module, "respike_places", ir.Constant(ir.ArrayType(I8, len(table)), table))
-            x = b.load(b.inttoptr(address, vector.as_pointer()), align=1)
-            found = b.fcmp_unordered("!=", x, zeros) if real else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
-            bits = b.bitcast(found, I8)
-            row = b.gep(rows, [I64(0), b.mul(b.zext(bits, I64), I64(LOOKED_AT))])
-            places = b.zext(b.load(b.bitcast(row, ir.VectorType(I8, LOOKED_AT).as_pointer()), align=1), listed)
-            numbers = b.add(places, _everywhere(b, b.trunc(first, I32), LOOKED_AT))
-            b.store(numbers, b.inttoptr(to, listed.as_pointer()), align=4)
-            return b.zext(b.ctpop(bits), I64)
+    def __call__(self, images: Tensor) -> Tensor:
+        """Outputs ``(M, h', w', F)`` of images ``(M, h, w, groups · C)``, contiguous, float32 or int8."""
+        count, height, width, channels = images.shape
+        geometry = zip((height, width), self.padding, self.dilation, self.sides, self.stride, strict=True)
+        out = torch.empty(count, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry), self.outputs)
+        together = min(count, max(1, TOGETHER // (height * width)))
+        if out.numel():
+            events = together * height * width * channels // self.groups
+            _convolved(
+                images.data_ptr(),
+                images.itemsize,
+                tuple(images.shape),
+                self.rows.data_ptr(),
+                self.bias.data_ptr(),
+                self.groups,
+                self.bias.shape[1],
+                self.sides,
+                self.stride,
+                self.padding,
+                self.dilation,
+                np.empty(events + LOOKED_AT, np.int32),  # as many are written at once
+                np.empty(events, np.float32),
+                np.empty(together * height * (width + 1), np.int32),
+                together,
+                np.empty(BLOCKS[0], np.float32),
+                out.view(-1).numpy(),
+                tuple(out.shape),
+            )
+        return out
 
-        return types.int64(types.int64, types.int64, types.int64), code
 
-    return intrinsic(list_of)
-
-
-def _reading(kind: Any) -> Any:
-    def number(typingctx: Any, address: Any) -> Any:
-        """The number at an address, as a float32."""
-
-        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            x = b.load(b.inttoptr(args[0], kind.as_pointer()), align=1)
-            return x if kind == F32 else b.sitofp(x, F32)
-
-        return types.float32(types.int64), code
-
-    return intrinsic(number)
-
-
-list_reals, list_bytes = _listing(F32), _listing(I8)
-real_at, byte_at = _reading(F32), _reading(I8)
+def _blocks(rows: Tensor) -> Iterator[Tensor]:
+    """The weights ``(kh, kw, C, F)`` of blocks of outputs, as large ones as there are."""
+    first = 0
+    while first < rows.shape[-1]:
+        size = next(block for block in BLOCKS if rows.shape[-1] - first >= block)
+        yield rows[..., first : first + size]
+        first += size

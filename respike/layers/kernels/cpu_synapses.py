@@ -1,190 +1,43 @@
 """Synapses whose cost follows the spikes: what is 0 is passed over, and what is not adds its weights up.
 
-The inputs of an image that are not 0, the events, are listed once, row by row. Each output position then adds up the
-weights of the events around it, in the order in which they are listed: by kernel row, column, channel. So its sum does
-not depend on what else is in the batch, on threads or on pieces, and is that of a convolution up to the order of
+There are two ways, ``cpu_gather`` for any layer and ``cpu_spread`` for the most frequent convolutions. In both a sum
+does not depend on what else is in the batch, on threads or on pieces, and is that of a convolution up to the order of
 additions. A sum of whole numbers is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from ...errors import InputError
-from .cpu_gather import (
-    LOOKED_AT,
-    WIDTHS,
-    byte_at,
-    gather16,
-    gather32,
-    gather64,
-    list_bytes,
-    list_reals,
-    real_at,
-)
-from .cpu_parts import compiled
+from . import cpu_spread
+from .cpu_gather import BLOCK, GatheredSynapses
+from .cpu_spread import SpreadSynapses
 
-BLOCKS = sorted(WIDTHS, reverse=True)
-BLOCK = BLOCKS[-1]
-"""Outputs are padded to a multiple of this."""
-TOGETHER = 256
-"""Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
 FEWEST = 4096
-"""Products of an output position, for all outputs of a group, from which on events are quicker.
+"""Products of an output position, for all outputs of a group, from which on ``cpu_gather`` is quicker.
 
 To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
 is, and each event as much as two (of 64 outputs) to six (of 16) for each output: with one input in ten active, both
 ways take equally long from about here on.
 """
+FEWEST_SPREAD = 2048
+"""The same of ``cpu_spread``, which takes half as long as a dense convolution from about here on."""
 
 
-# These functions call each other by their global names and are told of arrays by their addresses: closures are not
-# found again on disk, and each kind of array takes seconds to compile.
-
-
-@compiled
-def _listed(
-    image: Any,
-    size: Any,
-    sides: Any,
-    depth: Any,
-    begin: Any,
-    count: Any,
-    n: Any,
-    channels: Any,
-    values: Any,
-    starts: Any,
-) -> Any:
-    """Append the events of some channels to n others: their place in the row, their value; how many there are then.
-
-    Args:
-        image: Address of ``(h, w, depth)`` numbers of ``size`` bytes: 4 for float32, 1 for int8.
-        starts: For each position of each row, and for what is behind it, the number of the first event there.
-    """
-    whole, at, listed_at = count - count % LOOKED_AT, 0, np.int64(channels.ctypes.data)
-    for y in range(sides[0]):
-        row, of_row = image + size * (y * sides[1] * depth + begin), n
-        for x in range(sides[1]):
-            starts[at] = n
-            at += 1
-            first, place = row + size * x * depth, x * count
-            for c in range(0, whole, LOOKED_AT):
-                here, to = first + size * c, listed_at + 4 * n
-                n += list_reals(here, place + c, to) if size == 4 else list_bytes(here, place + c, to)
-            for c in range(whole, count):
-                here = first + size * c
-                channels[n] = place + c
-                n += (real_at(here) if size == 4 else byte_at(here)) != 0
-        starts[at] = n
-        at += 1
-        for e in range(of_row, n):
-            k = np.int64(channels[e])
-            here = row + size * (k if count == depth else k // count * depth + k % count)
-            values[e] = real_at(here) if size == 4 else byte_at(here)
-    return n
-
-
-@compiled
-def _gathered(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
-    """``gather`` for a block of outputs."""
-    if block == 64:
-        gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-    elif block == 32:
-        gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-    else:
-        gather16(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
-
-
-@compiled
-def _convolved(
-    images: Any,
-    size: Any,
-    shape: Any,
-    rows: Any,
-    bias: Any,
-    groups: Any,
-    padded: Any,
-    sides: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    channels: Any,
-    values: Any,
-    starts: Any,
-    together: Any,
-    scratch: Any,
-    out: Any,
-    out_shape: Any,
-) -> None:
-    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once; see ``EventSynapses``."""
-    height, width, depth = shape[1:]
-    rows_out, columns_out, outputs_out = out_shape[1:]
-    count, line, outputs = depth // groups, width + 1, outputs_out // groups
-    inputs = sides[1] * count
-    listed_at = np.int64(channels.ctypes.data), np.int64(values.ctypes.data)
-    starts_at, scratch_at = np.int64(starts.ctypes.data), np.int64(scratch.ctypes.data)
-    out_at = np.int64(out.ctypes.data)
-    none = np.int64(0)  # the constant 0 would be a type of its own, and the function be compiled twice
-    for start in range(0, shape[0], together):
-        many = min(together, shape[0] - start)
-        for group in range(groups):
-            n = np.int64(0)
-            for i in range(many):
-                image, lines = images + size * (start + i) * height * width * depth, starts[i * height * line :]
-                n = _listed(image, size, (height, width), depth, group * count, count, n, channels, values, lines)
-            f = 0
-            while f < padded:
-                block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
-                begin = bias + 4 * (group * padded + f)
-                of_block = rows + 4 * sides[0] * inputs * (group * padded + f)
-                fits = f + block <= outputs
-                for line_out in range(many * rows_out):
-                    i, row = divmod(line_out, rows_out)
-                    top = row * stride[0] - padding[0]
-                    k0 = -(min(top, 0) // dilation[0])
-                    k1 = min(sides[0], -((top - height) // dilation[0]))
-                    lines_at = starts_at + 4 * (i * height + top) * line
-                    where = (start * rows_out + line_out) * columns_out * outputs_out + group * outputs + f
-                    for column in range(columns_out):
-                        left = column * stride[1] - padding[1]
-                        to = out_at + 4 * where if fits else scratch_at
-                        if dilation[1] == 1:  # what all kernel columns of a row read lies side by side
-                            of_rows = lines_at + 4 * k0 * dilation[0] * line
-                            ends = (
-                                of_rows + 4 * min(max(left, 0), width),
-                                of_rows + 4 * max(min(left + sides[1], width), 0),
-                            )
-                            weights = of_block + 4 * block * (k0 * inputs - left * count)
-                            run = dilation[0] * line, max(k1 - k0, 0)
-                            _gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
-                        else:
-                            j0 = -(min(left, 0) // dilation[1])
-                            j1 = min(sides[1], -((left - width) // dilation[1]))
-                            _gathered(block, rows, none, listed_at, (starts_at, starts_at), (none, none), begin, to)
-                            run, step = (dilation[1], max(j1 - j0, 0)), count * (1 - dilation[1])
-                            for k in range(k0, k1):
-                                first = lines_at + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
-                                weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
-                                _gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
-                        if not fits:
-                            for k in range(outputs - f):
-                                out[where + k] = scratch[k]
-                        where += outputs_out
-                f += block
-
-
-def why_dense(weights: int, outputs: int, groups: int) -> str:
+def why_dense(
+    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> str:
     """Why a dense convolution is quicker, if about one input in ten is not 0; ``""`` if it is not."""
-    if outputs // groups < BLOCK:
-        return f"{outputs // groups} outputs of a group, fewer than {BLOCK}"
-    products = weights // groups
-    return "" if products >= FEWEST else f"{products:,} products for a position, fewer than {FEWEST:,}"
+    outputs, products = len(weight) // groups, weight.numel() // groups
+    if outputs < BLOCK:
+        return f"{outputs} outputs of a group, fewer than {BLOCK}"
+    spreads = cpu_spread.fits(weight, stride, padding, dilation, groups)
+    fewest = FEWEST_SPREAD if spreads else FEWEST
+    return "" if products >= fewest else f"{products:,} products for a position, fewer than {fewest:,}"
 
 
 class EventSynapses:
@@ -206,16 +59,10 @@ class EventSynapses:
         dilation: tuple[int, int],
         groups: int,
     ) -> None:
+        self.weight, self.bias = weight, torch.zeros(len(weight)) if bias is None else bias.float()
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.inputs = groups * weight.shape[1]
-        self.outputs, self.groups, self.sides = len(weight), groups, (weight.shape[2], weight.shape[3])
-        self.stride, self.padding, self.dilation = stride, padding, dilation
-        each = self.outputs // groups
-        missing = -each % BLOCK
-        rows = pad(weight.float().unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1), (0, missing))
-        # Block by block, each with all its rows: a block is to stay in the cache.
-        blocks = [block.flatten() for of_group in rows for block in _blocks(of_group)]
-        self.rows = torch.cat(blocks)
-        self.bias = pad(torch.zeros(groups, each) if bias is None else bias.float().reshape(groups, each), (0, missing))
+        self.spreads = cpu_spread.fits(weight, stride, padding, dilation, groups)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, groups · C, h, w)``, float32 or int8.
@@ -227,39 +74,15 @@ class EventSynapses:
             kind = str(x.dtype).removeprefix("torch.")
             raise InputError(f"these synapses read {self.inputs} channels of images, got {kind} {tuple(x.shape)}")
         images = x.permute(0, 2, 3, 1).contiguous()
-        count, height, width, channels = images.shape
-        geometry = zip((height, width), self.padding, self.dilation, self.sides, self.stride, strict=True)
-        out = torch.empty(count, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry), self.outputs)
-        together = min(count, max(1, TOGETHER // (height * width)))
-        if out.numel():
-            events = together * height * width * channels // self.groups
-            _convolved(
-                images.data_ptr(),
-                images.itemsize,
-                tuple(images.shape),
-                self.rows.data_ptr(),
-                self.bias.data_ptr(),
-                self.groups,
-                self.bias.shape[1],
-                self.sides,
-                self.stride,
-                self.padding,
-                self.dilation,
-                np.empty(events + LOOKED_AT, np.int32),  # as many are written at once
-                np.empty(events, np.float32),
-                np.empty(together * height * (width + 1), np.int32),
-                together,
-                np.empty(BLOCKS[0], np.float32),
-                out.view(-1).numpy(),
-                tuple(out.shape),
-            )
-        return out.permute(0, 3, 1, 2)
+        # By what one image is like, never by what is in it, or the same input could give other sums in another batch.
+        large = min(images.shape[1:3]) >= cpu_spread.SMALLEST or self.weight.numel() < FEWEST
+        found: Tensor = (self._spread if self.spreads and large else self._gathered)(images)
+        return found.permute(0, 3, 1, 2)
 
+    @cached_property
+    def _spread(self) -> SpreadSynapses:
+        return SpreadSynapses(self.weight, self.bias, self.padding)
 
-def _blocks(rows: Tensor) -> Iterator[Tensor]:
-    """The weights ``(kh, kw, C, F)`` of blocks of outputs, as large ones as there are."""
-    first = 0
-    while first < rows.shape[-1]:
-        size = next(block for block in BLOCKS if rows.shape[-1] - first >= block)
-        yield rows[..., first : first + size]
-        first += size
+    @cached_property
+    def _gathered(self) -> GatheredSynapses:
+        return GatheredSynapses(self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

@@ -1,0 +1,182 @@
+"""Convolutions of 3×3 without gaps, event by event: each adds its weights to the nine outputs around it.
+
+Sums grow line by line of the image: an output adds up the events of the line above it, then of its own, then of the one
+below, each by column and channel, for 64 channels and then for the next 64. That depends on nothing else in the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .cpu_parts import compiled
+from .cpu_spread_code import (
+    LOOKED_AT,
+    SIDE,
+    WIDTHS,
+    mask_of_bytes,
+    mask_of_reals,
+    spread_bytes,
+    spread_reals,
+)
+
+WIDTH = WIDTHS[-1]
+"""Outputs have to be a multiple of this."""
+WIDEST = WIDTHS[0]
+CHANNELS = 64
+"""Inputs whose events are added up before those of the next ones: the bits of a mask."""
+TOGETHER = 256
+"""Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
+SMALLEST = 6
+"""Sides of a map from which on it pays: of smaller ones, many outputs around a position lie outside."""
+
+reals_wide, bytes_wide = spread_reals[WIDEST], spread_bytes[WIDEST]
+reals_narrow, bytes_narrow = spread_reals[WIDTH], spread_bytes[WIDTH]
+
+
+@compiled
+def _line(
+    size: Any,
+    wide: Any,
+    weights: Any,
+    inputs: Any,
+    columns: Any,
+    base: Any,
+    rows: Any,
+    apart: Any,
+    line: Any,
+    spill: Any,
+) -> None:
+    """``spread`` for a block of outputs."""
+    if wide:
+        if size == 4:
+            reals_wide(weights, inputs, columns, base, rows, apart, line, spill)
+        else:
+            bytes_wide(weights, inputs, columns, base, rows, apart, line, spill)
+    elif size == 4:
+        reals_narrow(weights, inputs, columns, base, rows, apart, line, spill)
+    else:
+        bytes_narrow(weights, inputs, columns, base, rows, apart, line, spill)
+
+
+@compiled
+def _convolved(
+    images: Any,
+    size: Any,
+    shape: Any,
+    weights: Any,
+    bias: Any,
+    padding: Any,
+    masks: Any,
+    together: Any,
+    spill: Any,
+    out: Any,
+    out_shape: Any,
+) -> None:
+    """All images, ``together`` at a time.
+
+    Args:
+        images: Address of ``shape`` numbers of ``size`` bytes, channels last.
+        weights: Address of the blocks of weights, see ``SpreadSynapses``.
+        masks: Room for one of each position of some images.
+        spill: Room for a line of outputs that nobody reads.
+    """
+    height, width, depth = shape[1], shape[2], shape[3]
+    rows, columns, outputs = out_shape[1], out_shape[2], out_shape[3]
+    out_at, spill_at = np.int64(out.ctypes.data), np.int64(spill.ctypes.data)
+    masks_at, bias_at = np.int64(masks.ctypes.data), np.int64(bias.ctypes.data)
+    step, apart, none = np.int64(size * depth), np.int64(4 * outputs), np.int64(0)
+    for start in range(0, shape[0], together):
+        many = min(together, shape[0] - start)
+        for image in range(start, start + many):
+            for at in range(min(padding[0], rows) * columns):  # which no line reaches first with its first kernel row
+                for k in range(outputs):
+                    out[(image * rows * columns + at) * outputs + k] = bias[k]
+        for first in range(0, depth, CHANNELS):
+            count = min(CHANNELS, depth - first)
+            here = images + size * (start * height * width * depth + first)
+            for at in range(many * height * width):
+                mask = none
+                for k in range(0, count, LOOKED_AT):
+                    mask |= (mask_of_reals(here + 4 * k) if size == 4 else mask_of_bytes(here + k)) << k
+                masks[at] = mask
+                here += step
+            block, f = weights + 4 * SIDE * SIDE * outputs * first, 0
+            while f < outputs:
+                wide = outputs - f >= WIDEST
+                for i in range(many):
+                    to = out_at + 4 * ((start + i) * rows * columns * outputs + f)
+                    of_image = images + size * ((start + i) * height * width * depth + first)
+                    for y in range(height):
+                        lines = (
+                            _line_at(to, y + padding[0], rows, columns * apart, spill_at),
+                            _line_at(to, y + padding[0] - 1, rows, columns * apart, spill_at),
+                            _line_at(to, y + padding[0] - 2, rows, columns * apart, spill_at),
+                        )
+                        base = (lines[0], apart) if first else (bias_at + 4 * f, none)
+                        inputs = of_image + y * width * step, step, masks_at + 8 * (i * height + y) * width
+                        told = columns, padding[1]
+                        _line(size, wide, block, inputs, width, base, lines, apart, told, spill_at)
+                f += WIDEST if wide else WIDTH
+                block += 4 * SIDE * SIDE * count * (WIDEST if wide else WIDTH)
+
+
+@compiled
+def _line_at(to: Any, row: Any, rows: Any, long: Any, spill: Any) -> Any:
+    """Address of a line of outputs, or of a place for one that is none."""
+    return to + row * long if 0 <= row < rows else spill
+
+
+def fits(weight: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
+    """Whether such a convolution is one of these."""
+    plain = tuple(stride) == tuple(dilation) == (1, 1) and groups == 1
+    return plain and tuple(weight.shape[2:]) == (SIDE, SIDE) and max(padding) < SIDE and len(weight) % WIDTH == 0
+
+
+class SpreadSynapses:
+    """A convolution that ``fits``.
+
+    Args:
+        weight: ``(F, C, 3, 3)``.
+        bias: ``(F,)``.
+        padding: ``(vertical, horizontal)``.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, padding: tuple[int, int]) -> None:
+        self.padding, self.bias = padding, bias.contiguous()
+        of_inputs = pad(weight.float().permute(2, 3, 0, 1), (0, -weight.shape[1] % LOOKED_AT)).permute(3, 0, 1, 2)
+        blocks = []
+        for some in of_inputs.split(CHANNELS):
+            f = 0
+            while f < len(weight):
+                size = WIDEST if len(weight) - f >= WIDEST else WIDTH
+                blocks.append(some[..., f : f + size].flatten())
+                f += size
+        self.weights = torch.cat(blocks)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Outputs ``(M, h', w', F)`` of images ``(M, h, w, C)``, contiguous, float32 or int8."""
+        images = pad(images, (0, -images.shape[3] % LOOKED_AT))
+        count, height, width, _ = images.shape
+        sides = (n + 2 * p - SIDE + 1 for n, p in zip((height, width), self.padding, strict=True))
+        out = torch.empty(count, *sides, len(self.bias))
+        if out.numel():
+            together = min(count, max(1, TOGETHER // (height * width)))
+            _convolved(
+                images.data_ptr(),
+                images.itemsize,
+                tuple(images.shape),
+                self.weights.data_ptr(),
+                self.bias.numpy(),
+                self.padding,
+                np.empty(together * height * width, np.int64),
+                together,
+                np.zeros(out.shape[2] * len(self.bias) + WIDEST, np.float32),
+                out.view(-1).numpy(),
+                tuple(out.shape),
+            )
+        return out

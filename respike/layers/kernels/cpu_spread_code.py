@@ -1,0 +1,168 @@
+"""Vector code that numba does not write by itself: which inputs are not 0, and a line of them spread over the outputs.
+
+As in ``cpu_gather_code``, sums stay in registers while they grow. Here those of all outputs that a position reaches are
+held at once, and move on with it: an event is found once, not by every output around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic
+
+from .cpu_gather_code import F32, I8, I64, everywhere
+
+SIDE = 3
+"""Rows and columns of the kernel: nine sums are held at once."""
+LOOKED_AT = 16
+"""Inputs that are compared with zero at once."""
+WIDE = "+avx512f" in (config.CPU_FEATURES or get_host_cpu_features())
+"""Whether there are registers for nine sums of 32 outputs."""
+WIDTHS = (32, 16) if WIDE else (8,)
+"""Outputs that are added up at once."""
+number = types.int64
+
+
+def _masking(kind: Any) -> Any:
+    vector = ir.VectorType(kind, LOOKED_AT)
+    zeros = ir.Constant(vector, [0] * LOOKED_AT)
+
+    def mask(typingctx: Any, address: Any) -> Any:
+        """Which of ``LOOKED_AT`` numbers from an address on are not 0: bit k is that of the k-th."""
+
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            x = b.load(b.inttoptr(args[0], vector.as_pointer()), align=1)
+            found = b.fcmp_unordered("!=", x, zeros) if kind == F32 else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
+            return b.zext(b.bitcast(found, ir.IntType(LOOKED_AT)), I64)
+
+        return number(number), code
+
+    return intrinsic(mask)
+
+
+def _spreading(width: int, kind: Any) -> Any:
+    def spread(
+        typingctx: Any,
+        weights: Any,
+        inputs: Any,
+        columns: Any,
+        base: Any,
+        rows: Any,
+        apart: Any,
+        line: Any,
+        spill: Any,
+    ) -> Any:
+        """Add what a line of inputs causes to the lines of outputs around it, ``width`` outputs of each position.
+
+        Args:
+            weights: Address of ``(channels, SIDE, SIDE, width)`` weights.
+            inputs: Address of the line's inputs, how many bytes a position is long, and address of the positions' masks
+                of up to 64 channels.
+            columns: Length of the line of inputs.
+            base: To what the sums of the first of ``rows`` are added: an address, and how many bytes a position is
+                long there.
+            rows: Addresses of the lines of outputs that kernel row 0, 1, ... reaches.
+            apart: How many bytes a position of them is long.
+            line: Length of the lines of outputs, and how many positions stick out of the inputs at each end.
+            spill: Address of a place for outputs that are no part of a line.
+        """
+        pair, several = types.UniTuple(number, 2), types.UniTuple(number, SIDE)
+        told = (number, types.UniTuple(number, 3), number, pair, several, number, pair, number)
+
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            _Spread(b, width, kind).write(*args)
+
+        return types.void(*told), code
+
+    return intrinsic(spread)
+
+
+class _Spread:
+    """Writes the code of ``spread``: two loops, over positions and over the events of each.
+
+    Args:
+        builder: Of LLVM's code.
+        width: Outputs at once.
+        kind: Type of the inputs.
+    """
+
+    def __init__(self, builder: Any, width: int, kind: Any) -> None:
+        self.b, self.kind, self.width = builder, kind, width
+        self.vector = ir.VectorType(F32, width)
+        self.zero = ir.Constant(self.vector, [0.0] * width)
+        self.places = [(i, j) for i in range(SIDE) for j in range(SIDE)]
+
+    def write(
+        self, weights: Any, inputs: Any, columns: Any, base: Any, rows: Any, apart: Any, line: Any, spill: Any
+    ) -> None:
+        b = self.b
+        image, step, masks = (b.extract_value(inputs, k) for k in range(3))
+        masks = b.inttoptr(masks, I64.as_pointer())
+        length, beyond = (b.extract_value(line, k) for k in range(2))
+        last = b.add(b.sub(length, beyond), I64(SIDE - 1))
+        start = b.block
+        position, event, after, end = (b.append_basic_block(name) for name in ("position", "event", "after", "end"))
+        b.branch(position)
+
+        b.position_at_end(position)
+        x, moved = b.phi(I64), {(i, j): b.phi(self.vector) for i, j in self.places if j}
+        moved |= {(i, 0): self.zero for i in range(SIDE)}
+        inside = b.icmp_signed("<", x, columns)
+        found = b.load(b.gep(masks, [b.select(inside, x, I64(0))]))
+        first = b.select(inside, found, I64(0))
+        here, following = b.add(image, b.mul(x, step)), b.add(x, I64(1))
+        b.cbranch(b.icmp_unsigned("!=", first, I64(0)), event, after)
+
+        b.position_at_end(event)
+        left, sums = b.phi(I64), {place: b.phi(self.vector) for place in self.places}
+        added, fewer = self.added(left, sums, here, weights), b.and_(left, b.sub(left, I64(1)))
+        b.cbranch(b.icmp_unsigned("!=", fewer, I64(0)), event, after)
+
+        b.position_at_end(after)
+        done = {place: b.phi(self.vector) for place in self.places}
+        column = b.sub(b.add(x, beyond), I64(SIDE - 1))  # no position to come reaches it
+        there = b.and_(b.icmp_signed(">=", column, I64(0)), b.icmp_signed("<", column, length))
+        for i in range(SIDE):
+            to = b.add(b.extract_value(rows, i), b.mul(column, apart))
+            other = b.add(b.extract_value(base, 0), b.mul(column, b.extract_value(base, 1))) if i == 0 else to
+            to, other = (b.inttoptr(b.select(there, a, spill), self.vector.as_pointer()) for a in (to, other))
+            b.store(b.fadd(b.load(other, align=4), done[i, SIDE - 1]), to, align=4)
+        b.cbranch(b.icmp_signed("<", following, last), position, end)
+        b.position_at_end(end)
+
+        _comes(x, (I64(0), start), (following, after))
+        _comes(left, (first, position), (fewer, event))
+        for i, j in self.places:
+            _comes(sums[i, j], (moved[i, j], position), (added[i, j], event))
+            _comes(done[i, j], (moved[i, j], position), (added[i, j], event))
+            if j:
+                _comes(moved[i, j], (self.zero, start), (done[i, j - 1], after))
+
+    def added(self, left: Any, sums: Any, here: Any, weights: Any) -> Any:
+        """The sums with the event of the lowest bit added."""
+        b, nine = self.b, SIDE * SIDE * self.width
+        trailing = cgutils.get_or_insert_function(b.module, ir.FunctionType(I64, [I64, ir.IntType(1)]), "llvm.cttz.i64")
+        fma = cgutils.get_or_insert_function(
+            b.module, ir.FunctionType(self.vector, [self.vector] * 3), f"llvm.fmuladd.v{self.width}f32"
+        )
+        channel = b.call(trailing, [left, ir.Constant(ir.IntType(1), 1)])
+        value = b.load(b.gep(b.inttoptr(here, self.kind.as_pointer()), [channel]), align=1)
+        many = everywhere(b, value if self.kind == F32 else b.sitofp(value, F32), self.width)
+        row = b.gep(b.inttoptr(weights, F32.as_pointer()), [b.mul(channel, I64(nine))])
+
+        def weight(place: int) -> Any:
+            return b.load(b.bitcast(b.gep(row, [I64(place * self.width)]), self.vector.as_pointer()), align=4)
+
+        return {key: b.call(fma, [weight(k), many, sums[key]]) for k, key in enumerate(self.places)}
+
+
+def _comes(phi: Any, *pairs: Any) -> None:
+    for value, block in pairs:
+        phi.add_incoming(value, block)
+
+
+mask_of_reals, mask_of_bytes = _masking(F32), _masking(I8)
+spread_reals, spread_bytes = ({width: _spreading(width, kind) for width in WIDTHS} for kind in (F32, I8))
