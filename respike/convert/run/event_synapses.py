@@ -62,7 +62,7 @@ def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> s
     weight, *bias = node.args[1:3]
     if not all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None))):
         return "weights that are computed"
-    return kernels.why_dense(*_as_images(node, weights[weight.name]))
+    return kernels.why_dense(weights[weight.name], *_as_image(node))
 
 
 def compact(graph: Graph, by_events: Set[str], paired: Set[str] = frozenset()) -> frozenset[str]:
@@ -86,22 +86,26 @@ def compact(graph: Graph, by_events: Set[str], paired: Set[str] = frozenset()) -
 
 def event_synapses(node: Node, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """The operation of a node, one of ``SYNAPSES``, on spikes ``(M, ...)``, by events."""
-    weight, *geometry = _as_images(node, weight)
-    found = kernels.event_synapses(weight, bias, *geometry)
     if node.op == "aten.linear.default":
-        return lambda x: found(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
-    return found if node.op == "aten.conv2d.default" else lambda x: found(x.unsqueeze(2)).squeeze(2)
+        rows = kernels.event_synapses(weight[:, :, None, None], bias, *_as_image(node))
+        return lambda x: rows(x.reshape(-1, x.shape[-1], 1, 1)).reshape(*x.shape[:-1], -1)
+    if node.op == "aten.conv2d.default":
+        return kernels.event_synapses(weight, bias, *_as_image(node))
+    of_lines = kernels.event_synapses(weight.unsqueeze(2), bias, *_as_image(node))
+    return lambda x: of_lines(x.unsqueeze(2)).squeeze(2)
 
 
-def _as_images(node: Node, weight: Tensor) -> tuple[Tensor, Pair, Pair, Pair, int]:
-    """Weights, stride, padding, dilation and groups of the convolution of images that a node is a case of."""
+def _as_image(node: Node) -> tuple[Pair, Pair, Pair, int]:
+    """Stride, padding, dilation and groups of the convolution of images that a node is a case of.
+
+    A line is an image of one row, on which nothing but the kernel's only row lies.
+    """
     if node.op == "aten.linear.default":
-        return weight[:, :, None, None], (1, 1), (0, 0), (1, 1), 1
+        return (1, 1), (0, 0), (1, 1), 1
     stride, padding, dilation = (_numbers(node, index, usual) for index, usual in ((3, 1), (4, 0), (5, 1)))
     if node.op == "aten.conv1d.default":
-        # A line is an image of one row, on which nothing but the kernel's only row lies.
-        weight, stride, padding, dilation = weight.unsqueeze(2), (1, stride[1]), (0, padding[1]), (1, dilation[1])
-    return weight, stride, padding, dilation, layer_groups(node)
+        stride, padding, dilation = (1, stride[1]), (0, padding[1]), (1, dilation[1])
+    return stride, padding, dilation, layer_groups(node)
 
 
 def _numbers(node: Node, index: int, usual: int) -> Pair:

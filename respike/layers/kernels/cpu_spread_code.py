@@ -19,7 +19,7 @@ SIDE = 3
 """Rows and columns of the kernel: nine sums are held at once."""
 LOOKED_AT = 16
 """Inputs that are compared with zero at once."""
-WIDE = "+avx512f" in (config.CPU_FEATURES or get_host_cpu_features())
+WIDE = "+avx512f" in (getattr(config, "CPU_FEATURES", None) or get_host_cpu_features())
 """Whether there are registers for nine sums of 32 outputs."""
 WIDTHS = (32, 16) if WIDE else (8,)
 """Outputs that are added up at once."""
