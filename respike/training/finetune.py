@@ -18,7 +18,7 @@ from ..convert.held_back import HeldBack, judged
 from ..convert.network import SpikingNetwork
 from ..convert.variants.origin import origin_of
 from ..progress import Listener, listener
-from .options import TrainingOptions
+from .options import HIDDEN, TrainingOptions
 from .samples import Samples
 from .trainer import Judgement, Trainer
 
@@ -33,6 +33,7 @@ def finetune(
     batch_size: int = 64,
     augment: Callable[[Tensor], Tensor] | None = None,
     labels: float = 0.0,
+    hidden: float = HIDDEN,
     held_back: int = 512,
     seed: int = 0,
     resume: str | os.PathLike[str] | None = None,
@@ -68,6 +69,8 @@ def finetune(
         augment: Changes the inputs of each batch before both networks see them, ``respike.training.Shifts(2)`` for
             example. Called with the first input ``(N, ...)``; it draws from torch's random numbers.
         labels: Weight of the cross entropy with labels beside the distance from the ANN; 0: no labels are read.
+        hidden: Weight of what the layers on the way send beside the outputs: the squared error of their rates against
+            the ANN's activations, in units of how much those vary, a mean over layers; 0: only outputs are compared.
         held_back: Most samples that are held back, of at most one in eight; 2 or more.
         seed: Of the order of samples and of what ``augment`` draws.
         resume: A file in which it is noted, each time it is judged, how far it is. If it is there, of the same network,
@@ -83,7 +86,7 @@ def finetune(
             training that diverges.
         FormatError: ``resume`` is a file of something else.
     """
-    options = TrainingOptions(steps, learning_rate, batch_size, labels, held_back, seed)
+    options = TrainingOptions(steps, learning_rate, batch_size, labels, held_back, seed, hidden)
     return tune(snn, data, ann, options, augment, resume, progress).network
 
 

@@ -12,6 +12,8 @@ RATE, RATE_OF_FEW, FEW = 1e-3, 3e-4, 4096
 From 512 images, which are seen again and again, 1e-3 is too much: at T = 2 the Fashion ResNet then decides as the ANN
 on 89.7 % of other training images, with 3e-4 on 90.8 %, with 1e-4 on 90.2 % and untrained on 89.8 %.
 """
+HIDDEN = 0.3
+"""Weight of the hidden layers beside the outputs."""
 JUDGES = 2
 """Fewest samples that judge: of one, outputs do not vary."""
 
@@ -30,6 +32,7 @@ class TrainingOptions:
     labels: float
     held_back: int
     seed: int
+    hidden: float = HIDDEN
 
     def __post_init__(self) -> None:
         checks.whole("steps", self.steps, 1)
@@ -39,6 +42,7 @@ class TrainingOptions:
         checks.number("labels", self.labels, ", 0 or more", low=0)
         checks.whole("held_back", self.held_back, JUDGES)
         checks.seed(self.seed)
+        checks.number("hidden", self.hidden, ", 0 or more", low=0)
 
     def rate(self, count: int) -> float:
         """The learning rate for so many samples."""

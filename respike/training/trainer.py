@@ -17,12 +17,12 @@ from ..convert.data import rows
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
-from ..convert.run.analog import all_outputs
 from ..convert.run.execution_plan import Plan
 from ..errors import RespikeError
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
 from .checkpoint import Checkpoint, State, digest_of
+from .hidden_layers import HiddenLayers, run_ann
 from .loss import Distillation
 from .options import TrainingOptions
 from .samples import Batch, Samples
@@ -79,7 +79,13 @@ class Trainer:
             if isinstance(layer, RateNeuron)
         }
         self.last_use = Plan(origin).last_use_of_all
-        self.wanted = [self.of_ann(inputs) for inputs, _ in samples.held]
+        self.hidden = HiddenLayers(module) if options.hidden else None
+        self.wanted = []
+        for inputs, _ in samples.held:
+            outputs, activations = self.of_ann(inputs)
+            self.wanted.append(outputs)
+            if self.hidden is not None:
+                self.hidden.measure(activations)
         self.loss = Distillation(origin, self.wanted, options.labels > 0)
         self.learning_rate = options.rate(samples.count)
         self.optimizer = torch.optim.Adam(self.parameters.values(), self.learning_rate)
@@ -166,7 +172,10 @@ class Trainer:
             group["lr"] = self.learning_rate * self.rate(step)
         self.optimizer.zero_grad()
         found = self.found(inputs)
-        loss = self.loss(found, self.of_ann(inputs))
+        wanted, activations = self.of_ann(inputs)
+        loss = self.loss(found, wanted)
+        if self.hidden is not None:
+            loss = loss + self.options.hidden * self.hidden(activations)
         if self.options.labels:
             loss = loss + self.options.labels * self.loss.of_labels(found, target)
         if not bool(loss.isfinite()):
@@ -203,9 +212,9 @@ class Trainer:
         return [x[:, -1] if isinstance(x, Tensor) else x for x in outputs]
 
     @torch.no_grad()
-    def of_ann(self, inputs: list[Tensor]) -> list[Any]:
-        """What the ANN gives."""
-        return all_outputs(self.origin, inputs, self.last_use)
+    def of_ann(self, inputs: list[Tensor]) -> tuple[list[Any], dict[str, Tensor]]:
+        """What the ANN gives, and what its hidden layers send."""
+        return run_ann(self.origin, inputs, self.last_use)
 
     @torch.no_grad()
     def judged(self) -> Judgement:

@@ -32,6 +32,7 @@ class Row(NamedTuple):
     steps: int
     batch_size: int
     learning_rate: float
+    hidden: float
     points_lost_before: float
     points_lost: float
     agreement_before: float
@@ -53,6 +54,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--steps", type=int, default=3000, help="batches")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--hidden", type=float, default=0.3, help="weight of the hidden layers")
     parser.add_argument("--shift", type=int, default=2, help="pixels that images are moved by at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=10_000, help="test images used")
@@ -80,12 +82,13 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
                 batch_size=args.batch_size,
                 learning_rate=args.learning_rate,
                 augment=Shifts(args.shift) if args.shift else None,
+                hidden=args.hidden,
                 seed=args.seed,
             )
             minutes = (time.monotonic() - began) / 60
             before, after = (_judged(judge, network, ann) for network in (snn, tuned))
             both = before[0], after[0], before[1], after[1], before[2], after[2]
-            told = args.images, args.steps, args.batch_size, args.learning_rate
+            told = args.images, args.steps, args.batch_size, args.learning_rate, args.hidden
             row = Row(name, t, *told, *both, minutes, args.samples)
             table.add_row(
                 *(name, str(t)),

@@ -14,7 +14,7 @@ from ..conversion_options import CONVERSION
 from ..options import DATA_ARE, JSON, MODEL, MODELS_ARE
 from ..values import DataName, ModelName, Output
 
-NUMBERS = ("steps", "learning_rate", "batch_size", "labels", "held_back", "seed")
+NUMBERS = ("steps", "learning_rate", "batch_size", "labels", "held_back", "seed", "hidden")
 
 
 @click.command(
@@ -50,6 +50,13 @@ Examples:
     "--shift", default=0, type=click.IntRange(0, 2**16), part="Training", help="Move images by up to so many pixels."
 )
 @option("--labels", default=0.0, type=float, part="Training", help="Weight of the labels beside the ANN's outputs.")
+@option(
+    "--hidden",
+    default=0.3,
+    type=float,
+    part="Training",
+    help="Weight of the hidden layers beside the outputs.",
+)
 @option("--held-back", default=512, type=click.IntRange(2), part="Training", help="Most samples that judge.")
 @option(
     "--resume",

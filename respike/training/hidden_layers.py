@@ -1,0 +1,77 @@
+"""How far the rates of hidden layers are from the ANN's activations, as a number with gradients.
+
+The outputs alone tell a layer at the front little of what it should send: their gradient reaches it through the
+surrogates of all layers behind, each of which is only roughly right. What the ANN has in its place says it directly
+(Romero et al., "FitNets: hints for thin deep nets", ICLR 2015; for spiking networks Xu et al., "Constructing deep
+spiking neural networks from artificial neural networks with knowledge distillation", CVPR 2023).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..convert.export.module import ORIGIN
+from ..convert.graph import Graph, Node
+from ..convert.run.analog import Analog
+from ..convert.run.graph_walk import Value, Walk
+
+
+class Activations(Analog):
+    """The operations of an ANN; keeps what each layer sends, ``(N, ...)``, by node name."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, Tensor] = {}
+
+    def spike(self, node: Node, x: Value) -> Value:
+        self.sent[node.name] = super().spike(node, x)
+        return self.sent[node.name]
+
+
+class HiddenLayers:
+    """Listens to the neurons of a module while it runs.
+
+    Args:
+        module: From ``to_module``.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.means: dict[str, Tensor] = {}
+        self.scales: dict[str, tuple[float, int]] = {}
+        for name, path in module.meta[ORIGIN]["neurons"].items():  # type: ignore[index, union-attr]
+            module.get_submodule(path).register_forward_hook(self._listener(name))
+
+    def _listener(self, name: str) -> Any:
+        def heard(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+            self.means[name] = output.mean(1)
+
+        return heard
+
+    def measure(self, wanted: dict[str, Tensor]) -> None:
+        """Add to what is known of how much each layer of the ANN varies, in the units of which errors are told."""
+        for name, values in wanted.items():
+            total, count = self.scales.get(name, (0.0, 0))
+            here = float((values - values.mean()).square().sum(dtype=torch.float64))
+            self.scales[name] = total + here, count + values.numel()
+
+    def __call__(self, wanted: dict[str, Tensor]) -> Tensor:
+        """Squared error of the rates in the last run against the ANN's activations, in units of how much those vary.
+
+        A mean over layers, a scalar; layers whose activations are all the same are left out.
+        """
+        apart = [
+            (self.means[name] - values).square().mean() * (self.scales[name][1] / self.scales[name][0])
+            for name, values in wanted.items()
+            if name in self.means and self.scales[name][0] > 0
+        ]
+        return torch.stack(apart).mean() if apart else torch.zeros(())
+
+
+def run_ann(graph: Graph, inputs: list[Tensor], last_use: Any) -> tuple[list[Any], dict[str, Tensor]]:
+    """All outputs of an ANN, those that are no tensors among them, and what each hidden layer sends."""
+    mode = Activations()
+    walk = Walk(graph, graph.tensors, inputs)
+    walk.run(graph.nodes, mode, last_use)
+    return walk.outputs(mode), mode.sent
