@@ -52,7 +52,7 @@ Examples:
 @option("--labels", default=0.0, type=float, part="Training", help="Weight of the labels beside the ANN's outputs.")
 @option(
     "--hidden",
-    default=0.3,
+    default=1.0,
     type=float,
     part="Training",
     help="Weight of the hidden layers beside the outputs.",

@@ -45,7 +45,8 @@ def _line(
     weights: Any,
     inputs: Any,
     columns: Any,
-    base: Any,
+    bases: Any,
+    between: Any,
     rows: Any,
     apart: Any,
     line: Any,
@@ -54,13 +55,13 @@ def _line(
     """``spread`` for a block of outputs."""
     if wide:
         if size == 4:
-            reals_wide(weights, inputs, columns, base, rows, apart, line, spill)
+            reals_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
         else:
-            bytes_wide(weights, inputs, columns, base, rows, apart, line, spill)
+            bytes_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
     elif size == 4:
-        reals_narrow(weights, inputs, columns, base, rows, apart, line, spill)
+        reals_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
     else:
-        bytes_narrow(weights, inputs, columns, base, rows, apart, line, spill)
+        bytes_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
 
 
 @compiled
@@ -92,10 +93,6 @@ def _convolved(
     step, apart, none = np.int64(size * depth), np.int64(4 * outputs), np.int64(0)
     for start in range(0, shape[0], together):
         many = min(together, shape[0] - start)
-        for image in range(start, start + many):
-            for at in range(min(padding[0], rows) * columns):  # which no line reaches first with its first kernel row
-                for k in range(outputs):
-                    out[(image * rows * columns + at) * outputs + k] = bias[k]
         for first in range(0, depth, CHANNELS):
             count = min(CHANNELS, depth - first)
             here = images + size * (start * height * width * depth + first)
@@ -117,10 +114,16 @@ def _convolved(
                             _line_at(to, y + padding[0] - 1, rows, columns * apart, spill_at),
                             _line_at(to, y + padding[0] - 2, rows, columns * apart, spill_at),
                         )
-                        base = (lines[0], apart) if first else (bias_at + 4 * f, none)
+                        bases, between = lines, (apart, apart, apart)
+                        if first == 0:  # a line of outputs begins with the bias where it is reached first
+                            of_outputs = bias_at + 4 * f
+                            if y == 0:
+                                bases, between = (of_outputs, of_outputs, of_outputs), (none, none, none)
+                            else:
+                                bases, between = (of_outputs, lines[1], lines[2]), (none, apart, apart)
                         inputs = of_image + y * width * step, step, masks_at + 8 * (i * height + y) * width
                         told = columns, padding[1]
-                        _line(size, wide, block, inputs, width, base, lines, apart, told, spill_at)
+                        _line(size, wide, block, inputs, width, bases, between, lines, apart, told, spill_at)
                 f += WIDEST if wide else WIDTH
                 block += 4 * SIDE * SIDE * count * (WIDEST if wide else WIDTH)
 
@@ -160,7 +163,8 @@ class SpreadSynapses:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Outputs ``(M, h', w', F)`` of images ``(M, h, w, C)``, contiguous, float32 or int8."""
-        images = pad(images, (0, -images.shape[3] % LOOKED_AT))
+        missing = -images.shape[3] % LOOKED_AT
+        images = pad(images, (0, missing)) if missing else images
         count, height, width, _ = images.shape
         sides = (n + 2 * p - SIDE + 1 for n, p in zip((height, width), self.padding, strict=True))
         out = torch.empty(count, *sides, len(self.bias))

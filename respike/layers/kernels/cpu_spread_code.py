@@ -49,7 +49,8 @@ def _spreading(width: int, kind: Any) -> Any:
         weights: Any,
         inputs: Any,
         columns: Any,
-        base: Any,
+        bases: Any,
+        between: Any,
         rows: Any,
         apart: Any,
         line: Any,
@@ -62,15 +63,15 @@ def _spreading(width: int, kind: Any) -> Any:
             inputs: Address of the line's inputs, how many bytes a position is long, and address of the positions' masks
                 of up to 64 channels.
             columns: Length of the line of inputs.
-            base: To what the sums of the first of ``rows`` are added: an address, and how many bytes a position is
-                long there.
+            bases: Addresses of what the sums are added to, for kernel row 0, 1, ...
+            between: How many bytes a position is long there.
             rows: Addresses of the lines of outputs that kernel row 0, 1, ... reaches.
             apart: How many bytes a position of them is long.
             line: Length of the lines of outputs, and how many positions stick out of the inputs at each end.
             spill: Address of a place for outputs that are no part of a line.
         """
         pair, several = types.UniTuple(number, 2), types.UniTuple(number, SIDE)
-        told = (number, types.UniTuple(number, 3), number, pair, several, number, pair, number)
+        told = (number, types.UniTuple(number, 3), number, several, several, several, number, pair, number)
 
         def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
             _Spread(b, width, kind).write(*args)
@@ -96,7 +97,16 @@ class _Spread:
         self.places = [(i, j) for i in range(SIDE) for j in range(SIDE)]
 
     def write(
-        self, weights: Any, inputs: Any, columns: Any, base: Any, rows: Any, apart: Any, line: Any, spill: Any
+        self,
+        weights: Any,
+        inputs: Any,
+        columns: Any,
+        bases: Any,
+        between: Any,
+        rows: Any,
+        apart: Any,
+        line: Any,
+        spill: Any,
     ) -> None:
         b = self.b
         image, step, masks = (b.extract_value(inputs, k) for k in range(3))
@@ -127,7 +137,7 @@ class _Spread:
         there = b.and_(b.icmp_signed(">=", column, I64(0)), b.icmp_signed("<", column, length))
         for i in range(SIDE):
             to = b.add(b.extract_value(rows, i), b.mul(column, apart))
-            other = b.add(b.extract_value(base, 0), b.mul(column, b.extract_value(base, 1))) if i == 0 else to
+            other = b.add(b.extract_value(bases, i), b.mul(column, b.extract_value(between, i)))
             to, other = (b.inttoptr(b.select(there, a, spill), self.vector.as_pointer()) for a in (to, other))
             b.store(b.fadd(b.load(other, align=4), done[i, SIDE - 1]), to, align=4)
         b.cbranch(b.icmp_signed("<", following, last), position, end)
