@@ -17,10 +17,11 @@ from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.take_back import taken_back
 from .export.ways_out import WaysOut
-from .graph import Graph
-from .run.event_synapses import why_dense
+from .graph import Graph, Node
+from .run.arithmetic import may_add_up_events
+from .run.event_synapses import one_by_one, why_dense
 from .run.neurons import SpikingReLU
-from .run.whole_synapses import by_units
+from .run.whole_synapses import by_units, events_below
 from .saved.read_file import read
 from .saved.write_file import write
 from .summary import describe, table
@@ -221,18 +222,26 @@ class SpikingNetwork(WaysOut):
 
         It depends on the network's precision and schedule, the shape of the layer and the device, never on the spikes.
         """
-        weights, found = dict(self.weights.named_buffers()), {}
+        weights, found, whole = dict(self.weights.named_buffers()), {}, one_by_one(self.graph)
         for name, why in why_dense(self.graph, weights, self.plan.sparse).items():
             node = self.graph.node(name)
             place = name if node is None or node.where in found else node.where
             if self.schedule == "layerwise":
                 why = "a layerwise network hands on means over time"
-            elif self.precision == "bfloat16":
-                why = "bfloat16"
-            elif self.precision == "int8" and node is not None and by_units(node, next(self.buffers()).device):
-                why = "8-bit units of the processor"
+            elif not may_add_up_events(self.precision, next(self.buffers()).device):
+                why = "bfloat16, by the processor's tiles"
+            elif self.precision == "int8" and node is not None and node.refs[0] in whole and node.refs[1] in weights:
+                found[place] = self._in_eight_bits(node, weights[node.refs[1]], why)
+                continue
             found[place] = f"dense: {why}" if why else "adds up events"
         return found
+
+    @staticmethod
+    def _in_eight_bits(node: Node, weight: Tensor, why: str) -> str:
+        below, units = events_below(node, weight, not why), by_units(node, weight.device)
+        if below and units:
+            return f"adds up events where less than {100 * below:g} % are active, else by 8-bit units of the processor"
+        return "dense: 8-bit units of the processor" if units else f"dense: {why}" if why else "adds up events"
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

@@ -23,7 +23,7 @@ from ..options import NeuronOptions, Precision
 from .event_synapses import event_synapses
 from .neurons import SpikingReLU
 from .time_varying import Timed
-from .whole_synapses import WholeSynapses
+from .whole_synapses import WholeSynapses, has_tiles
 
 HELD = {"bfloat16": 256, "int8": 127}
 """Up to which number each holds every whole number; spikes are counted in float32 up to any that neurons may send."""
@@ -42,6 +42,11 @@ Synapses = Callable[[Tensor], Timed]
 def holds(precision: str, options: NeuronOptions) -> bool:
     """Whether what such neurons send in a step, in their smallest spikes, is exact in a precision."""
     return options.max_spikes / options.finest <= HELD.get(precision, math.inf)
+
+
+def may_add_up_events(precision: str, device: torch.device) -> bool:
+    """Whether layers may add up events: not where the processor multiplies tiles of bfloat16, which is quicker."""
+    return precision != "bfloat16" or not has_tiles(device)
 
 
 def check_holds(precision: str, options: NeuronOptions, where: str = "a neuron") -> None:
@@ -80,10 +85,13 @@ class Arithmetic:
         by_events: Set[str] = frozenset(),
         compact: Set[SpikingReLU] = frozenset(),
     ) -> None:
+        device = next(iter(weights.values())).device if weights else torch.device("cpu")
+        if not may_add_up_events(precision, device):
+            by_events, compact = frozenset(), frozenset()
         self.precision = precision
         self.weights, self.by_events, self.compact = weights, by_events, compact
         self.kind = {"float32": None, "bfloat16": torch.bfloat16, "int8": torch.int8}[precision]
-        self._ready: dict[tuple[str, bool], Synapses | None] = {}
+        self._ready: dict[tuple[str, bool, bool], Synapses | None] = {}
         self._scales: dict[str, Tensor] = {}
         self._sends: dict[SpikingReLU, tuple[Send, Tensor]] = {}
         self._biases: dict[tuple[int, int], Tensor] = {}
@@ -91,7 +99,7 @@ class Arithmetic:
     def send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
         """The form in which neurons send their spikes, and what one of these then carries."""
         kind = self.kind
-        if kind is None and neuron in self.compact and holds("int8", neuron.options):
+        if neuron in self.compact and holds("int8", neuron.options):
             kind = torch.int8
         if kind is None:
             return Send(neuron.threshold), None
@@ -113,12 +121,12 @@ class Arithmetic:
         """The currents that spikes cause behind a node's weights; None where the operation itself says them."""
         if x.offset is not None or node.op not in ROUNDED:
             return None
-        if x.plain if self.kind is not None else node.name not in self.by_events:
+        if (x.plain or self.kind is None) and node.name not in self.by_events:
             return None
-        key = node.name, x.scale is None
+        key = node.name, x.scale is None, x.plain
         with _LOCK:
             if key not in self._ready:
-                self._ready[key] = self._prepare(node, x.scale)
+                self._ready[key] = self._prepare(node, x.scale, x.plain)
         ready = self._ready[key]
         return None if ready is None else ready(x.values)
 
@@ -129,7 +137,7 @@ class Arithmetic:
                 self._scales[node.name] = move(scale)
         return self._scales[node.name]
 
-    def _prepare(self, node: Node, scale: Tensor | None) -> Synapses | None:
+    def _prepare(self, node: Node, scale: Tensor | None, plain: bool) -> Synapses | None:
         name, bias = node.args[1], node.args[2] if len(node.args) > 2 else None
         if not isinstance(name, Ref) or name.name not in self.weights or isinstance(bias, Tensor):
             return None
@@ -140,9 +148,14 @@ class Arithmetic:
         if weight is None:
             return None
         added = None if bias is None else self.weights[bias.name]
-        if self.kind is None:
-            sums = event_synapses(node, weight, added)
-            return lambda spikes: Timed(sums(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
+        if plain or self.kind is None or (self.kind == torch.bfloat16 and node.name in self.by_events):
+            sums = event_synapses(node, weight if plain or self.kind is None else weight.bfloat16().float(), added)
+
+            def by_events(spikes: Tensor) -> Timed:
+                whole = spikes.float() if spikes.dtype == torch.bfloat16 else spikes  # which has no kernel
+                return Timed(sums(whole.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
+
+            return by_events
         offset = None if added is None else _row(node, added)
         if self.kind == torch.int8:
             integers = WholeSynapses(node, weight, node.name in self.by_events)

@@ -38,6 +38,15 @@ def sparse(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
+def one_by_one(graph: Graph) -> frozenset[str]:
+    """Names of the values that are spikes as they are sent, moved or pooled: not joined with others."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if node.role == Role.SPIKE or (node.op in MOVES | POOLS and node.refs[0] in found):
+            found.add(node.name)
+    return frozenset(found)
+
+
 def why_dense(graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str]) -> dict[str, str]:
     """For each layer of synapses whose input varies in time, by name, why it does not add up events; ``""`` if it does.
 
@@ -63,6 +72,11 @@ def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> s
     if not all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None))):
         return "weights that are computed"
     return kernels.why_dense(weights[weight.name], *_as_image(node))
+
+
+def sparse_below(node: Node, weight: Tensor) -> float:
+    """The share of active spikes below which adding up events is quicker than vectors of 8 bits (VNNI)."""
+    return kernels.sparse_below(weight, *_as_image(node))
 
 
 def compact(graph: Graph, by_events: Set[str], paired: Set[str] = frozenset()) -> frozenset[str]:

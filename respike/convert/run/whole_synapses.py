@@ -16,9 +16,11 @@ from torch import Tensor
 
 from ..graph import Node, function
 from ..graph.channel_groups import layer_groups
-from .event_synapses import event_synapses
+from .event_synapses import event_synapses, sparse_below
 
 LARGEST = 127
+LOOKED_AT = 8
+"""Images in which active spikes are counted."""
 
 
 class WholeSynapses:
@@ -27,7 +29,7 @@ class WholeSynapses:
     Args:
         node: The layer; its bias is left out.
         weight: Its weights for spikes of size 1.
-        by_events: Whether it may add up events, which gives the same sums, where there are no 8-bit units.
+        by_events: Whether it may add up events, which gives the same sums, where that is quicker.
 
     Attributes:
         weight: Whole numbers, int8.
@@ -41,16 +43,27 @@ class WholeSynapses:
         self.weight = (weight / column).round().to(torch.int8)
         self.node = node
         self._plain = _plain(node, self.weight)
-        self._fast = _packed_convolution(node, self.weight) if by_units(node, weight.device) else None
-        if by_events and self._fast is None:
-            self._fast = event_synapses(node, self.weight.float(), None)
+        self._units = _packed_convolution(node, self.weight) if by_units(node, weight.device) else None
+        self._events = None
+        self._below = events_below(node, weight, by_events)
+        if self._below:
+            self._events = event_synapses(node, self.weight.float(), None)
 
     def __call__(self, spikes: Tensor) -> Tensor:
         """Sums ``(T, N, ...)``, whole numbers in float32, for spikes of that shape, int8."""
         flat = spikes.flatten(0, 1)
-        found = self._plain(flat) if self._fast is None else self._fast(flat)
-        sums: Tensor = found.unflatten(0, spikes.shape[:2])
-        return sums
+        sums = self._units or self._plain
+        # What is active may decide here: whichever way it goes, the sums are the same.
+        if self._events is not None and (self._below == 1 or _active(flat) < self._below):
+            sums = self._events
+        found: Tensor = sums(flat).unflatten(0, spikes.shape[:2])
+        return found
+
+
+def _active(spikes: Tensor) -> float:
+    """The share that is not 0 in some of them."""
+    some = spikes[:: max(1, len(spikes) // LOOKED_AT)]
+    return int(some.count_nonzero()) / max(1, some.numel())
 
 
 def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
@@ -60,8 +73,28 @@ def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def by_units(node: Node, device: torch.device) -> bool:
-    """Whether 8-bit units of the processor multiply, which is quicker there than adding up events."""
+    """Whether 8-bit units of the processor can multiply."""
     return node.op == "aten.conv2d.default" and _has_units(device)
+
+
+def events_below(node: Node, weight: Tensor, by_events: bool) -> float:
+    """The share of active spikes below which events are the quickest way of a layer: 0 for never, 1 for always.
+
+    Args:
+        node: The layer.
+        weight: Its weights.
+        by_events: Whether it may add up events.
+    """
+    if not by_events or not by_units(node, weight.device):
+        return float(by_events)
+    return 0.0 if has_tiles(weight.device) else sparse_below(node, weight)
+
+
+@cache
+def has_tiles(device: torch.device) -> bool:
+    """Whether the processor multiplies tiles of bfloat16 and of 8 bits (AMX), many times as quick as vectors."""
+    tells = getattr(torch.cpu, "_is_amx_tile_supported", None)  # no public API
+    return device.type == "cpu" and tells is not None and bool(tells())
 
 
 @cache

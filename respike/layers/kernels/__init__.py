@@ -15,6 +15,7 @@ from ._choice import event_synapses as event_synapses
 from ._choice import pooled_increments as pooled_increments
 from ._choice import pooled_scan as pooled_scan
 from ._choice import scan as scan
+from ._choice import sparse_below as sparse_below
 from ._choice import trial_errors as trial_errors
 from ._choice import use as use
 from ._choice import why_dense as why_dense

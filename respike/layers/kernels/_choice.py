@@ -124,6 +124,14 @@ def why_dense(
     return found
 
 
+def sparse_below(
+    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> float:
+    """The share of active inputs below which ``event_synapses`` are better than vectors of 8-bit numbers, too."""
+    found: float = import_module(".cpu_synapses", __package__).sparse_below(weight, stride, padding, dilation, groups)
+    return found
+
+
 def event_synapses(
     weight: Tensor,
     bias: Tensor | None,

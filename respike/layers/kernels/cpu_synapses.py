@@ -27,6 +27,10 @@ ways take equally long from about here on.
 FEWEST_SPREAD = 2048
 """The same of ``cpu_spread``, which takes half as long as a dense convolution from about here on."""
 
+SPARSE, SPARSEST, DEEP = 0.15, 0.04, 2048
+"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: SPARSE of ``cpu_spread`` and of
+neurons with ``DEEP`` inputs, which vectors do not gain much on, and SPARSEST of others."""
+
 
 def why_dense(
     weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
@@ -38,6 +42,14 @@ def why_dense(
     spreads = cpu_spread.fits(weight, stride, padding, dilation, groups)
     fewest = FEWEST_SPREAD if spreads else FEWEST
     return "" if products >= fewest else f"{products:,} products for a position, fewer than {fewest:,}"
+
+
+def sparse_below(
+    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+) -> float:
+    """The share of active inputs below which events are quicker than 8-bit multiplications by vectors (VNNI)."""
+    quick = cpu_spread.fits(weight, stride, padding, dilation, groups) or weight[0].numel() >= DEEP
+    return SPARSE if quick else SPARSEST
 
 
 class EventSynapses:
