@@ -14,7 +14,7 @@ from torch import Tensor
 
 from respike.layers import kernels
 from respike.layers.kernels import Drive, Rule, Send, cpu, eager
-from respike.layers.kernels.cpu_fused import QUARTERS
+from respike.layers.kernels.cpu.fused import QUARTERS
 
 STEPS, SHAPE = 9, (9, 3, 5, 8, 6)
 FORMS = {

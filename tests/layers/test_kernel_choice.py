@@ -134,7 +134,7 @@ def test_where_the_disk_is_full_kernels_are_compiled_and_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource = pytest.importorskip("resource", reason="of POSIX systems only")
-    from respike.layers.kernels.cpu_parts import compiled
+    from respike.layers.kernels.cpu.parts import compiled
 
     def doubled(x: Any) -> Any:
         return x + x

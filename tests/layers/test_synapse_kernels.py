@@ -13,6 +13,9 @@ from torch import Tensor
 
 from respike.layers import kernels
 
+PLAIN = (1, 1), (1, 1), (1, 1), 1
+GEOMETRY = {1: ((1, 1), (0, 0), (1, 1), 1), 3: PLAIN}
+
 
 def drawn(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any, ...]]:
     """Inputs ``(M, C, h, w)`` of which few, many, all or none are 0, weights, bias and how they lie."""
@@ -55,7 +58,20 @@ def drawn_plain(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tup
     return x, torch.randn(outputs, inputs, 3, 3, generator=generator), bias, ((1, 1), padding, (1, 1), 1)
 
 
-@pytest.mark.parametrize("draw", [drawn, drawn_plain])
+def drawn_points(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any, ...]]:
+    """The same for 1x1, at each position or some."""
+    generator = torch.Generator().manual_seed(draw.getrandbits(32))
+    inputs, outputs = draw.choice([1, 16, 63, 64, 130, 200]), draw.choice([1, 16, 24, 64, 100, 128, 150, 300])
+    shape = (draw.choice([0, 1, 4]), inputs, draw.choice([1, 5, 20]), draw.choice([1, 4, 17]))
+    active = torch.rand(shape, generator=generator) < draw.choice([0.0, 0.1, 0.5, 1.0])
+    x = active * torch.randn(shape, generator=generator)
+    x = (3 * x).round().to(torch.int8) if draw.random() < 0.5 else x
+    bias = torch.randn(outputs, generator=generator) if draw.random() < 0.5 else None
+    stride = draw.choice([(1, 1), (2, 2), (1, 3)])
+    return x, torch.randn(outputs, inputs, 1, 1, generator=generator), bias, (stride, (0, 0), (1, 1), 1)
+
+
+@pytest.mark.parametrize("draw", [drawn, drawn_plain, drawn_points])
 @pytest.mark.parametrize("seed", range(60))
 def test_it_is_the_convolution(seed: int, draw: Callable[..., Any]) -> None:
     x, weight, bias, how = draw(random.Random(seed))
@@ -75,13 +91,13 @@ def test_sums_of_whole_numbers_are_exact() -> None:
     assert torch.equal(found.long(), F.conv2d(spikes.double(), weight.double(), padding=1).long())
 
 
-@pytest.mark.parametrize("outputs", [70, 80])
+@pytest.mark.parametrize(("outputs", "side"), [(70, 3), (80, 3), (70, 1)])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_sample_is_the_same_in_any_batch(seed: int, outputs: int) -> None:
+def test_a_sample_is_the_same_in_any_batch(seed: int, outputs: int, side: int) -> None:
     """Bit for bit: alone, in another place, beside others, as spikes of float32 or as whole numbers."""
     draw = torch.Generator().manual_seed(seed)
     x = (torch.rand(7, 48, 6, 7, generator=draw) < 0.2).float()
-    apply = kernels.event_synapses(torch.randn(outputs, 48, 3, 3, generator=draw), None, (1, 1), (1, 1), (1, 1), 1)
+    apply = kernels.event_synapses(torch.randn(outputs, 48, side, side, generator=draw), None, *GEOMETRY[side])
     whole = apply(x)
     order = torch.randperm(7, generator=draw)
     assert torch.equal(apply(x[order]), whole[order])
@@ -104,9 +120,6 @@ def test_what_is_no_number_is_seen() -> None:
     found = kernels.event_synapses(weight, None, (1, 1), (1, 1), (1, 1), 1)(x)
     assert found[0, 0, :2, :2].isnan().all() and found[0, 0, 3:, 3:].isinf().all()
     assert int(found[0, 0].isfinite().sum()) == 25 - 4 - 4
-
-
-PLAIN = (1, 1), (1, 1), (1, 1), 1
 
 
 def test_they_pay_for_large_layers_of_float32_on_a_processor() -> None:

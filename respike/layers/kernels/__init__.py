@@ -2,7 +2,7 @@
 
 Synapses that add up events are here, too: the sums of a convolution in another order.
 
-``eager.py`` is the reference, in torch and for every device; ``cpu.py`` compiles the same for the CPU with numba,
+``eager.py`` is the reference, in torch and for every device; ``cpu`` compiles the same for the CPU with numba,
 ``gpu.py`` for CUDA with Triton. Which one runs is chosen by device and by what is installed; ``RESPIKE_KERNELS`` in
 the environment, or ``use``, says otherwise.
 """

@@ -96,14 +96,14 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
 
 
 def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
-    """All steps of a layer with gradients in one pass, see ``cpu_training.Scan``; None where no kernel does that.
+    """All steps of a layer with gradients in one pass, see ``cpu.training.Scan``; None where no kernel does that.
 
     Args:
         currents: ``(N, T, ...)``.
     """
     if currents.dtype != torch.float32 or currents.dim() < 2 or backend_for(currents.device) != "numba":
         return None
-    found: Callable[..., tuple[Tensor, ...]] = import_module(".cpu_training", __package__).Scan.apply
+    found: Callable[..., tuple[Tensor, ...]] = import_module(".cpu.training", __package__).Scan.apply
     return found
 
 
@@ -120,7 +120,7 @@ def why_dense(
         return f"no kernel for {backend} on {weight.device.type}"
     if weight.dtype != torch.float32:
         return f"weights in {str(weight.dtype).removeprefix('torch.')}"
-    found: str = import_module(".cpu_synapses", __package__).why_dense(weight, stride, padding, dilation, groups)
+    found: str = import_module(".cpu.synapses", __package__).why_dense(weight, stride, padding, dilation, groups)
     return found
 
 
@@ -128,7 +128,7 @@ def sparse_below(
     weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
 ) -> float:
     """The share of active inputs below which ``event_synapses`` are better than vectors of 8-bit numbers, too."""
-    found: float = import_module(".cpu_synapses", __package__).sparse_below(weight, stride, padding, dilation, groups)
+    found: float = import_module(".cpu.synapses", __package__).sparse_below(weight, stride, padding, dilation, groups)
     return found
 
 
@@ -140,7 +140,7 @@ def event_synapses(
     dilation: tuple[int, int],
     groups: int,
 ) -> Callable[[Tensor], Tensor]:
-    """A convolution of spikes whose cost follows their number, see ``cpu_synapses``; ``why_dense`` says where.
+    """A convolution of spikes whose cost follows their number, see ``cpu.synapses``; ``why_dense`` says where.
 
     Args:
         weight: ``(F, C, kh, kw)``.
@@ -148,7 +148,7 @@ def event_synapses(
         stride, padding, dilation: ``(vertical, horizontal)``.
         groups: Groups of channels.
     """
-    kind = import_module(".cpu_synapses", __package__).EventSynapses
+    kind = import_module(".cpu.synapses", __package__).EventSynapses
     made: Callable[[Tensor], Tensor] = kind(weight, bias, stride, padding, dilation, groups)
     return made
 

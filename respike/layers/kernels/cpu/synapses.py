@@ -1,8 +1,8 @@
 """Synapses whose cost follows the spikes: what is 0 is passed over, and what is not adds its weights up.
 
-There are two ways, ``cpu_gather`` for any layer and ``cpu_spread`` for the most frequent convolutions. In both a sum
-does not depend on what else is in the batch, on threads or on pieces, and is that of a convolution up to the order of
-additions. A sum of whole numbers is exact.
+There are three ways: ``points`` for linear layers and convolutions of 1×1, ``spread`` for those of 3×3, and ``gather``
+for any other. In each a sum does not depend on what else is in the batch, on threads or on pieces, and is that of a
+convolution up to the order of additions. A sum of whole numbers is exact.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ...errors import InputError
-from . import cpu_spread
-from .cpu_gather import BLOCK, GatheredSynapses
-from .cpu_spread import SpreadSynapses
+from ....errors import InputError
+from . import points, spread
+from .gather import BLOCK, GatheredSynapses
+from .points import PointSynapses
+from .spread import SpreadSynapses
 
 FEWEST = 4096
-"""Products of an output position, for all outputs of a group, from which on ``cpu_gather`` is quicker.
+"""Products of an output position, for all outputs of a group, from which on ``gather`` is quicker.
 
 To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
 is, and each event as much as two (of 64 outputs) to six (of 16) for each output: with one input in ten active, both
 ways take equally long from about here on.
 """
 FEWEST_SPREAD = 2048
-"""The same of ``cpu_spread``, which takes half as long as a dense convolution from about here on."""
+"""The same of ``spread``, which takes half as long as a dense convolution from about here on."""
 
 SPARSE, SPARSEST, DEEP = 0.15, 0.04, 2048
-"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: SPARSE of ``cpu_spread`` and of
-neurons with ``DEEP`` inputs, which vectors do not gain much on, and SPARSEST of others."""
+"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: the first of ``points``, ``spread``
+and neurons with ``DEEP`` inputs, the second of others."""
 
 
 def why_dense(
@@ -39,7 +40,7 @@ def why_dense(
     outputs, products = len(weight) // groups, weight.numel() // groups
     if outputs < BLOCK:
         return f"{outputs} outputs of a group, fewer than {BLOCK}"
-    spreads = cpu_spread.fits(weight, stride, padding, dilation, groups)
+    spreads = spread.fits(weight, stride, padding, dilation, groups)
     fewest = FEWEST_SPREAD if spreads else FEWEST
     return "" if products >= fewest else f"{products:,} products for a position, fewer than {fewest:,}"
 
@@ -48,8 +49,8 @@ def sparse_below(
     weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
 ) -> float:
     """The share of active inputs below which events are quicker than 8-bit multiplications by vectors (VNNI)."""
-    quick = cpu_spread.fits(weight, stride, padding, dilation, groups) or weight[0].numel() >= DEEP
-    return SPARSE if quick else SPARSEST
+    plain = spread.fits(weight, stride, padding, dilation, groups) or points.fits(weight, padding, groups)
+    return SPARSE if plain or weight[0].numel() >= DEEP else SPARSEST
 
 
 class EventSynapses:
@@ -74,7 +75,8 @@ class EventSynapses:
         self.weight, self.bias = weight, torch.zeros(len(weight)) if bias is None else bias.float()
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.inputs = groups * weight.shape[1]
-        self.spreads = cpu_spread.fits(weight, stride, padding, dilation, groups)
+        self.spreads = spread.fits(weight, stride, padding, dilation, groups)
+        self.is_points = points.fits(weight, padding, groups)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs ``(M, F, h', w')``, channels last, for inputs ``(M, groups · C, h, w)``, float32 or int8.
@@ -85,15 +87,22 @@ class EventSynapses:
         if x.dtype not in (torch.float32, torch.int8) or x.dim() != 4 or x.shape[1] != self.inputs:
             kind = str(x.dtype).removeprefix("torch.")
             raise InputError(f"these synapses read {self.inputs} channels of images, got {kind} {tuple(x.shape)}")
-        images = x.permute(0, 2, 3, 1).contiguous()
+        images = x.permute(0, 2, 3, 1)
+        if self.is_points:
+            return self._points(images[:, :: self.stride[0], :: self.stride[1]].contiguous()).permute(0, 3, 1, 2)
+        images = images.contiguous()
         # By what one image is like, never by what is in it, or the same input could give other sums in another batch.
-        large = min(images.shape[1:3]) >= cpu_spread.SMALLEST or self.weight.numel() < FEWEST
+        large = min(images.shape[1:3]) >= spread.SMALLEST or self.weight.numel() < FEWEST
         found: Tensor = (self._spread if self.spreads and large else self._gathered)(images)
         return found.permute(0, 3, 1, 2)
 
     @cached_property
     def _spread(self) -> SpreadSynapses:
         return SpreadSynapses(self.weight, self.bias, self.padding)
+
+    @cached_property
+    def _points(self) -> PointSynapses:
+        return PointSynapses(self.weight[:, :, 0, 0], self.bias)
 
     @cached_property
     def _gathered(self) -> GatheredSynapses:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import equations
-from .cpu_parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, copy, fired, kind_of, limits_of, read, written
-from .eager import State
-from .layout import Layout
-from .rule import Drive, Rule, Send
+from ... import equations
+from ..eager import State
+from ..layout import Layout
+from ..rule import Drive, Rule, Send
+from .parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, copy, fired, kind_of, limits_of, read, written
 
 QUARTERS = ((2, 2), (2, 2), (0, 0), (1, 1))
 """The geometry of windows of 2x2 side by side."""

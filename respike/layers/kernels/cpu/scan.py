@@ -15,9 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import equations
-from . import eager
-from .cpu_parts import (
+from ... import equations
+from .. import eager
+from ..eager import State
+from ..layout import Layout
+from ..rule import Drive, Rule, Send
+from .parts import (
     FORM,
     GRADED,
     SIGNED,
@@ -33,9 +36,6 @@ from .cpu_parts import (
     whole,
     written,
 )
-from .eager import State
-from .layout import Layout
-from .rule import Drive, Rule, Send
 
 
 @cache

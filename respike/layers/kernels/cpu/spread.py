@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .cpu_parts import compiled
-from .cpu_spread_code import (
-    LOOKED_AT,
+from .masks import CHANNELS, LOOKED_AT, mask_of
+from .parts import compiled
+from .spread_code import (
     SIDE,
     WIDTHS,
-    mask_of_bytes,
-    mask_of_reals,
     spread_bytes,
     spread_reals,
 )
@@ -27,8 +25,6 @@ from .cpu_spread_code import (
 WIDTH = WIDTHS[-1]
 """Outputs have to be a multiple of this."""
 WIDEST = WIDTHS[0]
-CHANNELS = 64
-"""Inputs whose events are added up before those of the next ones: the bits of a mask."""
 TOGETHER = 256
 """Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
 SMALLEST = 6
@@ -97,10 +93,7 @@ def _convolved(
             count = min(CHANNELS, depth - first)
             here = images + size * (start * height * width * depth + first)
             for at in range(many * height * width):
-                mask = none
-                for k in range(0, count, LOOKED_AT):
-                    mask |= (mask_of_reals(here + 4 * k) if size == 4 else mask_of_bytes(here + k)) << k
-                masks[at] = mask
+                masks[at] = mask_of(here, size, count)
                 here += step
             block, f = weights + 4 * SIDE * SIDE * outputs * first, 0
             while f < outputs:

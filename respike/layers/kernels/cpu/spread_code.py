@@ -1,6 +1,6 @@
 """Vector code that numba does not write by itself: which inputs are not 0, and a line of them spread over the outputs.
 
-As in ``cpu_gather_code``, sums stay in registers while they grow. Here those of all outputs that a position reaches are
+As in ``gather_code``, sums stay in registers while they grow. Here those of all outputs that a position reaches are
 held at once, and move on with it: an event is found once, not by every output around it.
 """
 
@@ -13,12 +13,10 @@ from numba.core import cgutils, config, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from .cpu_gather_code import F32, I8, I64, everywhere
+from .gather_code import F32, I8, I64, everywhere
 
 SIDE = 3
 """Rows and columns of the kernel: nine sums are held at once."""
-LOOKED_AT = 16
-"""Inputs that are compared with zero at once."""
 WIDE = "+avx512f" in (getattr(config, "CPU_FEATURES", None) or get_host_cpu_features())
 """Whether there are registers for nine sums of 32 outputs."""
 WIDTHS = (32, 16) if WIDE else (8,)
@@ -29,23 +27,6 @@ IN_A_TURN = {32: 1, 16: 2, 8: 2}
 How many there are is guessed wrong at every other position, which takes as long as to add up three for 16 outputs.
 """
 number = types.int64
-
-
-def _masking(kind: Any) -> Any:
-    vector = ir.VectorType(kind, LOOKED_AT)
-    zeros = ir.Constant(vector, [0] * LOOKED_AT)
-
-    def mask(typingctx: Any, address: Any) -> Any:
-        """Which of ``LOOKED_AT`` numbers from an address on are not 0: bit k is that of the k-th."""
-
-        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            x = b.load(b.inttoptr(args[0], vector.as_pointer()), align=1)
-            found = b.fcmp_unordered("!=", x, zeros) if kind == F32 else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
-            return b.zext(b.bitcast(found, ir.IntType(LOOKED_AT)), I64)
-
-        return number(number), code
-
-    return intrinsic(mask)
 
 
 def _spreading(width: int, kind: Any) -> Any:
@@ -186,5 +167,4 @@ def _comes(phi: Any, *pairs: Any) -> None:
         phi.add_incoming(value, block)
 
 
-mask_of_reals, mask_of_bytes = _masking(F32), _masking(I8)
 spread_reals, spread_bytes = ({width: _spreading(width, kind) for width in WIDTHS} for kind in (F32, I8))

@@ -11,8 +11,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .kept import kept
-from .rule import Rule
+from ..kept import kept
+from ..rule import Rule
 
 TILE = 1024
 """Neurons at a time: their potentials, thresholds and biases fit the first-level cache."""

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import equations
-from . import eager
-from .cpu_parts import GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
-from .rule import Rule, Trials
+from ... import equations
+from .. import eager
+from ..rule import Rule, Trials
+from .parts import GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
 
 CHANNELS = 256
 """Channels at a time: their currents of a few dozen steps stay in the cache while trial after trial reads them."""

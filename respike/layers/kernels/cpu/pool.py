@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import eager
-from .cpu_parts import FORM, as_numpy, compiled, copy, larger, read, written
+from .. import eager
+from .parts import FORM, as_numpy, compiled, copy, larger, read, written
 
 
 @cache

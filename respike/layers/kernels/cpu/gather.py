@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .cpu_gather_code import (
+from .gather_code import (
     LOOKED_AT,
     WIDTHS,
     byte_at,
@@ -26,7 +26,7 @@ from .cpu_gather_code import (
     list_reals,
     real_at,
 )
-from .cpu_parts import compiled
+from .parts import compiled
 
 BLOCKS = sorted(WIDTHS, reverse=True)
 BLOCK = BLOCKS[-1]

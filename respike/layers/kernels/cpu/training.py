@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .. import equations
-from .cpu_parts import BINARY, GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
-from .layout import Layout
-from .rule import Rule
+from ... import equations
+from ..layout import Layout
+from ..rule import Rule
+from .parts import BINARY, GRADED, SIGNED, bounded, compiled, copy, fired, kind_of, limits_of
 
 WIDTH = 256
 """Neurons at a time: a few dozen steps of their potentials and spikes fit the second-level cache."""

@@ -1,0 +1,50 @@
+"""Which inputs are not 0, as the bits of a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .gather_code import F32, I8, I64
+from .parts import compiled
+
+CHANNELS = 64
+"""Inputs of a mask."""
+LOOKED_AT = 16
+"""Inputs that are compared with zero at once, at least: there have to be a multiple of this."""
+
+
+def _masking(kind: Any, count: int) -> Any:
+    vector = ir.VectorType(kind, count)
+    zeros = ir.Constant(vector, [0] * count)
+
+    def mask(typingctx: Any, address: Any) -> Any:
+        """Which of ``count`` numbers from an address on are not 0: bit k is that of the k-th."""
+
+        def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            x = b.load(b.inttoptr(args[0], vector.as_pointer()), align=1)
+            found = b.fcmp_unordered("!=", x, zeros) if kind == F32 else b.icmp_unsigned("!=", x, zeros)  # NaN is not 0
+            bits = b.bitcast(found, ir.IntType(count))
+            return bits if count == CHANNELS else b.zext(bits, I64)
+
+        return types.int64(types.int64), code
+
+    return intrinsic(mask)
+
+
+_reals, _bytes, _all_bytes = _masking(F32, LOOKED_AT), _masking(I8, LOOKED_AT), _masking(I8, CHANNELS)
+
+
+@compiled
+def mask_of(inputs: Any, size: Any, count: Any) -> Any:
+    """The mask of up to ``CHANNELS`` inputs of so many bytes each, from an address on."""
+    if size == 1 and count == CHANNELS:
+        return _all_bytes(inputs)
+    mask = np.int64(0)
+    for k in range(0, count, LOOKED_AT):
+        mask |= (_reals(inputs + 4 * k) if size == 4 else _bytes(inputs + k)) << k
+    return mask
