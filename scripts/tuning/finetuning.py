@@ -9,6 +9,7 @@ images, moved by up to ``--shift`` pixels; no label is read. The test images jud
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,9 @@ class Row(NamedTuple):
     agreement: float
     synops_before: float
     synops: float
+    images_lost: int
+    images_won: int
+    by_chance: float
     minutes: float
     images: int
 
@@ -64,7 +68,9 @@ def add_to(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> Iterator[Row]:
     """Row by row; prints the table in the end."""
-    table = Table("network", "T", "points lost", "agreement", "SynOps", "minutes", title=f"{args.images:,} images")
+    table = Table(
+        "network", "T", "points lost", "agreement", "SynOps", "images", "minutes", title=f"{args.images:,} images"
+    )
     for name in args.names:
         ann = respike.models.load(name)
         calibration, test = data_of(name, args.data_dir)
@@ -87,14 +93,16 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
             )
             minutes = (time.monotonic() - began) / 60
             before, after = (_judged(judge, network, ann) for network in (snn, tuned))
+            parted = _parted(judge, snn, tuned)
             both = before[0], after[0], before[1], after[1], before[2], after[2]
             told = args.images, args.steps, args.batch_size, args.learning_rate, args.hidden
-            row = Row(name, t, *told, *both, minutes, args.samples)
+            row = Row(name, t, *told, *both, *parted, minutes, args.samples)
             table.add_row(
                 *(name, str(t)),
                 f"{row.points_lost_before:.2f} -> {row.points_lost:.2f}",
                 f"{row.agreement_before:.2f} -> {row.agreement:.2f}",
                 f"{row.synops_before:,.0f} -> {row.synops:,.0f}",
+                f"-{row.images_lost} +{row.images_won} (p {row.by_chance:.2g})",
                 f"{row.minutes:.1f}",
             )
             yield row
@@ -107,3 +115,15 @@ def _judged(judge: Judge, snn: respike.SpikingNetwork, ann: Any) -> tuple[float,
     assert result.agreement is not None
     lost = judge.accuracy - 100 * float(result.accuracy[-1])
     return lost, 100 * float(result.agreement[-1]), float(result.synops[-1])
+
+
+def _parted(judge: Judge, before: respike.SpikingNetwork, after: respike.SpikingNetwork) -> tuple[int, int, float]:
+    """Images that were right and are wrong now, the reverse, and how often chance parts them so or further.
+
+    The sign test: each of them might have gone either way.
+    """
+    was, now = (judge.decisions(network) == judge.labels for network in (before, after))
+    lost, won = int((was & ~now).sum()), int((now & ~was).sum())
+    several = lost + won
+    one_side = sum(math.comb(several, k) for k in range(min(lost, won) + 1)) / 2**several
+    return lost, won, min(1.0, 2 * one_side)
