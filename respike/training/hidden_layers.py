@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..convert.export.module import ORIGIN
 from ..convert.graph import Graph, Node
+from ..convert.output_judging import CONSTANT
 from ..convert.run.analog import Analog
 from ..convert.run.graph_walk import Value, Walk
 
@@ -39,7 +40,7 @@ class HiddenLayers:
 
     def __init__(self, module: nn.Module) -> None:
         self.means: dict[str, Tensor] = {}
-        self.scales: dict[str, tuple[float, int]] = {}
+        self.seen: dict[str, tuple[Tensor, int]] = {}
         for name, path in module.meta[ORIGIN]["neurons"].items():  # type: ignore[index, union-attr]
             module.get_submodule(path).register_forward_hook(self._listener(name))
 
@@ -52,9 +53,15 @@ class HiddenLayers:
     def measure(self, wanted: dict[str, Tensor]) -> None:
         """Add to what is known of how much each layer of the ANN varies, in the units of which errors are told."""
         for name, values in wanted.items():
-            total, count = self.scales.get(name, (0.0, 0))
-            here = float((values - values.mean()).square().sum(dtype=torch.float64))
-            self.scales[name] = total + here, count + values.numel()
+            about = (values - values.mean()).square().sum(dtype=torch.float64)
+            here = torch.stack([about, values.square().sum(dtype=torch.float64)]).cpu()
+            total, count = self.seen.get(name, (torch.zeros(2, dtype=torch.float64), 0))
+            self.seen[name] = total + here, count + values.numel()
+
+    def variance(self, name: str) -> float:
+        """Of the activations of a layer; 0 if they are all the same."""
+        (about, size), count = self.seen[name]
+        return float(about) / count if about > CONSTANT * size else 0.0
 
     def __call__(self, wanted: dict[str, Tensor]) -> Tensor:
         """Squared error of the rates in the last run against the ANN's activations, in units of how much those vary.
@@ -62,9 +69,9 @@ class HiddenLayers:
         A mean over layers, a scalar; layers whose activations are all the same are left out.
         """
         apart = [
-            (self.means[name] - values).square().mean() * (self.scales[name][1] / self.scales[name][0])
+            (self.means[name] - values).square().mean() / variance
             for name, values in wanted.items()
-            if name in self.means and self.scales[name][0] > 0
+            if name in self.means and (variance := self.variance(name))
         ]
         return torch.stack(apart).mean() if apart else torch.zeros(())
 
