@@ -47,7 +47,7 @@ def drawn(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any
 def drawn_plain(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tuple[Any, ...]]:
     """The same for 3x3 without gaps, on maps large and small."""
     generator = torch.Generator().manual_seed(draw.getrandbits(32))
-    inputs, outputs = draw.choice([1, 15, 16, 64, 65, 130]), draw.choice([16, 32, 48, 64, 112, 8, 20])
+    inputs, outputs = draw.choice([1, 15, 16, 64, 65, 130, 300]), draw.choice([16, 32, 48, 64, 112, 8, 20])
     padding = draw.choice([(1, 1), (0, 0), (2, 1), (0, 2)])
     sides = draw.choice([3, 5, 6, 7, 12]), draw.choice([3, 6, 8, 13])
     shape = (draw.choice([0, 1, 2, 5]), inputs, *sides)
