@@ -10,7 +10,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .gather_code import F32, I8, I64
-from .parts import compiled
+from .parts import part
 
 CHANNELS = 64
 """Inputs of a mask."""
@@ -39,12 +39,16 @@ def _masking(kind: Any, count: int) -> Any:
 _reals, _bytes, _all_bytes = _masking(F32, LOOKED_AT), _masking(I8, LOOKED_AT), _masking(I8, CHANNELS)
 
 
-@compiled
-def mask_of(inputs: Any, size: Any, count: Any) -> Any:
-    """The mask of up to ``CHANNELS`` inputs of so many bytes each, from an address on."""
-    if size == 1 and count == CHANNELS:
-        return _all_bytes(inputs)
+@part
+def mask_of(inputs: Any, reals: Any, count: Any) -> Any:
+    """The mask of up to ``CHANNELS`` inputs from an address on; ``reals``: None for inputs of 8 bits."""
     mask = np.int64(0)
-    for k in range(0, count, LOOKED_AT):
-        mask |= (_reals(inputs + 4 * k) if size == 4 else _bytes(inputs + k)) << k
+    if reals is None:
+        if count == CHANNELS:
+            return _all_bytes(inputs)
+        for k in range(0, count, LOOKED_AT):
+            mask |= _bytes(inputs + k) << k
+    else:
+        for k in range(0, count, LOOKED_AT):
+            mask |= _reals(inputs + 4 * k) << k
     return mask

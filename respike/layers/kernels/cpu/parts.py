@@ -129,6 +129,11 @@ def compiled(function: Any) -> Any:
     return made
 
 
+def part(function: Any) -> Any:
+    """A function that becomes a part of those that call it: compiled by itself it would be compiled twice."""
+    return njit(inline="always", error_model="numpy")(function)
+
+
 def kind_of(rule: Rule) -> int:
     """Which of the four ways to fire a neuron has."""
     return GRADED if rule.levels > 1 else SIGNED if rule.signed else BINARY if rule.most == 1 else BURST

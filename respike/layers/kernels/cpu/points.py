@@ -11,42 +11,31 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .masks import CHANNELS, LOOKED_AT, mask_of
-from .parts import compiled
+from .parts import compiled, part
 from .points_code import WIDTHS, add_bytes, add_reals
 
 TOGETHER = 256
 """Positions that a block of weights is used for, before the next one takes its place in the cache."""
-reals_1, bytes_1 = add_reals[WIDTHS[0]], add_bytes[WIDTHS[0]]
-reals_2, bytes_2 = add_reals[WIDTHS[1]], add_bytes[WIDTHS[1]]
-reals_3, bytes_3 = add_reals[WIDTHS[2]], add_bytes[WIDTHS[2]]
-reals_4, bytes_4 = add_reals[WIDTHS[-1]], add_bytes[WIDTHS[-1]]
+reals_wide, bytes_wide = add_reals[WIDTHS[0]], add_bytes[WIDTHS[0]]
+reals_narrow, bytes_narrow = add_reals[WIDTHS[1]], add_bytes[WIDTHS[1]]
 
 
-@compiled
+@part
 def _add(
-    size: Any, width: Any, weights: Any, inputs: Any, masks: Any, words: Any, base: Any, to: Any, count: Any
+    reals: Any, wide: Any, weights: Any, inputs: Any, masks: Any, words: Any, base: Any, to: Any, count: Any
 ) -> None:
-    """``add`` for a block of outputs."""
-    if size == 4:
-        if width == WIDTHS[0]:
-            reals_1(weights, inputs, masks, words, base, to, count)
-        elif width == WIDTHS[1]:
-            reals_2(weights, inputs, masks, words, base, to, count)
-        elif width == WIDTHS[2]:
-            reals_3(weights, inputs, masks, words, base, to, count)
+    """``add`` for a block of outputs; only that for the kind of inputs is compiled."""
+    if reals is None:
+        if wide:
+            bytes_wide(weights, inputs, masks, words, base, to, count)
         else:
-            reals_4(weights, inputs, masks, words, base, to, count)
-    elif width == WIDTHS[0]:
-        bytes_1(weights, inputs, masks, words, base, to, count)
-    elif width == WIDTHS[1]:
-        bytes_2(weights, inputs, masks, words, base, to, count)
-    elif width == WIDTHS[2]:
-        bytes_3(weights, inputs, masks, words, base, to, count)
+            bytes_narrow(weights, inputs, masks, words, base, to, count)
+    elif wide:
+        reals_wide(weights, inputs, masks, words, base, to, count)
     else:
-        bytes_4(weights, inputs, masks, words, base, to, count)
+        reals_narrow(weights, inputs, masks, words, base, to, count)
 
 
-@compiled
 def _width(outputs: Any) -> Any:
     """Of the next block: one that holds all that are left, or the widest; a narrow one takes as long."""
     width = WIDTHS[0]
@@ -56,9 +45,13 @@ def _width(outputs: Any) -> Any:
     return width
 
 
+_width_compiled = part(_width)
+
+
 @compiled
-def _added(inputs: Any, size: Any, positions: Any, depth: Any, weights: Any, bias: Any, masks: Any, out: Any) -> None:
-    """All positions, some at a time."""
+def _added(inputs: Any, reals: Any, positions: Any, depth: Any, weights: Any, bias: Any, masks: Any, out: Any) -> None:
+    """All positions, some at a time; ``reals``: None for inputs of 8 bits."""
+    size = 1 if reals is None else 4
     outputs, words = out.shape[1], -(-depth // CHANNELS)
     out_at = np.int64(out.ctypes.data)
     masks_at, bias_at = np.int64(masks.ctypes.data), np.int64(bias.ctypes.data)
@@ -69,14 +62,24 @@ def _added(inputs: Any, size: Any, positions: Any, depth: Any, weights: Any, bia
         for at in range(many):
             for word in range(words):
                 first = here + at * step + size * word * CHANNELS
-                masks[at * words + word] = mask_of(first, size, min(CHANNELS, depth - word * CHANNELS))
+                masks[at * words + word] = mask_of(first, reals, min(CHANNELS, depth - word * CHANNELS))
         f, block = 0, weights
         while f < outputs:
-            width = _width(outputs - f)
+            width = _width_compiled(outputs - f)
             for at in range(many):
                 to = out_at + 4 * ((start + at) * outputs + f)
                 of_position = masks_at + 8 * at * words
-                _add(size, width, block, here + at * step, of_position, words, bias_at + 4 * f, to, outputs - f)
+                _add(
+                    reals,
+                    width == WIDTHS[0],
+                    block,
+                    here + at * step,
+                    of_position,
+                    words,
+                    bias_at + 4 * f,
+                    to,
+                    outputs - f,
+                )
             f += width
             block += 4 * width * depth
 
@@ -112,7 +115,7 @@ class PointSynapses:
         if positions:
             _added(
                 images.data_ptr(),
-                images.itemsize,
+                None if images.dtype == torch.int8 else True,
                 positions,
                 depth,
                 self.weights.data_ptr(),

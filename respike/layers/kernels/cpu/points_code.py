@@ -14,8 +14,9 @@ from numba.extending import intrinsic
 from .gather_code import F32, I8, I32, I64, everywhere
 from .spread_code import WIDE
 
-WIDTHS = (128, 64, 32, 16) if WIDE else (64, 32, 16)
-"""Outputs that are added up at once: additions of eight registers hide how long one takes."""
+WIDTHS = (128, 64) if WIDE else (64, 32)
+"""Outputs that are added up at once: one addition waits for the one before, which those of eight registers hide, and
+narrower ones take no less. Each width takes its time to compile."""
 number = types.int64
 
 

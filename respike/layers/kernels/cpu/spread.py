@@ -1,7 +1,7 @@
 """Convolutions of 3×3 without gaps, event by event: each adds its weights to the nine outputs around it.
 
 Sums grow line by line of the image: an output adds up the events of the line above it, then of its own, then of the one
-below, each by column and channel, for 256 channels and then for the next 256. That depends on nothing else in the batch.
+below, each by column and channel, for 256 channels and then for the next. That depends on nothing else in the batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .masks import CHANNELS, LOOKED_AT, mask_of
-from .parts import compiled
+from .parts import compiled, part
 from .spread_code import (
     SIDE,
     WIDTHS,
@@ -36,9 +36,9 @@ reals_wide, bytes_wide = spread_reals[WIDEST], spread_bytes[WIDEST]
 reals_narrow, bytes_narrow = spread_reals[WIDTH], spread_bytes[WIDTH]
 
 
-@compiled
+@part
 def _line(
-    size: Any,
+    reals: Any,
     wide: Any,
     weights: Any,
     inputs: Any,
@@ -50,22 +50,28 @@ def _line(
     line: Any,
     spill: Any,
 ) -> None:
-    """``spread`` for a block of outputs."""
-    if wide:
-        if size == 4:
-            reals_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
-        else:
+    """``spread`` for a block of outputs; only that for the kind of inputs is compiled."""
+    if reals is None:
+        if wide:
             bytes_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
-    elif size == 4:
-        reals_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
+        else:
+            bytes_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
+    elif wide:
+        reals_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
     else:
-        bytes_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
+        reals_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
+
+
+@part
+def _line_at(to: Any, row: Any, rows: Any, long: Any, spill: Any) -> Any:
+    """Address of a line of outputs, or of a place for one that is none."""
+    return to + row * long if 0 <= row < rows else spill
 
 
 @compiled
 def _convolved(
     images: Any,
-    size: Any,
+    reals: Any,
     shape: Any,
     weights: Any,
     bias: Any,
@@ -79,11 +85,13 @@ def _convolved(
     """All images, ``together`` at a time.
 
     Args:
-        images: Address of ``shape`` numbers of ``size`` bytes, channels last.
+        images: Address of ``shape`` numbers, channels last.
+        reals: None if they have 8 bits.
         weights: Address of the blocks of weights, see ``SpreadSynapses``.
         masks: Room for one of each position of some images.
         spill: Room for a line of outputs that nobody reads.
     """
+    size = 1 if reals is None else 4
     height, width, depth = shape[1], shape[2], shape[3]
     rows, columns, outputs = out_shape[1], out_shape[2], out_shape[3]
     out_at, spill_at = np.int64(out.ctypes.data), np.int64(spill.ctypes.data)
@@ -98,7 +106,7 @@ def _convolved(
             for at in range(many * height * width):
                 for word in range(words):
                     some = min(CHANNELS, count - word * CHANNELS)
-                    masks[at * words + word] = mask_of(here + size * word * CHANNELS, size, some)
+                    masks[at * words + word] = mask_of(here + size * word * CHANNELS, reals, some)
                 here += step
             block, f = weights + 4 * SIDE * SIDE * outputs * first, 0
             while f < outputs:
@@ -122,15 +130,9 @@ def _convolved(
                         of_line = masks_at + 8 * (i * height + y) * width * words
                         inputs = of_image + y * width * step, step, of_line, words
                         told = columns, padding[1]
-                        _line(size, wide, block, inputs, width, bases, between, lines, apart, told, spill_at)
+                        _line(reals, wide, block, inputs, width, bases, between, lines, apart, told, spill_at)
                 f += WIDEST if wide else WIDTH
                 block += 4 * SIDE * SIDE * count * (WIDEST if wide else WIDTH)
-
-
-@compiled
-def _line_at(to: Any, row: Any, rows: Any, long: Any, spill: Any) -> Any:
-    """Address of a line of outputs, or of a place for one that is none."""
-    return to + row * long if 0 <= row < rows else spill
 
 
 def fits(weight: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
@@ -171,7 +173,7 @@ class SpreadSynapses:
             together = min(count, max(1, TOGETHER // (height * width)))
             _convolved(
                 images.data_ptr(),
-                images.itemsize,
+                None if images.dtype == torch.int8 else True,
                 tuple(images.shape),
                 self.weights.data_ptr(),
                 self.bias.numpy(),
