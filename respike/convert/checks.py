@@ -56,10 +56,17 @@ def number(name: str, value: Any, expected: str, *, low: float = -math.inf, abov
     Raises:
         ConversionError: anything else.
     """
-    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and _is_finite(value)
     if not right or not (low <= value <= most and above < value < below):
         raise _wrong(name, f"a number{expected}", value)
     return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def one_of(name: str, value: Any, allowed: Sequence[str]) -> Any:

@@ -223,7 +223,8 @@ class SpikingNetwork(WaysOut):
         It depends on the network's precision and schedule, the shape of the layer and the device, never on the spikes.
         """
         weights, found, whole = dict(self.weights.named_buffers()), {}, one_by_one(self.graph)
-        for name, why in why_dense(self.graph, weights, self.plan.sparse).items():
+        plan = self.plan
+        for name, why in why_dense(self.graph, weights, plan.sparse, plan.late_names).items():
             node = self.graph.node(name)
             place = name if node is None or node.where in found else node.where
             if self.schedule == "layerwise":

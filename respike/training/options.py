@@ -14,6 +14,8 @@ on 89.7 % of other training images, with 3e-4 on 90.8 %, with 1e-4 on 90.2 % and
 """
 HIDDEN = 1.0
 """Weight of the hidden layers beside the outputs."""
+MOST = 1e30
+"""Highest learning rate and weights."""
 JUDGES = 2
 """Fewest samples that judge: of one, outputs do not vary."""
 
@@ -35,14 +37,17 @@ class TrainingOptions:
     hidden: float = HIDDEN
 
     def __post_init__(self) -> None:
-        checks.whole("steps", self.steps, 1)
+        def kept(name: str, value: float) -> None:
+            object.__setattr__(self, name, value)  # as Python's numbers, which a file can hold
+
+        for name, low in (("steps", 1), ("batch_size", 1), ("held_back", JUDGES)):
+            kept(name, checks.whole(name, getattr(self, name), low))
         if self.learning_rate is not None:
-            checks.number("learning_rate", self.learning_rate, ", above 0 and at most 1e30", above=0, most=1e30)
-        checks.whole("batch_size", self.batch_size, 1)
-        checks.number("labels", self.labels, ", 0 or more", low=0)
-        checks.whole("held_back", self.held_back, JUDGES)
-        checks.seed(self.seed)
-        checks.number("hidden", self.hidden, ", 0 or more", low=0)
+            bounds = ", above 0 and at most 1e30"
+            kept("learning_rate", checks.number("learning_rate", self.learning_rate, bounds, above=0, most=MOST))
+        for name in ("labels", "hidden"):
+            kept(name, float(checks.number(name, getattr(self, name), ", from 0 to 1e30", low=0, most=MOST)))
+        kept("seed", checks.seed(self.seed))
 
     def rate(self, count: int) -> float:
         """The learning rate for so many samples."""

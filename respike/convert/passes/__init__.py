@@ -6,6 +6,7 @@ from ..graph import Graph
 from .activations import spell_activations as spell_activations
 from .batch_norm import spell_batch_norm as spell_batch_norm
 from .constants import fold_constants as fold_constants
+from .conv_paddings import spell_paddings as spell_paddings
 from .drop_identities import drop_identities as drop_identities
 from .fold_scales import fold_scales as fold_scales
 from .prune import prune as prune
@@ -21,6 +22,7 @@ def normalise(graph: Graph) -> Graph:
     for step in (
         prune,
         name_squeezed,
+        spell_paddings,
         fold_constants,
         drop_identities,
         spell_stairs,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -94,7 +95,7 @@ class Arithmetic:
         self._ready: dict[tuple[str, bool, bool], Synapses | None] = {}
         self._scales: dict[str, Tensor] = {}
         self._sends: dict[SpikingReLU, tuple[Send, Tensor]] = {}
-        self._biases: dict[tuple[int, int], Tensor] = {}
+        self._biases: dict[tuple[int, ...], Tensor] = {}
 
     def send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
         """The form in which neurons send their spikes, and what one of these then carries."""
@@ -108,13 +109,13 @@ class Arithmetic:
             self._sends[neuron] = Send(1.0 / finest, kind), neuron.threshold * finest
         return self._sends[neuron]
 
-    def bias(self, neuron: SpikingReLU, offset: Tensor | None) -> Tensor:
-        """The constant current of neurons behind synapses with a constant part, added up once."""
-        if offset is None:
+    def bias(self, neuron: SpikingReLU, offsets: Sequence[Tensor]) -> Tensor:
+        """The constant current of neurons behind synapses with constant parts, added up once."""
+        if not offsets:
             return neuron.bias
-        key = (id(neuron), id(offset))
+        key = (id(neuron), *map(id, offsets))  # of tensors that stay as long as this does
         if key not in self._biases:
-            self._biases[key] = neuron.bias + offset
+            self._biases[key] = neuron.bias + reduce(torch.add, offsets)
         return self._biases[key]
 
     def synapses(self, node: Node, x: Timed) -> Timed | None:

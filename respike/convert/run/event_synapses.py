@@ -47,19 +47,23 @@ def one_by_one(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def why_dense(graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str]) -> dict[str, str]:
+def why_dense(
+    graph: Graph, weights: Mapping[str, Tensor], sparse: Set[str], late: Set[str] = frozenset()
+) -> dict[str, str]:
     """For each layer of synapses whose input varies in time, by name, why it does not add up events; ``""`` if it does.
 
     Args:
         graph: With roles set.
         weights: The graph's tensors, on the device that they are used on.
         sparse: Of the graph.
+        late: Names of the nodes that are applied to means over time.
     """
     found = {}
     for node in graph.nodes:
         rule = LINEAR.get(node.op)
         if rule is not None and rule.weighted and node.name in graph.timed and node.role == Role.LINEAR:
-            found[node.name] = _why_dense(node, weights, sparse)
+            means = "behind the last neurons, fed by means over time, of which few are 0"
+            found[node.name] = means if node.name in late else _why_dense(node, weights, sparse)
     return found
 
 

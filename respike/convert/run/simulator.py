@@ -241,8 +241,7 @@ class Simulator(nn.Module):
         if stream:
             assert isinstance(mode, Synchronous)
             self._tell_of(mode.elapsed + mode.steps + total)
-        # Who records or watches wants every spike.
-        alone = recorder is None and watch is None
+        alone = recorder is None and watch is None  # who records or watches wants every spike
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
         walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, sparse)
@@ -268,7 +267,8 @@ class Simulator(nn.Module):
         now = self.precision, backend, versions(chain(tensors.values(), self.neurons.buffers()))
         if self._arithmetic is None or self._arithmetic[0] != now:
             laid_out = {name: channels_last(t) for name, t in tensors.items()}
-            nodes = {name for name, why in why_dense(self.graph, laid_out, self.plan.sparse).items() if not why}
+            dense = why_dense(self.graph, laid_out, self.plan.sparse, self.plan.late_names)
+            nodes = {name for name, why in dense.items() if not why}
             sending = {self.layers()[name] for name in compact(self.graph, nodes, self.plan.paired)}
             self._arithmetic = now, Arithmetic(self.precision, laid_out, nodes, sending)
         return self._arithmetic[1]

@@ -80,12 +80,10 @@ def real(value: Timed | DeferredSum) -> Timed:
     return value if isinstance(value, Timed) and value.plain else Timed(value.real)
 
 
-def offsets(value: Timed | DeferredSum) -> Tensor | None:
-    """The constant part."""
-    if isinstance(value, Timed):
-        return value.offset
-    found = [x.offset for x in (value.first, value.second) if x.offset is not None]
-    return None if not found else found[0] if len(found) == 1 else torch.add(*found)
+def offsets(value: Timed | DeferredSum) -> list[Tensor]:
+    """The constant parts."""
+    parts = [value] if isinstance(value, Timed) else [value.first, value.second]
+    return [x.offset for x in parts if x.offset is not None]
 
 
 def channels_last(x: Tensor) -> Tensor:

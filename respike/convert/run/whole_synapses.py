@@ -19,6 +19,8 @@ from ..graph.channel_groups import layer_groups
 from .event_synapses import event_synapses, sparse_below
 
 LARGEST = 127
+GAPLESS = 2**24
+"""Up to which float32 counts."""
 LOOKED_AT = 8
 """Images in which active spikes are counted."""
 
@@ -45,6 +47,7 @@ class WholeSynapses:
         self._plain = _plain(node, self.weight)
         self._units = _packed_convolution(node, self.weight) if by_units(node, weight.device) else None
         self._events = None
+        self._largest = int(self.weight.flatten(1).abs().sum(1).max())
         self._below = events_below(node, weight, by_events)
         if self._below:
             self._events = event_synapses(node, self.weight.float(), None)
@@ -53,11 +56,17 @@ class WholeSynapses:
         """Sums ``(T, N, ...)``, whole numbers in float32, for spikes of that shape, int8."""
         flat = spikes.flatten(0, 1)
         sums = self._units or self._plain
-        # What is active may decide here: whichever way it goes, the sums are the same.
-        if self._events is not None and (self._below == 1 or _active(flat) < self._below):
+        if self._events is not None and (self._units is None or self._is_for_events(flat)):
             sums = self._events
         found: Tensor = sums(flat).unflatten(0, spikes.shape[:2])
         return found
+
+    def _is_for_events(self, spikes: Tensor) -> bool:
+        """What is active may decide, as both ways give the same sums: as long as float32 counts them without gaps."""
+        if not len(spikes) or _active(spikes) >= self._below:
+            return False
+        lowest, highest = spikes.aminmax()
+        return max(-int(lowest), int(highest)) * self._largest < GAPLESS
 
 
 def _active(spikes: Tensor) -> float:

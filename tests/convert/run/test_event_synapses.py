@@ -47,7 +47,7 @@ def test_large_layers_fed_by_spikes_add_up_events(network: respike.SpikingNetwor
         **dict.fromkeys(("pooled", "added", "joined", "last"), "adds up events"),
         "small": "dense: 8 outputs of a group, fewer than 16",
         "averaged": "dense: fed by averages or sums, of which few are 0",
-        "readout": "dense: 10 outputs of a group, fewer than 16",
+        "readout": "dense: behind the last neurons, fed by means over time, of which few are 0",
     }
 
 

@@ -204,3 +204,41 @@ def test_evaluation_counts_how_often_float32_decides_alike() -> None:
     assert result.float32_agreement.tolist() == pytest.approx(wanted.tolist())
     assert "as float32" in str(result)
     assert "as float32" not in str(respike.evaluate(snn, (x, labels)))
+
+
+def test_events_are_left_alone_where_float32_would_round_their_sums() -> None:
+    """So that the way, which hangs on the other samples of a batch, never changes a sum."""
+    node = node_of([[1, 1], [1, 1]])
+    synapses = integers.WholeSynapses(node, torch.rand(32, 512, 3, 3) + 0.5, by_events=True)
+    synapses._below = 0.15
+    few = torch.zeros(4, 512, 8, 8, dtype=torch.int8)
+    few[0, 0] = 1
+    assert synapses._is_for_events(few)
+    assert not synapses._is_for_events(100 * few)
+    assert not synapses._is_for_events(-100 * few)
+    assert not synapses._is_for_events(torch.ones_like(few))
+    assert not synapses._is_for_events(few[:0])
+
+
+def test_constant_currents_are_added_up_once() -> None:
+    """Of a sum of two layers with biases, however often the network runs."""
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.a, self.b = (nn.Conv2d(c, 32, 3, padding=1) for c in (3, 32, 32))
+            self.last = nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x).relu()
+            found: Tensor = self.last((self.a(x) + self.b(x)).relu().mean((2, 3)))
+            return found
+
+    torch.manual_seed(0)
+    x = torch.rand(16, 3, 8, 8)
+    snn = respike.from_torch(Sum().eval(), x, 4, correction="none", precision="int8")
+    found = snn(x)
+    assert snn._arithmetic is not None
+    count = len(snn._arithmetic[1]._biases)
+    assert all(torch.equal(snn(x), found) for _ in range(5))
+    assert len(snn._arithmetic[1]._biases) == count

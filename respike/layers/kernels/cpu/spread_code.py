@@ -18,7 +18,8 @@ from .masks import CHANNELS
 
 SIDE = 3
 """Rows and columns of the kernel: nine sums are held at once."""
-WIDE = "+avx512f" in (getattr(config, "CPU_FEATURES", None) or get_host_cpu_features())
+_told = getattr(config, "CPU_FEATURES", None)
+WIDE = "+avx512f" in (get_host_cpu_features() if _told is None else _told)
 """Whether there are registers for nine sums of 32 outputs."""
 WIDTHS = (32, 16) if WIDE else (8,)
 """Outputs that are added up at once."""

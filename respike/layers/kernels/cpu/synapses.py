@@ -73,6 +73,8 @@ class EventSynapses:
         groups: int,
     ) -> None:
         self.weight, self.bias = weight, torch.zeros(len(weight)) if bias is None else bias.float()
+        if self.bias.shape != (len(weight),):  # the kernels would read past its end
+            raise InputError(f"{len(weight)} outputs need as many biases, got {tuple(self.bias.shape)}")
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.inputs = groups * weight.shape[1]
         self.spreads = spread.fits(weight, stride, padding, dilation, groups)
