@@ -1,7 +1,7 @@
 """Convolutions of 3×3 without gaps, event by event: each adds its weights to the nine outputs around it.
 
 Sums grow line by line of the image: an output adds up the events of the line above it, then of its own, then of the one
-below, each by column and channel, for 256 channels and then for the next. That depends on nothing else in the batch.
+below, each by column and channel, for 64 channels and then for the next 64. That depends on nothing else in the batch.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ WIDTH = WIDTHS[-1]
 WIDEST = WIDTHS[0]
 TOGETHER = 256
 """Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
-SUMMED = 256
-"""Inputs whose events are added up before those of the next ones: their weights are to stay in the cache."""
 SMALLEST = 6
 """Sides of a map from which on it pays: of smaller ones, many outputs around a position lie outside."""
 
@@ -99,14 +97,11 @@ def _convolved(
     step, apart, none = np.int64(size * depth), np.int64(4 * outputs), np.int64(0)
     for start in range(0, shape[0], together):
         many = min(together, shape[0] - start)
-        for first in range(0, depth, SUMMED):
-            count = min(SUMMED, depth - first)
-            words = -(-count // CHANNELS)
+        for first in range(0, depth, CHANNELS):
+            count = min(CHANNELS, depth - first)
             here = images + size * (start * height * width * depth + first)
             for at in range(many * height * width):
-                for word in range(words):
-                    some = min(CHANNELS, count - word * CHANNELS)
-                    masks[at * words + word] = mask_of(here + size * word * CHANNELS, reals, some)
+                masks[at] = mask_of(here, reals, count)
                 here += step
             block, f = weights + 4 * SIDE * SIDE * outputs * first, 0
             while f < outputs:
@@ -127,8 +122,7 @@ def _convolved(
                                 bases, between = (of_outputs, of_outputs, of_outputs), (none, none, none)
                             else:
                                 bases, between = (of_outputs, lines[1], lines[2]), (none, apart, apart)
-                        of_line = masks_at + 8 * (i * height + y) * width * words
-                        inputs = of_image + y * width * step, step, of_line, words
+                        inputs = of_image + y * width * step, step, masks_at + 8 * (i * height + y) * width
                         told = columns, padding[1]
                         _line(reals, wide, block, inputs, width, bases, between, lines, apart, told, spill_at)
                 f += WIDEST if wide else WIDTH
@@ -154,7 +148,7 @@ class SpreadSynapses:
         self.padding, self.bias = padding, bias.contiguous()
         of_inputs = pad(weight.float().permute(2, 3, 0, 1), (0, -weight.shape[1] % LOOKED_AT)).permute(3, 0, 1, 2)
         blocks = []
-        for some in of_inputs.split(SUMMED):
+        for some in of_inputs.split(CHANNELS):
             f = 0
             while f < len(weight):
                 size = WIDEST if len(weight) - f >= WIDEST else WIDTH
@@ -166,7 +160,7 @@ class SpreadSynapses:
         """Outputs ``(M, h', w', F)`` of images ``(M, h, w, C)``, contiguous, float32 or int8."""
         missing = -images.shape[3] % LOOKED_AT
         images = pad(images, (0, missing)) if missing else images
-        count, height, width, depth = images.shape
+        count, height, width, _ = images.shape
         sides = (n + 2 * p - SIDE + 1 for n, p in zip((height, width), self.padding, strict=True))
         out = torch.empty(count, *sides, len(self.bias))
         if out.numel():
@@ -178,7 +172,7 @@ class SpreadSynapses:
                 self.weights.data_ptr(),
                 self.bias.numpy(),
                 self.padding,
-                np.empty(together * height * width * -(-min(SUMMED, depth) // CHANNELS), np.int64),
+                np.empty(together * height * width, np.int64),
                 together,
                 np.zeros(out.shape[2] * len(self.bias) + WIDEST, np.float32),
                 out.view(-1).numpy(),

@@ -14,7 +14,6 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from .gather_code import F32, I8, I64, everywhere
-from .masks import CHANNELS
 
 SIDE = 3
 """Rows and columns of the kernel: nine sums are held at once."""
@@ -28,7 +27,6 @@ IN_A_TURN = {32: 1, 16: 2, 8: 2}
 
 How many there are is guessed wrong at every other position, which takes as long as to add up three for 16 outputs.
 """
-PARTS = ("position", "word", "event", "after", "end")
 number = types.int64
 
 
@@ -49,8 +47,8 @@ def _spreading(width: int, kind: Any) -> Any:
 
         Args:
             weights: Address of ``(channels, SIDE, SIDE, width)`` weights.
-            inputs: Address of the line's inputs, how many bytes a position is long, address of the positions' masks,
-                and how many each has, of 64 channels.
+            inputs: Address of the line's inputs, how many bytes a position is long, and address of the positions' masks
+                of up to 64 channels.
             columns: Length of the line of inputs.
             bases: Addresses of what the sums are added to, for kernel row 0, 1, ...
             between: How many bytes a position is long there.
@@ -60,7 +58,7 @@ def _spreading(width: int, kind: Any) -> Any:
             spill: Address of a place for outputs that are no part of a line.
         """
         pair, several = types.UniTuple(number, 2), types.UniTuple(number, SIDE)
-        told = (number, types.UniTuple(number, 4), number, several, several, several, number, pair, number)
+        told = (number, types.UniTuple(number, 3), number, several, several, several, number, pair, number)
 
         def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
             _Spread(b, width, kind).write(*args)
@@ -98,28 +96,21 @@ class _Spread:
         spill: Any,
     ) -> None:
         b = self.b
-        image, step, masks, words = (b.extract_value(inputs, k) for k in range(4))
+        image, step, masks = (b.extract_value(inputs, k) for k in range(3))
         masks = b.inttoptr(masks, I64.as_pointer())
         length, beyond = (b.extract_value(line, k) for k in range(2))
         last = b.add(b.sub(length, beyond), I64(SIDE - 1))
         start = b.block
-        position, word, event, after, end = (b.append_basic_block(name) for name in PARTS)
-        flush = b.append_basic_block("flush")
+        position, event, after, end = (b.append_basic_block(name) for name in ("position", "event", "after", "end"))
         b.branch(position)
 
         b.position_at_end(position)
         x, moved = b.phi(I64), {(i, j): b.phi(self.vector) for i, j in self.places if j}
         moved |= {(i, 0): self.zero for i in range(SIDE)}
         inside = b.icmp_signed("<", x, columns)
-        within = b.select(inside, x, I64(0))
-        of_position, here = b.gep(masks, [b.mul(within, words)]), b.add(image, b.mul(within, step))
-        following = b.add(x, I64(1))
-        b.branch(word)
-
-        b.position_at_end(word)
-        k, so_far = b.phi(I64), {place: b.phi(self.vector) for place in self.places}
-        first = b.select(inside, b.load(b.gep(of_position, [k])), I64(0))
-        ahead, next_word = b.mul(k, I64(CHANNELS)), b.add(k, I64(1))
+        found = b.load(b.gep(masks, [b.select(inside, x, I64(0))]))
+        first = b.select(inside, found, I64(0))
+        here, following = b.add(image, b.mul(b.select(inside, x, I64(0)), step)), b.add(x, I64(1))
         alone = IN_A_TURN[self.width] == 1
         b.cbranch(b.icmp_unsigned("!=", first, I64(0)) if alone else ir.Constant(ir.IntType(1), 1), event, after)
 
@@ -127,15 +118,11 @@ class _Spread:
         left, sums = b.phi(I64), {place: b.phi(self.vector) for place in self.places}
         added, fewer = sums, left
         for _ in range(IN_A_TURN[self.width]):
-            added = self.added(fewer, added, ahead, here, weights)
-            fewer = b.and_(fewer, b.sub(fewer, I64(1)))
+            added, fewer = self.added(fewer, added, here, weights), b.and_(fewer, b.sub(fewer, I64(1)))
         b.cbranch(b.icmp_unsigned("!=", fewer, I64(0)), event, after)
 
         b.position_at_end(after)
         done = {place: b.phi(self.vector) for place in self.places}
-        b.cbranch(b.icmp_signed("<", next_word, words), word, flush)
-
-        b.position_at_end(flush)
         column = b.sub(b.add(x, beyond), I64(SIDE - 1))  # no position to come reaches it
         there = b.and_(b.icmp_signed(">=", column, I64(0)), b.icmp_signed("<", column, length))
         for i in range(SIDE):
@@ -146,27 +133,22 @@ class _Spread:
         b.cbranch(b.icmp_signed("<", following, last), position, end)
         b.position_at_end(end)
 
-        _comes(x, (I64(0), start), (following, flush))
-        _comes(k, (I64(0), position), (next_word, after))
-        _comes(left, (first, word), (fewer, event))
+        _comes(x, (I64(0), start), (following, after))
+        _comes(left, (first, position), (fewer, event))
         for i, j in self.places:
-            _comes(so_far[i, j], (moved[i, j], position), (done[i, j], after))
-            _comes(sums[i, j], (so_far[i, j], word), (added[i, j], event))
-            _comes(done[i, j], (so_far[i, j], word), (added[i, j], event))
+            _comes(sums[i, j], (moved[i, j], position), (added[i, j], event))
+            _comes(done[i, j], (moved[i, j], position), (added[i, j], event))
             if j:
-                _comes(moved[i, j], (self.zero, start), (done[i, j - 1], flush))
+                _comes(moved[i, j], (self.zero, start), (done[i, j - 1], after))
 
-    def added(self, left: Any, sums: Any, ahead: Any, here: Any, weights: Any) -> Any:
+    def added(self, left: Any, sums: Any, here: Any, weights: Any) -> Any:
         """The sums with the event of the lowest bit added, or with 0 if no bit is left."""
         b, nine = self.b, SIDE * SIDE * self.width
         trailing = cgutils.get_or_insert_function(b.module, ir.FunctionType(I64, [I64, ir.IntType(1)]), "llvm.cttz.i64")
         fma = cgutils.get_or_insert_function(
             b.module, ir.FunctionType(self.vector, [self.vector] * 3), f"llvm.fmuladd.v{self.width}f32"
         )
-        place = b.and_(
-            b.call(trailing, [left, ir.Constant(ir.IntType(1), 0)]), I64(CHANNELS - 1)
-        )  # of no bit the first
-        channel = b.add(ahead, place)
+        channel = b.and_(b.call(trailing, [left, ir.Constant(ir.IntType(1), 0)]), I64(63))  # of no bit 64: the first
         bits = ir.IntType(32 if self.kind == F32 else 8)
         value = b.load(b.gep(b.inttoptr(here, bits.as_pointer()), [channel]), align=1)
         if IN_A_TURN[self.width] > 1:  # without a choice, which would be made a jump
