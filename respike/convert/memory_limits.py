@@ -8,6 +8,8 @@ import sys
 import psutil
 import torch
 
+from ..layers.kernels import memory
+
 SHARE = 0.25
 """Of what is free when the run begins."""
 PIECE = 64 * 2**20
@@ -44,7 +46,8 @@ def room(given: int | None, device: torch.device, workers: int) -> int:
 
 
 def give_back() -> None:
-    """Give freed memory back to the system, where the C library would keep it for later: half a GiB after VGG-16."""
+    """Give freed memory back to the system, where kernels or the C library would keep it: half a GiB after VGG-16."""
+    memory.forget()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # only glibc has it
     if trim is not None:
         trim(0)

@@ -65,8 +65,8 @@ class WholeSynapses:
         """What is active may decide, as both ways give the same sums: as long as float32 counts them without gaps."""
         if not len(spikes) or _active(spikes) >= self._below:
             return False
-        lowest, highest = spikes.aminmax()
-        return max(-int(lowest), int(highest)) * self._largest < GAPLESS
+        largest = max(-int(spikes.amin()), int(spikes.amax()))  # aminmax takes thirty times as long
+        return largest * self._largest < GAPLESS
 
 
 def _active(spikes: Tensor) -> float:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from .memory import empty
+
 _ROWS: WeakIdKeyDictionary = WeakIdKeyDictionary()
 """By the tensor that it is of: a row, and in which order it is."""
 
@@ -78,6 +80,8 @@ class Layout:
 
     def empty(self, steps: int, dtype: torch.dtype) -> Tensor:
         """Memory for ``steps`` of these, in this order."""
+        if self.device.type == "cpu":
+            return empty(steps, *self._named, dtype=dtype)
         return torch.empty(steps, *self._named, dtype=dtype, device=self.device)
 
     def named(self, values: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ... import equations
 from ..eager import State
 from ..layout import Layout
+from ..memory import empty
 from ..rule import Drive, Rule, Send
 from .parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, copy, fired, kind_of, limits_of, read, written
 
@@ -126,7 +127,7 @@ def pooled_scan(
     )
     if sums is not None:
         total, pooled = (s.movedim(1, -1).clone(memory_format=torch.contiguous_format) for s in sums)
-    out = torch.empty(drive.steps, samples, height // 2, width // 2, channels, dtype=sent)
+    out = empty(drive.steps, samples, height // 2, width // 2, channels, dtype=sent)
 
     def row(value: Tensor | float) -> Any:
         return layout.row(value).numpy().reshape(pairs)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..memory import empty
 from .gather_code import (
     LOOKED_AT,
     WIDTHS,
@@ -203,7 +204,7 @@ class GatheredSynapses:
         """Outputs ``(M, h', w', F)`` of images ``(M, h, w, groups · C)``, contiguous, float32 or int8."""
         count, height, width, channels = images.shape
         geometry = zip((height, width), self.padding, self.dilation, self.sides, self.stride, strict=True)
-        out = torch.empty(count, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry), self.outputs)
+        out = empty(count, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry), self.outputs)
         together = min(count, max(1, TOGETHER // (height * width)))
         if out.numel():
             events = together * height * width * channels // self.groups

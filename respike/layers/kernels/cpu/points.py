@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..memory import empty
 from .masks import CHANNELS, LOOKED_AT, mask_of
 from .parts import compiled, part
 from .points_code import WIDTHS, add_bytes, add_reals
@@ -110,7 +111,7 @@ class PointSynapses:
         missing = -images.shape[-1] % LOOKED_AT
         images = pad(images, (0, missing)) if missing else images
         depth = images.shape[-1]
-        out = torch.empty(*images.shape[:-1], self.outputs)
+        out = empty(*images.shape[:-1], self.outputs)
         positions = out.numel() // max(1, self.outputs)
         if positions:
             _added(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..memory import empty
 from .masks import CHANNELS, LOOKED_AT, mask_of
 from .parts import compiled, part
 from .spread_code import (
@@ -162,7 +163,7 @@ class SpreadSynapses:
         images = pad(images, (0, missing)) if missing else images
         count, height, width, _ = images.shape
         sides = (n + 2 * p - SIDE + 1 for n, p in zip((height, width), self.padding, strict=True))
-        out = torch.empty(count, *sides, len(self.bias))
+        out = empty(count, *sides, len(self.bias))
         if out.numel():
             together = min(count, max(1, TOGETHER // (height * width)))
             _convolved(

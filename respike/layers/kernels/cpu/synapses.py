@@ -28,9 +28,9 @@ ways take equally long from about here on.
 FEWEST_SPREAD = 2048
 """The same of ``spread``, which takes half as long as a dense convolution from about here on."""
 
-SPARSE, SPARSEST, DEEP = 0.15, 0.04, 2048
-"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: the first of ``points``, ``spread``
-and neurons with ``DEEP`` inputs, the second of others."""
+NARROW, SPARSE, SPARSEST, DEEP = 0.3, 0.15, 0.04, 2048
+"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: the second of ``points``, of
+``spread`` and of neurons with ``DEEP`` inputs, the first where these have no more than 32 outputs, the third of others."""
 
 
 def why_dense(
@@ -50,7 +50,9 @@ def sparse_below(
 ) -> float:
     """The share of active inputs below which events are quicker than 8-bit multiplications by vectors (VNNI)."""
     plain = spread.fits(weight, stride, padding, dilation, groups) or points.fits(weight, padding, groups)
-    return SPARSE if plain or weight[0].numel() >= DEEP else SPARSEST
+    if not plain and weight[0].numel() < DEEP:
+        return SPARSEST
+    return NARROW if len(weight) <= 32 else SPARSE
 
 
 class EventSynapses:
