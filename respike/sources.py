@@ -77,6 +77,9 @@ def _unknown_model(name: str) -> str:
     said = f"no model is called {name!r}"
     if ending(name) in (".pt", ".pth", ".safetensors"):
         return f"{said}: a weights file does not describe the network. Name the model, and --weights {name}"
+    if ending(name) == ".nir":
+        call = "respike.from_nir(path, reset=..., spikes=..., floor=...)"
+        return f"{said}: what IF means in a NIR file its reader has to say, in Python: {call}; save what that gives"
     hint = did_you_mean(name, MODELS)
     if not hint and name in torchvision_models():
         hint = f"; did you mean 'torchvision:{name}'?"

@@ -57,6 +57,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     (f"convert {ONNX} --weights x.pt", "contains its own weights", 1),
     ("convert mnist_mlp --verify", "for ONNX files", 1),
     ("convert cli_models:tiny", "is not a reference network: name its data with --calibration train.npz", 1),
+    ("evaluate net.nir -T 4", "no model is called 'net.nir': what IF means in a NIR file its reader has to say", 1),
     ("convert mnist_cnn --calibration minst", "no data set is called 'minst'; did you mean 'mnist'?", 1),
     ("convert mnist_cnn --calibration none.npz", "there is no data file none.npz (looked for in ", 1),
     ("convert mnist_cnn --calibration random:3xlarge", "not of the form random:3x64x64", 1),

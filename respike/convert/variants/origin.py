@@ -32,7 +32,8 @@ def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Gr
     if ann is None:
         if snn.origin is None:
             raise ConversionError(
-                "this network does not hold the ANN it was made from (one that was loaded never does); pass ann=model"
+                "this network does not hold the ANN it was made from (one that was loaded never does, and one from a "
+                "NIR file has none); pass ann=model"
             )
         return snn.origin
     kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]

@@ -29,8 +29,11 @@ FEWEST_SPREAD = 2048
 """The same of ``spread``, which takes half as long as a dense convolution from about here on."""
 
 NARROW, SPARSE, SPARSEST, DEEP = 0.3, 0.15, 0.04, 2048
-"""Shares of active inputs up to which 8-bit multiplications by vectors take longer: the second of ``points``, of
-``spread`` and of neurons with ``DEEP`` inputs, the first where these have no more than 32 outputs, the third of others."""
+"""Shares of active inputs up to which 8-bit multiplications by vectors take longer.
+
+``SPARSE`` is that of ``points``, of ``spread`` and of neurons with ``DEEP`` inputs, ``NARROW`` theirs with no more than
+32 outputs, ``SPARSEST`` that of others.
+"""
 
 
 def why_dense(
