@@ -1,6 +1,6 @@
 """The equations compiled for CUDA with Triton: potentials stay in registers while time goes by.
 
-Arrays are ``(T, N, neurons)`` in the order in which they lie in memory, as in ``cpu.py``. Nothing waits for the
+Arrays are ``(T, N, neurons)`` in the order in which they lie in memory, as in ``cpu``. Nothing waits for the
 device. Without fused multiply-add and with divisions rounded as IEEE says, so that no rounding differs from torch's;
 only where v/θ is no normal number, below 1.2e-38, does Triton's floor take it for zero.
 
