@@ -38,6 +38,14 @@ def test_no_more_is_kept_than_stated() -> None:
     assert not memory._free
 
 
+def test_who_holds_the_lock_may_drop_memory() -> None:
+    """As the garbage collector does at any moment, in any thread."""
+    held = [memory.empty(300, 1000)]
+    with memory._lock:
+        held.clear()
+    assert memory.empty(300, 1000).shape == (300, 1000)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_that_is_still_there_is_written_to(seed: int) -> None:
     """Four threads take, fill, hand on and drop, and look at what they hold."""

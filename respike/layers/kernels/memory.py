@@ -44,11 +44,15 @@ def _taken(size: int) -> np.ndarray:
 
 
 def _give_back(base: np.ndarray) -> None:
-    with _lock:
+    if not _lock.acquire(blocking=False):
+        return  # the garbage collector may call this in a thread that holds the lock: rather not kept than never
+    try:
         _free.append(base)
         total = sum(map(len, _free))
         while total > KEPT:
             total -= len(_free.pop(0))
+    finally:
+        _lock.release()
 
 
 def forget() -> None:
