@@ -220,7 +220,8 @@ class SpikingNetwork(WaysOut):
     def synapses(self) -> dict[str, str]:
         """How each layer of synapses behind neurons gets its currents, by its place in the user's model.
 
-        It depends on the network's precision and schedule, the shape of the layer and the device, never on the spikes.
+        It depends on the network's precision and schedule, the shape of the layer and the device; in 8 bits, where both
+        ways give the same sums, also on the share of active spikes.
         """
         weights, found, whole = dict(self.weights.named_buffers()), {}, one_by_one(self.graph)
         plan = self.plan

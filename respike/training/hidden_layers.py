@@ -14,21 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..convert.export.module import ORIGIN
-from ..convert.graph import Graph, Node
 from ..convert.output_judging import CONSTANT
-from ..convert.run.analog import Analog
-from ..convert.run.graph_walk import Value, Walk
-
-
-class Activations(Analog):
-    """The operations of an ANN; keeps what each layer sends, ``(N, ...)``, by node name."""
-
-    def __init__(self) -> None:
-        self.sent: dict[str, Tensor] = {}
-
-    def spike(self, node: Node, x: Value) -> Value:
-        self.sent[node.name] = super().spike(node, x)
-        return self.sent[node.name]
 
 
 class HiddenLayers:
@@ -74,11 +60,3 @@ class HiddenLayers:
             if name in self.means and (variance := self.variance(name))
         ]
         return torch.stack(apart).mean() if apart else torch.zeros(())
-
-
-def run_ann(graph: Graph, inputs: list[Tensor], last_use: Any) -> tuple[list[Any], dict[str, Tensor]]:
-    """All outputs of an ANN, those that are no tensors among them, and what each hidden layer sends."""
-    mode = Activations()
-    walk = Walk(graph, graph.tensors, inputs)
-    walk.run(graph.nodes, mode, last_use)
-    return walk.outputs(mode), mode.sent

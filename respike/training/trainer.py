@@ -17,12 +17,13 @@ from ..convert.data import rows
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
+from ..convert.run.analog import Activations, Analog, all_outputs
 from ..convert.run.execution_plan import Plan
 from ..errors import RespikeError
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
 from .checkpoint import Checkpoint, State, digest_of
-from .hidden_layers import HiddenLayers, run_ann
+from .hidden_layers import HiddenLayers
 from .loss import Distillation
 from .options import TrainingOptions
 from .samples import Batch, Samples
@@ -213,8 +214,10 @@ class Trainer:
 
     @torch.no_grad()
     def of_ann(self, inputs: list[Tensor]) -> tuple[list[Any], dict[str, Tensor]]:
-        """What the ANN gives, and what its hidden layers send."""
-        return run_ann(self.origin, inputs, self.last_use)
+        """What the ANN gives, and what its hidden layers send, if anybody asks."""
+        mode = Analog() if self.hidden is None else Activations()
+        outputs = all_outputs(self.origin, inputs, self.last_use, mode)
+        return outputs, mode.sent if isinstance(mode, Activations) else {}
 
     @torch.no_grad()
     def judged(self) -> Judgement:

@@ -22,6 +22,7 @@ from rich.table import Table
 import respike
 from respike.models import REGISTRY, datasets
 from respike.training import Shifts
+from respike.training.options import HIDDEN
 
 
 class Row(NamedTuple):
@@ -58,7 +59,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--steps", type=int, default=3000, help="batches")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--hidden", type=float, default=1.0, help="weight of the hidden layers")
+    parser.add_argument("--hidden", type=float, default=HIDDEN, help="weight of the hidden layers")
     parser.add_argument("--shift", type=int, default=2, help="pixels that images are moved by at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=10_000, help="test images used")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import respike
-from respike.training.hidden_layers import HiddenLayers, run_ann
+from respike.convert.run.analog import Activations, all_outputs
+from respike.training.hidden_layers import HiddenLayers
 
 
 class Two(nn.Module):
@@ -39,7 +40,8 @@ def test_it_is_the_mean_squared_error_in_units_of_the_variance(
     module, wanted = snn.to_module(), {}
     hidden = HiddenLayers(module)
     assert snn.origin is not None
-    outputs, activations = run_ann(snn.origin, [x], None)
+    mode = Activations()
+    outputs, activations = all_outputs(snn.origin, [x], mode=mode), mode.sent
     torch.testing.assert_close(outputs[0], model(x))
     hidden.measure(activations)
     sent: dict[str, Tensor] = {}
@@ -65,7 +67,9 @@ def test_a_layer_that_does_not_vary_is_left_out() -> None:
     module = snn.to_module()
     hidden = HiddenLayers(module)
     assert snn.origin is not None
-    _, activations = run_ann(snn.origin, [x], None)
+    mode = Activations()
+    all_outputs(snn.origin, [x], mode=mode)
+    activations = mode.sent
     hidden.measure(activations)
     module(x[:, None].expand(-1, 4, -1))
     assert bool(hidden(activations).isfinite())

@@ -26,17 +26,35 @@ class Analog:
         return x
 
 
-def all_outputs(graph: Graph, inputs: list[Tensor], last_use: Mapping[str, list[str]] | None = None) -> list[Any]:
+class Activations(Analog):
+    """The same; keeps what each layer sends, ``(N, ...)``, by node name."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, Tensor] = {}
+
+    def spike(self, node: Node, x: Value) -> Value:
+        self.sent[node.name] = super().spike(node, x)
+        return self.sent[node.name]
+
+
+def all_outputs(
+    graph: Graph,
+    inputs: list[Tensor],
+    last_use: Mapping[str, list[str]] | None = None,
+    mode: Analog | None = None,
+) -> list[Any]:
     """What the graph computes as an ANN: all its outputs, those that are no tensors among them.
 
     Args:
         graph: With its weights.
         inputs: One tensor for each of its inputs.
         last_use: What can be dropped behind each node, as an execution plan says it; None: nothing is.
+        mode: What becomes of its layers.
     """
     walk = Walk(graph, graph.tensors, inputs)
-    walk.run(graph.nodes, Analog(), last_use)
-    return walk.outputs(Analog())
+    mode = mode or Analog()
+    walk.run(graph.nodes, mode, last_use)
+    return walk.outputs(mode)
 
 
 def evaluate_graph(graph: Graph, inputs: list[Tensor]) -> list[Tensor]:

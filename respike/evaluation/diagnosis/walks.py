@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...convert.graph import Graph, Node
 from ...convert.network import SpikingNetwork
-from ...convert.run.analog import Analog
+from ...convert.run.analog import Activations
 from ...convert.run.execution_plan import Plan
 from ...convert.run.graph_walk import Value, Walk
 from ...convert.run.time_varying import DeferredSum, Timed
@@ -38,7 +38,7 @@ class Batch:
     outputs: tuple[list[Any], ...]
 
 
-class Given(Analog):
+class Given(Activations):
     """The operations of an ANN, between layers of neurons that send what is given.
 
     What lies between is affine, a maximum or kept analog, all of which the mean over time of an SNN goes through as
@@ -53,13 +53,15 @@ class Given(Analog):
     """
 
     def __init__(self, sent: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
         self.given = sent
         self.currents: dict[str, Tensor] = {}
-        self.sent: dict[str, Tensor] = {}
 
     def spike(self, node: Node, x: Value) -> Value:
         self.currents[node.name] = x
-        self.sent[node.name] = super().spike(node, x) if self.given is None else self.given[node.name]
+        if self.given is None:
+            return super().spike(node, x)
+        self.sent[node.name] = self.given[node.name]
         return self.sent[node.name]
 
 

@@ -1,4 +1,4 @@
-"""Convolutions of any kind and linear layers, position by position: each output adds up the events around it.
+"""Convolutions of any kind, position by position: each output adds up the events around it.
 
 The inputs of an image that are not 0, the events, are listed once, row by row. Each output position then adds up the
 weights of the events around it, in the order in which they are listed: by kernel row, column, channel. That depends on
@@ -114,7 +114,7 @@ def _convolved(
     out: Any,
     out_shape: Any,
 ) -> None:
-    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once; see ``EventSynapses``."""
+    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once."""
     height, width, depth = shape[1:]
     rows_out, columns_out, outputs_out = out_shape[1:]
     count, line, outputs = depth // groups, width + 1, outputs_out // groups
@@ -172,7 +172,7 @@ def _convolved(
 
 
 class GatheredSynapses:
-    """A convolution of images, or a linear layer as one of single positions.
+    """A convolution of images.
 
     Args:
         weight: ``(F, C, kh, kw)`` for C channels in each group.

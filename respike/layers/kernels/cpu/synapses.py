@@ -19,7 +19,7 @@ from .points import PointSynapses
 from .spread import SpreadSynapses
 
 FEWEST = 4096
-"""Products of an output position, for all outputs of a group, from which on ``gather`` is quicker.
+"""Products of an output position, for all outputs of a group, from which on ``gather`` and ``points`` are quicker.
 
 To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
 is, and each event as much as two (of 64 outputs) to six (of 16) for each output: with one input in ten active, both
