@@ -134,10 +134,11 @@ class Drawing(nn.Module):
         return CONVS[self.rank](channels, out, size, groups=groups, bias=bias, **options)
 
     def _norm(self, k: int) -> int:
-        norm = NORMS[self.rank](self.values[k].shape[1], eps=0.0)
+        norm = NORMS[self.rank](self.values[k].shape[1], eps=2.0**-10)
         number = self._part(norm)
         assert isinstance(norm.running_var, Tensor)
-        norm.running_var.copy_(4.0 ** torch.randint(-1, 2, norm.running_var.shape, generator=self.generator))
+        variance = 4.0 ** torch.randint(-1, 2, norm.running_var.shape, generator=self.generator)
+        norm.running_var.copy_(variance - norm.eps)  # together a power of 4, exactly
         norm.running_mean = self._fractions((norm.num_features,), 4)
         norm.weight.data = 2.0 ** torch.randint(-1, 2, norm.running_var.shape, generator=self.generator)
         return self._add("batch norm", lambda s, x: x if s.counting else s.parts[number](x), k)

@@ -116,7 +116,7 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
 
 def _check_model(ann: nn.Module, model: str, data: Any, name: str, cause: Exception | None = None) -> None:
     """Whether samples are what the model takes; if not, says which of its layers takes others."""
-    args = example(next(batches(data, arity(ann), 0)), torch.device("cpu"))
+    args = example(next(batches(data, arity(ann), 0)))
     misfit = _misfit(ann, args)
     if misfit is not None:
         raise SourceError(f"{model} does not take the samples of {name}, {misfit}") from cause

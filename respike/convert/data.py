@@ -221,11 +221,11 @@ def first_batches(batches: Iterator[Batch], samples: int) -> Iterator[Batch]:
         samples -= rows(args)
 
 
-def example(args: Batch, device: torch.device) -> Batch:
-    """A few samples to trace with."""
+def example(args: Batch) -> Batch:
+    """A few samples to trace with, on the CPU."""
 
     def few(x: Any) -> Any:
-        return (x[:4] if x.dim() else x).to(device) if isinstance(x, Tensor) else x
+        return (x[:4] if x.dim() else x).cpu() if isinstance(x, Tensor) else x
 
     return pytree.tree_map(few, args)  # type: ignore[no-any-return]
 

@@ -226,7 +226,8 @@ def exits(scores: Tensor, threshold: float) -> Tensor:
 
 def thresholds(scores: Tensor, count: int = 200) -> list[float]:
     """Thresholds worth trying, from the lowest score to one that nothing reaches."""
-    levels = torch.quantile(scores.flatten()[: 2**24].double(), torch.linspace(0, 1, count, dtype=torch.double))
+    places = torch.linspace(0, 1, count, dtype=torch.double, device=scores.device)
+    levels = torch.quantile(scores.flatten()[: 2**24].double(), places)
     return [*dict.fromkeys(levels.tolist()), float("inf")]
 
 

@@ -86,8 +86,12 @@ class SpikingNetwork(WaysOut):
     closeness: Closeness | None = None
 
     def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
-        """A network of another graph and other neurons, with this one's settings and the choices that led to them."""
+        """A network of another graph and other neurons, with this one's settings and the choices that led to them.
+
+        It lies where this one does, wherever its parts were made.
+        """
         made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
+        made.to(next(self.buffers()).device)
         made.precision, made.memory_budget = self.precision, self.memory_budget
         made.fitted, made._told = self.fitted, self._told
         made.choice, made.origin = self.choice, self.origin

@@ -149,11 +149,11 @@ def from_torch(
     )
     told = listener(progress)
     twin = prepare(model)
-    device = next(itertools.chain(twin.parameters(), twin.buffers()), torch.zeros(())).device
+    device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
     batches = data.batches(calibration, data.arity(twin), options.seed)
     first = next(batches)
     told.report("tracing the model")
-    origin = set_roles(to_graph(twin, data.example(first, device)), analog)
+    origin = set_roles(to_graph(twin, data.example(first)), analog).to(device)
     del twin  # the graph has its weights
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)

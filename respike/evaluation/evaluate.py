@@ -86,10 +86,10 @@ def evaluate(
     batch_size = checks.whole("batch_size", batch_size, 1)
     checks.flag("against_float32", against_float32)
     checks.progress(progress, bar=True)
-    reference = None if ann is None else prepare(ann)
+    device = next(iter(snn.buffers())).device
+    reference = None if ann is None else prepare(ann, device)
     counter = ActivityCounter(snn, total)
     inputs, products = InputMacs(snn, counter.work), None if reference is None else NeededMacs(reference)
-    device = next(iter(snn.buffers())).device
     curves: Curves | None = None if metric is None else Scores(total, metric)
     twin, seen = _in_float32(snn) if against_float32 else None, 0
     batches, length = batched(data, batch_size)

@@ -131,7 +131,7 @@ def tune(
         samples = Samples(
             data, snn.graph, device, options.batch_size, options.held_back, bool(options.labels), options.seed
         )
-        origin = origin_of(snn, ann, samples.held[0][0]).to(device)
+        origin = origin_of(snn, ann, samples.held[0][0])
         before, after = Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)
         if not after.loss < before.loss:
             warn(

@@ -1,4 +1,8 @@
-"""A private copy of the user's model: detached from its training, in float32, in eval mode."""
+"""A private copy of the user's model: detached from its training, in float32, in eval mode, on the CPU.
+
+A graph is the same wherever its model lies: on a GPU the tracer would ask how large a batch the device's convolutions
+can take, and they would round to fewer digits than what checks the passes allows.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,15 @@ from torch.overrides import TorchFunctionMode
 from ..errors import ConversionError
 from .fake_quantize import freeze_fake_quantizers
 
+CPU = torch.device("cpu")
 
-def prepare(model: nn.Module) -> nn.Module:
+
+def prepare(model: nn.Module, device: torch.device = CPU) -> nn.Module:
     """A private copy of the model to trace: unwrapped, in eval mode, float32, without gradients.
+
+    Args:
+        model: Anywhere.
+        device: Where the copy is wanted.
 
     Raises:
         ConversionError: not a module, a scripted module, or one that cannot be copied.
@@ -46,7 +56,11 @@ def prepare(model: nn.Module) -> nn.Module:
     for part in twin.modules():  # they watch gradients, and there are none
         part._backward_hooks.clear()
         part._backward_pre_hooks.clear()
-    if _to_float32([x for x in copies.values() if isinstance(x, Tensor)]):
+    tensors = [x for x in copies.values() if isinstance(x, Tensor)]
+    for tensor in tensors:
+        if tensor.device != device:
+            tensor.data = tensor.data.to(device)
+    if _to_float32(tensors):
         twin.forward = _in_float32(twin.forward)
     return twin.eval().requires_grad_(False)
 

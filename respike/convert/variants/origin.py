@@ -13,7 +13,7 @@ from ..tracing.normal_form import normal_form
 
 
 def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Graph:
-    """The ANN's graph: the network's own, or that of a model which is given.
+    """The ANN's graph: the network's own, or that of a model which is given. Its tensors lie where the network's do.
 
     Args:
         snn: The network.
@@ -29,16 +29,16 @@ def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Gr
             "a network with unit thresholds (normalised or quantised) computes in units of its thresholds, not in the "
             "ANN's; take the network it was made from"
         )
+    device = next(iter(snn.buffers())).device
     if ann is None:
         if snn.origin is None:
             raise ConversionError(
                 "this network does not hold the ANN it was made from (one that was loaded never does, and one from a "
                 "NIR file has none); pass ann=model"
             )
-        return snn.origin
+        return snn.origin.to(device)
     kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]
-    device = next(iter(snn.buffers())).device
-    graph = normal_form(ann, snn.graph.unflatten(example(inputs, device)), kept)
+    graph = normal_form(ann, snn.graph.unflatten(example(inputs)), kept).to(device)
     _require_fit(graph, snn, type(ann).__name__)
     return graph
 

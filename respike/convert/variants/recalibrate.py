@@ -61,7 +61,7 @@ def recalibrate(
     chosen = named(snn, checks.names("layers", layers))
     stream = data.inputs(calibration, snn.graph, seed, device)
     first = next(stream)
-    origin = origin_of(snn, ann, first).to(device)
+    origin = origin_of(snn, ann, first)
     graph = _mixed(snn, origin, chosen)
     neurons = {
         name: SpikingReLU(_node(origin, name), module.options, module.axis).to(device)  # type: ignore[arg-type]

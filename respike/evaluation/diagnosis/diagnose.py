@@ -82,7 +82,7 @@ def diagnose(
     data = data[0] if pair and arity == 1 else data
     batches = reading.inputs(data, snn.graph, seed, device)
     first = next(batches)
-    origin = origin_of(snn, ann, first).to(device)
+    origin = origin_of(snn, ann, first)
     neurons = snn.layers()
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}

@@ -44,7 +44,7 @@ def activations(
     device = next(iter(snn.buffers())).device
     batches = reading.inputs(data[0] if pair and arity == 1 else data, snn.graph, seed, device)
     first = next(batches)
-    origin = origin_of(snn, ann, first).to(device)
+    origin = origin_of(snn, ann, first)
     neurons = snn.layers()
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[Tensor]] = {name: [] for name in neurons}

@@ -40,8 +40,8 @@ def decisions(
         else how often the two differ and which of them is then right, and the first samples ``shown``: ``index``,
         ``label``, ``snn``, ``ann`` and a ``picture`` if the input is an image.
     """
-    reference = None if ann is None else prepare(ann)
     device, where = next(iter(snn.buffers())).device, border(snn.graph)
+    reference = None if ann is None else prepare(ann, device)
     counts: tuple[Counter[tuple[int, int]], Counter[tuple[int, int]]] = Counter(), Counter()
     shown: list[dict[str, Any]] = []
     right = Counter[str]()

@@ -130,7 +130,9 @@ def _scores(steps: Any, ann: nn.Module | None, args: tuple[Any, ...]) -> list[di
     if not isinstance(steps, Tensor) or steps.dim() != 3 or not steps.is_floating_point():
         return []
     estimates = steps[0].double().cpu()
-    expected = None if ann is None else prepare(ann)(*on_device(args, steps.device, copy=True))[0].double().cpu()
+    device, expected = steps.device, None
+    if ann is not None:
+        expected = prepare(ann, device)(*on_device(args, device, copy=True))[0].double().cpu()
     order = estimates[-1].argsort(descending=True)[:SCORES].tolist()
     return [
         {"class": k, "snn": estimates[:, k].tolist(), "ann": None if expected is None else float(expected[k])}
