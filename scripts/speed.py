@@ -122,25 +122,26 @@ def run(args: argparse.Namespace, judged: Callable[[str], tuple[Tensor, Judge]])
             raise SystemExit("--device cuda: torch finds no GPU here")
         args.parts = [part for part in args.parts if part == "steps"]  # the others are about the processor
     args.timesteps = [int(t) for t in args.timesteps.split(",")]
-    yield [Row("machine", "", machine(), None, "threads", torch.get_num_threads())]
+    where = machine(args.device)
+    yield [Row("machine", "", where, None, "threads", torch.get_num_threads())]
     if "scan" in args.parts:
-        yield shown(scan(args), "")
+        yield shown(scan(args), "", where)
     for name in args.networks:
         case = Case(name, args, judged)
         yield [Row("steps", name, "all", None, "batch", len(case.x))]
         for part, measure in PARTS.items():
             if part in args.parts:
-                yield shown(measure(case), f"{name}, batch {len(case.x)}: ")
+                yield shown(measure(case), f"{name}, batch {len(case.x)}: ", where)
 
 
-def shown(rows: Iterator[Row], what: str) -> list[Row]:
+def shown(rows: Iterator[Row], what: str, where: str) -> list[Row]:
     """The rows, printed as tables: a line for each contestant, a column for each measure and T."""
     found = list(rows)
     for part in dict.fromkeys(row.part for row in found):
         mine = [row for row in found if row.part == part]
         heads = dict.fromkeys((row.measure, row.T) for row in mine)
         names = [measure if t is None else f"{measure}, T = {t}" for measure, t in heads]
-        table = Table("", *names, title=f"{what}{TITLES[part]}\n{machine()}, {torch.get_num_threads()} threads")
+        table = Table("", *names, title=f"{what}{TITLES[part]}\n{where}, {torch.get_num_threads()} threads")
         for line in dict.fromkeys(row.what for row in mine):
             cells = {(row.measure, row.T): cell(row) for row in mine if row.what == line}
             table.add_row(line, *(cells.get(head, "-") for head in heads))
@@ -156,13 +157,13 @@ def cell(row: Row) -> str:
     return f"{row.value:.4g}{spread}"
 
 
-def machine() -> str:
+def machine(device: str) -> str:
     """Processor, its units that matter here, and torch."""
     info = Path("/proc/cpuinfo")
     about = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line) if info.exists() else {}
     known = {key.strip(): value.split() for key, value in about.items()}
     name = " ".join(known.get("model name", [])) or platform.processor() or platform.machine()
-    if torch.cuda.is_initialized():
+    if device == "cuda":
         name = f"{torch.cuda.get_device_name()} beside {name}"
     units = [unit for unit in ("avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16") if unit in known.get("flags", [])]
     return f"{name} ({', '.join(units)}), torch {torch.__version__.partition('+')[0]}"

@@ -127,8 +127,8 @@ class Case:
         if self.name not in REGISTRY:
             return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0)).to(self.args.device)
         source = REGISTRY[self.name].dataset
-        known = source == "mnist" or self.args.data_dir is not None
-        images = datasets.load(source if known else "mnist", data_dir=self.args.data_dir).tensors[0]
+        data_dir = None if source == "mnist" else self.args.data_dir  # MNIST's test images ship
+        images = datasets.load(source if data_dir else "mnist", data_dir=data_dir).tensors[0]
         return images[:batch].to(self.args.device)
 
     @cached_property
