@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .convert import Auto as Auto
     from .convert import ConversionError as ConversionError
     from .convert import EarlyExit as EarlyExit
+    from .convert import Frames as Frames
     from .convert import Max as Max
     from .convert import MultiThreshold as MultiThreshold
     from .convert import Percentile as Percentile
@@ -32,6 +33,7 @@ __all__ = [
     "Auto",
     "ConversionError",
     "EarlyExit",
+    "Frames",
     "Max",
     "MultiThreshold",
     "Percentile",

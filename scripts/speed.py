@@ -9,7 +9,8 @@ cell is the median of the rounds' ratios, with the smallest and the largest. Wit
 compared by processor time, over all threads. The parts:
 
 steps     time per image and step ÷ the ANN's float32 forward per image, for the ANN in other forms (one forward pass),
-          ours in each precision, other converters (``peers.py``), and a plain copy of what our scans read and write
+          ours in each precision and on an input that moves, other converters (``peers.py``), and a plain copy of what
+          our scans read and write
 memory    peak of a process that converts (with 8 images) and runs, above what it took with torch and respike loaded
 profile   where our time goes, in one thread
 accuracy  of each precision beside float32's, on the test images (Fashion-MNIST's need --data-dir)
@@ -55,6 +56,7 @@ def steps(case: Case) -> Iterator[Row]:
     for t in case.args.timesteps:
         runs: dict[str, tuple[Callable[[], object], int]] = {name: (run, 1) for name, run in forwards(ann, x).items()}
         runs |= {f"ours, {p}": (case.ours(p, t), t) for p in PRECISIONS}
+        runs["ours, float32, input of frames"] = case.of_frames(t), t
         for name, convert in (converters() if case.args.peers else {}).items():
             try:
                 runs[name] = partial(convert(case, t), x), t

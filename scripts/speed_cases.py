@@ -161,6 +161,12 @@ class Case:
         snn = self.snns[precision]
         return run
 
+    def of_frames(self, timesteps: int) -> Callable[[], object]:
+        """A run of ours in float32 on an input that moves: its first layer is computed in every step."""
+        snn = self.snns["float32"].with_time()
+        frames = self.x[:, None].expand(-1, timesteps, *self.x.shape[1:])
+        return lambda: snn(frames)
+
 
 def forwards(ann: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
     """The ANN as it is given and as it is fastest; its input comes as given, and its layout is part of the work."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .errors import ConversionWarning as ConversionWarning
     from .errors import FormatError as FormatError
     from .errors import Refusal as Refusal
+    from .frames import Frames as Frames
     from .network import SpikingNetwork as SpikingNetwork
     from .network import load as load
     from .nir_import.from_nir import from_nir as from_nir
@@ -35,6 +36,7 @@ _PLACES = {
     "EarlyExit": "early_exit",
     "FanOut": "count.fan_out",
     "FormatError": "errors",
+    "Frames": "frames",
     "LIF": "options",
     "MSE": "options",
     "Max": "options",

@@ -44,6 +44,14 @@ def tensors_in(tree: Any, what: str) -> Any:
     return pytree.tree_map(made, tree)
 
 
+def argument_names(model: nn.Module) -> list[str]:
+    """Names of the positional arguments of ``forward``."""
+    if isinstance(model, OnnxModule):
+        return [x.name for x in model.inputs]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
+
+
 def arity(model: nn.Module) -> int:
     """How many positional arguments ``forward`` needs, at least 1."""
     if isinstance(model, OnnxModule):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from . import checks
 from .caller_state import in_own_types
@@ -17,15 +19,13 @@ from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.take_back import taken_back
 from .export.ways_out import WaysOut
-from .graph import Graph, Node
-from .run.arithmetic import may_add_up_events
-from .run.event_synapses import one_by_one, why_dense
+from .graph import Graph
 from .run.neurons import SpikingReLU
-from .run.whole_synapses import by_units, events_below
 from .saved.read_file import read
 from .saved.write_file import write
-from .summary import describe, table
+from .summary import describe, synapses_of, table
 from .variants.floor import bounded_neurons
+from .variants.moving import of_frames
 from .variants.normalised import normalise_thresholds
 from .variants.quantised import quantise
 from .variants.recalibrate import recalibrate
@@ -155,6 +155,28 @@ class SpikingNetwork(WaysOut):
         made.precision = "float32"  # in which these whole numbers are exact
         return made
 
+    def with_time(self, inputs: Iterable[str] | bool = True) -> SpikingNetwork:
+        """The network for inputs that differ in every step, ``(N, T, ...)``: one frame for each timestep.
+
+        A rate code reads their mean over time, and so the ANN's output on the mean of the frames is what the network
+        estimates. T equal frames are a constant input: the same spikes. The first layer is computed in every step.
+
+        >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
+        >>> frames = torch.rand(5, 8, 4)
+        >>> snn.with_time()(frames).shape
+        torch.Size([5, 2])
+
+        Args:
+            inputs: Names of those that move, see ``snn.graph.inputs``; True: all that hold real numbers; False: none.
+
+        Raises:
+            ConversionError: an unknown name, an input that does not begin with the samples, or nodes that multiply
+                frames by spikes; all of these are listed.
+        """
+        made = self.like(of_frames(self.held_graph(), inputs), copy.deepcopy(self.layers()))
+        made.origin = None if self.origin is None else replace(self.origin, moving=made.graph.moving)
+        return made
+
     def with_floor(self, floor: float | None) -> SpikingNetwork:
         """The network with a lower bound under every potential, as chips with few bits of state have it.
 
@@ -227,27 +249,7 @@ class SpikingNetwork(WaysOut):
         It depends on the network's precision and schedule, the shape of the layer and the device; in 8 bits, where both
         ways give the same sums, also on the share of active spikes.
         """
-        weights, found, whole = dict(self.weights.named_buffers()), {}, one_by_one(self.graph)
-        plan = self.plan
-        for name, why in why_dense(self.graph, weights, plan.sparse, plan.late_names).items():
-            node = self.graph.node(name)
-            place = name if node is None or node.where in found else node.where
-            if self.schedule == "layerwise":
-                why = "a layerwise network hands on means over time"
-            elif not may_add_up_events(self.precision, next(self.buffers()).device):
-                why = "bfloat16, by the processor's tiles"
-            elif self.precision == "int8" and node is not None and node.refs[0] in whole and node.refs[1] in weights:
-                found[place] = self._in_eight_bits(node, weights[node.refs[1]], why)
-                continue
-            found[place] = f"dense: {why}" if why else "adds up events"
-        return found
-
-    @staticmethod
-    def _in_eight_bits(node: Node, weight: Tensor, why: str) -> str:
-        below, units = events_below(node, weight, not why), by_units(node, weight.device)
-        if below and units:
-            return f"adds up events where less than {100 * below:g} % are active, else by 8-bit units of the processor"
-        return "dense: 8-bit units of the processor" if units else f"dense: {why}" if why else "adds up events"
+        return synapses_of(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and layers in numbers and words, for JSON."""

@@ -20,6 +20,8 @@ from .choose import search
 from .choose.held_batches import HeldBatches
 from .choose.two_fold import Halves
 from .closeness import warn_if_poor
+from .errors import ConversionError
+from .frames import Frames
 from .held_back import HeldBack, judged
 from .memory_limits import calibration_budget
 from .network import SpikingNetwork
@@ -44,6 +46,7 @@ from .passes import set_roles
 from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
+from .variants.moving import with_moving
 
 HELD = 4
 """One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
@@ -135,6 +138,8 @@ def from_torch(
     kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     check_holds(precision, kinds[0])
     schedule, delay = schedule_of(schedule)
+    if isinstance(calibration, Frames) and (isinstance(auto, Auto) or schedule == "layerwise"):
+        raise ConversionError("calibration: Frames want a number of timesteps, and synchronous or pipelined layers")
     options = Options(
         timesteps=1 if isinstance(auto, Auto) else auto,
         threshold=threshold_of(threshold),
@@ -150,11 +155,15 @@ def from_torch(
     told = listener(progress)
     twin = prepare(model)
     device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
-    batches = data.batches(calibration, data.arity(twin), options.seed)
+    frames = calibration if isinstance(calibration, Frames) else None
+    given = calibration if frames is None else frames.data
+    batches = data.batches(given, data.arity(twin), options.seed)
     first = next(batches)
     told.report("tracing the model")
-    origin = set_roles(to_graph(twin, data.example(first)), analog).to(device)
-    del twin  # the graph has its weights
+    shown = first if frames is None else frames.shown(first, twin)
+    traced = to_graph(twin, data.example(shown))
+    origin = set_roles(traced if frames is None else with_moving(traced, frames.inputs), analog).to(device)
+    del twin, shown, traced  # the graph has its weights
     stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
     memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)

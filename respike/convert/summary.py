@@ -10,9 +10,13 @@ from .. import text
 from .choose.choice import Choice
 from .closeness import Closeness
 from .count.fan_out import FanOut
+from .graph import Node
 from .graph.rules import Role
+from .run.arithmetic import may_add_up_events
+from .run.event_synapses import one_by_one, why_dense
 from .run.neurons import SpikingReLU
 from .run.simulator import Simulator
+from .run.whole_synapses import by_units, events_below
 
 
 def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: Closeness | None) -> dict[str, Any]:
@@ -97,3 +101,28 @@ def _range(values: Tensor) -> list[float]:
 def _span(ends: list[float]) -> str:
     low, high = ends
     return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
+
+
+def synapses_of(snn: Simulator) -> dict[str, str]:
+    """See ``SpikingNetwork.synapses``."""
+    weights, found, whole = dict(snn.weights.named_buffers()), {}, one_by_one(snn.graph)
+    plan = snn.plan
+    for name, why in why_dense(snn.graph, weights, plan.sparse, plan.late_names).items():
+        node = snn.graph.node(name)
+        place = name if node is None or node.where in found else node.where
+        if snn.schedule == "layerwise":
+            why = "a layerwise network hands on means over time"
+        elif not may_add_up_events(snn.precision, next(snn.buffers()).device):
+            why = "bfloat16, by the processor's tiles"
+        elif snn.precision == "int8" and node is not None and node.refs[0] in whole and node.refs[1] in weights:
+            found[place] = _in_eight_bits(node, weights[node.refs[1]], why)
+            continue
+        found[place] = f"dense: {why}" if why else "adds up events"
+    return found
+
+
+def _in_eight_bits(node: Node, weight: Tensor, why: str) -> str:
+    below, units = events_below(node, weight, not why), by_units(node, weight.device)
+    if below and units:
+        return f"adds up events where less than {100 * below:g} % are active, else by 8-bit units of the processor"
+    return "dense: 8-bit units of the processor" if units else f"dense: {why}" if why else "adds up events"

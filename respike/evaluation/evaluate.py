@@ -19,6 +19,7 @@ from ..convert.data import rows
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
 from ..convert.output_judging import border, is_single_score, single
+from ..convert.run.moving_inputs import means
 from ..convert.thread_pool import cut, map_pieces
 from ..convert.tracing.copy_model import prepare
 from ..errors import InputError
@@ -99,7 +100,7 @@ def evaluate(
             given, target = _to((given, target), device)
             n = rows(given)
             # In-place operations of the ANN on its input must not reach the SNN's.
-            copies = snn.graph.unflatten([x.clone() for x in given])
+            copies = snn.graph.unflatten([x.clone() for x in means(snn.graph, given)])
             with products or nullcontext():
                 expected = None if reference is None else reference(*copies)
             if not seen and expected is not None:

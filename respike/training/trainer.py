@@ -19,6 +19,7 @@ from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
 from ..convert.run.analog import Activations, Analog, all_outputs
 from ..convert.run.execution_plan import Plan
+from ..convert.run.moving_inputs import over_time
 from ..errors import RespikeError
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
@@ -208,8 +209,7 @@ class Trainer:
     def found(self, inputs: list[Tensor]) -> list[Any]:
         """What the module gives after all its steps."""
         reset_states(self.module)
-        over_time = [x[:, None].expand(-1, self.timesteps, *[-1] * (x.dim() - 1)) for x in inputs]
-        outputs = pytree.tree_leaves(self.module(*over_time))
+        outputs = pytree.tree_leaves(self.module(*over_time(self.samples.graph, inputs, self.timesteps)))
         return [x[:, -1] if isinstance(x, Tensor) else x for x in outputs]
 
     @torch.no_grad()

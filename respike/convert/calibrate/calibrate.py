@@ -24,6 +24,7 @@ from ..passes import correct_readouts
 from ..run.analog import Analog
 from ..run.execution_plan import Plan
 from ..run.graph_walk import Walk
+from ..run.moving_inputs import means
 from ..run.neurons import SpikingReLU, channel_axis
 from . import statistics
 from .second_pass import Sequential
@@ -99,7 +100,7 @@ def _pieces(plan: Plan, inputs: list[Tensor], work: int) -> Iterator[list[Tensor
 def _observe(
     graph: Graph, plan: Plan, inputs: list[Tensor], neurons: dict[str, SpikingReLU], gathered: dict[str, Statistic]
 ) -> None:
-    walk = Walk(graph, graph.tensors, inputs)
+    walk = Walk(graph, graph.tensors, means(graph, inputs))
     for node in graph.nodes:
         if node.role == Role.HEAD:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,9 +14,10 @@ from ..options import Options
 from ..run.analog import Analog
 from ..run.execution_plan import Plan, size_of
 from ..run.graph_walk import Value, Walk
-from ..run.layerwise import Layerwise
+from ..run.moving_inputs import StepInputs, means, steps_of
 from ..run.neurons import SpikingReLU
-from ..run.synchronous import Synchronous
+from ..run.schedules.layerwise import Layerwise
+from ..run.schedules.synchronous import Synchronous
 from ..run.time_varying import Timed
 from .kept_signals import Kept
 from .layer_firing import Firing
@@ -68,7 +70,8 @@ class Prefix:
         self.batch_sizes = batch_sizes
         self.graph, self.ann_weights, self.neurons, self.options = graph, dict(ann), neurons, options
         self.store, self.work, self.apart = store, work, plan.side_by_side
-        self.timed = {node.name for node in plan.timed}
+        self.timed = graph.moving.union(node.name for node in plan.timed)
+        self.first = plan.first
         self.layerwise = options.schedule == "layerwise"
         self.steps = 1 if self.layerwise else options.timesteps
         self.batches: list[int] = []
@@ -80,15 +83,24 @@ class Prefix:
         count = next((len(x) for x in inputs if x.dim()), 1)
         self.batches.append(count)
         values: dict[str, Kept] = {}
-        for name, x in zip(self.graph.inputs, inputs, strict=True):
+        for name, x in zip(self.graph.inputs, means(self.graph, inputs), strict=True):
             values[name] = self._kept(count)
             values[name].write(slice(0, values[name].rows), 0, x)
         self.ann.append(dict(values))
-        self.snn.append(dict(values))
+        steps_of(self.graph, inputs, self.options.timesteps, self.options.timesteps)
+        for name, frames in StepInputs(self.graph, inputs).at(0, self.steps).items():
+            values[name] = self._kept(count)
+            values[name].write(slice(0, values[name].rows), 0, frames)
+        self.snn.append(values)
 
     def _kept(self, count: int, node: Node | None = None) -> Kept:
         packing = packing_of(self.neurons[node.name].options) if node is not None else None
         return Kept(self.store, count if self.apart else 1, self.steps, packing, self.apart)
+
+    def options_at(self, stop: Stop) -> Options:
+        """Those of the layer at a stop: pipelined, one that the inputs alone feed waits for nobody."""
+        alone = self.options.schedule == "pipelined" and stop.node.name in self.first
+        return replace(self.options, schedule="synchronous") if alone else self.options
 
     @property
     def samples(self) -> int:
@@ -194,7 +206,7 @@ class Prefix:
     def _keep_snn(self, stop: Stop, piece: Piece) -> None:
         kept = self.snn[piece.batch]
         made = [name for name in stop.keeps if name not in stop.sent]
-        firing = Firing(self.neurons[stop.node.name], self.options) if stop.sent else None
+        firing = Firing(self.neurons[stop.node.name], self.options_at(stop)) if stop.sent else None
         behind = self._mode()
         written = 0
         wanted = [*made, *([stop.current] if stop.sent else [])]

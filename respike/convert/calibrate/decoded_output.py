@@ -9,7 +9,7 @@ from ...layers import kernels
 from ...layers.kernels import Drive, Trials
 from ..options import Options
 from ..run.neurons import SpikingReLU, rule_of
-from ..run.pipelined import move_ahead
+from ..run.schedules.pipelined import move_ahead
 from ..thread_pool import map_pieces
 
 BLOCK = 512

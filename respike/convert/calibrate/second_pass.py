@@ -73,6 +73,7 @@ class Sequential:
         self.ends = {name: end for name, end in self.ends.items() if not self._is_exact(name, end)}
         self.readouts = [] if options.correction == "none" else [n for n in readouts(graph) if n not in self.exact]
         mended = {name for name, end in self.ends.items() if not end.rectified}
+        self.spiked = plan.spiked
         self.route = Route(graph, mended, set(self.readouts), plan.side_by_side)
         memory = calibration_budget(options.memory_budget, device)
         work = calibration_piece(memory, device)
@@ -168,7 +169,7 @@ class Sequential:
         counts = self.trials.positions(stop, axis)
         for layer in self.ends[stop.current].layers:
             fed = layer.refs[0]
-            if fed not in self.graph.timed:
+            if fed not in self.spiked:
                 continue  # what feeds it is exact
             weight, prefix = self.graph.tensors[layer.args[1].name], self.prefix
             steps, apart = prefix.steps, prefix.apart

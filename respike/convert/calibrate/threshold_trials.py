@@ -56,7 +56,8 @@ class Trials:
 
     def run(self, stop: Stop, neuron: SpikingReLU) -> None:
         """Set the threshold, and what corrects it, by trying them out: on all channels at once if memory allows."""
-        options = replace(self.options, samples=self.prefix.samples)  # those asked for may be more than there are
+        samples = self.prefix.samples  # those asked for may be more than there are
+        options = replace(self.prefix.options_at(stop), samples=samples)
         chosen, groups = self._chosen(stop, neuron)
         once = [self._sample(stop, neuron, chosen)] if len(groups) == 1 else None
 

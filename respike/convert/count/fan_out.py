@@ -97,7 +97,8 @@ class _Count(Walk):
     def __init__(self, graph: Graph, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
         super().__init__(graph, weights, inputs)
         for name, x in zip(graph.inputs, inputs, strict=True):
-            self.env[name] = constant_counts(x)
+            none = torch.zeros_like(x)  # frames are analog values, and each is computed with
+            self.env[name] = Counts(none, torch.ones_like(x), none) if name in graph.moving else constant_counts(x)
         self.result = FanOut()
         self.synapses = torch.zeros((), dtype=torch.float64)
         self.direct = torch.zeros((), dtype=torch.float64)

@@ -163,7 +163,7 @@ class _Builder:
     def mean(self, name: str) -> Any:
         node = self.graph.node(name)
         behind = node is not None and (node.role == Role.HEAD or name in self.plan.late_names)
-        if node is None or behind or name not in self.graph.timed:
+        if behind or name not in self.graph.timed:
             return self.values[name]
         if name not in self.means:
             target = self.unused(f"mean_of_{_word(name)}")

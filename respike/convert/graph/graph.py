@@ -35,6 +35,8 @@ class Graph:
         integers: The types of the inputs that hold whole numbers or truth values, by name.
         in_spec: Tree of the positional and keyword arguments that ``leaves`` are the leaves of.
         out_spec: Tree that the outputs are the leaves of.
+        moving: Names of the inputs that differ in every step: they are given as ``(N, T, ...)``, all others hold
+            still. Shapes here are those of one step.
     """
 
     inputs: dict[str, tuple[int | None, ...]]
@@ -45,6 +47,7 @@ class Graph:
     integers: Mapping[str, torch.dtype]
     in_spec: pytree.TreeSpec
     out_spec: pytree.TreeSpec
+    moving: frozenset[str] = frozenset()
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:
@@ -69,12 +72,12 @@ class Graph:
 
     @cached_property
     def timed(self) -> frozenset[str]:
-        """Names of the values that vary in time: those of spiking nodes, and what is computed from them.
+        """Names of the values that vary in time: those of spiking nodes, inputs that move, what is computed from them.
 
         All others are *static*, the same in every step: no neuron is before them, or they read shapes alone.
         Requires: roles.
         """
-        found: set[str] = set()
+        found = set(self.moving)
         for node in self.nodes:
             read = not node.is_shape and node.op not in FILL_OPS and not found.isdisjoint(node.refs)
             if read or node.role == Role.SPIKE:
@@ -102,7 +105,7 @@ class Graph:
             elif not isinstance(value, Tensor):
                 raise InputError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
             else:
-                _check_shape(leaf.name, self.inputs[leaf.name], value)
+                _check_shape(leaf.name, self.inputs[leaf.name], value, leaf.name in self.moving)
                 whole = leaf.name in self.integers and not value.is_floating_point()
                 found.append(value if whole else value.float())
         return found
@@ -158,7 +161,10 @@ class Graph:
         return [o.name for o in self.outputs if isinstance(o, Ref)]
 
 
-def _check_shape(name: str, shape: tuple[int | None, ...], value: Tensor) -> None:
-    if value.dim() != len(shape) or any(n is not BATCH and n != m for n, m in zip(shape, value.shape, strict=True)):
-        text = ", ".join("N" if n is BATCH else str(n) for n in shape)
-        raise InputError(f"input {name!r} must have shape ({text}), got {tuple(value.shape)}")
+def _check_shape(name: str, shape: tuple[int | None, ...], value: Tensor, moves: bool) -> None:
+    given = (*value.shape[:1], *value.shape[2:]) if moves else tuple(value.shape)
+    fits = len(given) == len(shape) and all(n is BATCH or n == m for n, m in zip(shape, given, strict=True))
+    if not fits or value.dim() != len(shape) + moves:
+        text = ["N" if n is BATCH else str(n) for n in shape]
+        text[1:1] = ["T"] if moves else []
+        raise InputError(f"input {name!r} must have shape ({', '.join(text)}), got {tuple(value.shape)}")

@@ -44,8 +44,9 @@ def objection(judged: Graph, refused: Sequence[Refusal], analog: Sequence[str] =
 def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refusal]]:
     """The graph with a role on every node, and the nodes that have no place in time.
 
-    A function of the input alone is static. A ReLU is neurons, and the first thing that varies in time; but what
-    guards the argument of a function of the input, as the clamp in log(clamp(x, min=1e-5)), belongs to that function.
+    A function of the input alone is static, or kept analog if the input moves. A ReLU is neurons, and the first thing
+    that varies in time; but what guards the argument of a function of the input, as the clamp in
+    log(clamp(x, min=1e-5)), belongs to that function.
 
     Raises:
         ConversionError: an ``analog`` name that fits nothing.
@@ -73,6 +74,7 @@ class _Judge:
     Attributes:
         roles: By node name.
         timed: Names of the values that vary in time.
+        spiked: Those of them that come out of neurons.
         used: The names of ``analog`` that were needed.
         refused: Nodes without a place in time.
         guards: ReLUs that would have to be part of a function of the input, and can be.
@@ -83,7 +85,7 @@ class _Judge:
         self.signals = graph.signals()
         self.busy = _before_synapses(graph, self.signals)
         self.roles: dict[str, Role] = {}
-        self.timed: set[str] = set()
+        self.timed, self.spiked = set(graph.moving), set[str]()
         self.used: set[str] = set()
         self.refused: list[Refusal] = []
         self.guards: set[str] = set()
@@ -100,6 +102,8 @@ class _Judge:
             reads = node.name in self.signals and not self.timed.isdisjoint(node.refs)
             if role is Role.SPIKE or reads:
                 self.timed.add(node.name)
+            if role is Role.SPIKE or (reads and not self.spiked.isdisjoint(node.refs)):
+                self.spiked.add(node.name)
 
     def _judged(self, node: Node) -> Role | None:
         role = _role(node, self.graph, self.signals)
@@ -108,7 +112,7 @@ class _Judge:
             self.used.add(match)
             role = Role.ANALOG
         elif node.name in self.known:
-            return Role.STATIC
+            return Role.STATIC if self.timed.isdisjoint(node.refs) else Role.ANALOG
         self._check_result(node)
         behind_head = any(self.roles.get(name) is Role.HEAD for name in node.refs)
         if (role is None or (behind_head and node.name in self.signals)) and node.name not in self.busy:
@@ -117,6 +121,8 @@ class _Judge:
             return Role.STATIC
         if role is None and _linear_in_time(node, self.timed):
             return Role.LINEAR
+        if role is None and self.spiked.isdisjoint(node.refs) and short(node.op) not in BATCH_STATISTICS:
+            return Role.ANALOG
         return role
 
     def _check_result(self, node: Node) -> None:
@@ -153,7 +159,8 @@ class _Judge:
         queue = [name]
         while queue:
             source = self.graph.node(queue.pop())
-            assert source is not None
+            if source is None:  # an input that moves
+                continue
             if self.roles[source.name] is Role.SPIKE:
                 if self._behind_synapses(source) and not (bounds and _is_lower_bound(source, self.graph)):
                     return set()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..graph import Graph, Node, function
 from .graph_walk import Value, Walk
+from .moving_inputs import means
 
 
 class Analog:
@@ -47,11 +48,11 @@ def all_outputs(
 
     Args:
         graph: With its weights.
-        inputs: One tensor for each of its inputs.
+        inputs: One tensor for each of its inputs; of those that move, the ANN is shown the mean of the frames.
         last_use: What can be dropped behind each node, as an execution plan says it; None: nothing is.
         mode: What becomes of its layers.
     """
-    walk = Walk(graph, graph.tensors, inputs)
+    walk = Walk(graph, graph.tensors, means(graph, inputs))
     mode = mode or Analog()
     walk.run(graph.nodes, mode, last_use)
     return walk.outputs(mode)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..errors import warn
-from ..graph import BATCH
+from ..graph import BATCH, Graph
+from .time_varying import channels_last
 
 
 def check_finite(inputs: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int | None]]) -> None:
@@ -40,6 +41,18 @@ def check_finite(inputs: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int
             f"the input {name!r} holds NaN, infinity or numbers beyond {str(x.dtype).removeprefix('torch.')}{where}; "
             "leave these samples out, or replace the values"
         )
+
+
+def ready_inputs(graph: Graph, inputs: Sequence[Tensor], kind: torch.dtype) -> list[Tensor]:
+    """The inputs in the type in which a network computes, laid out as it likes them.
+
+    Raises:
+        ValueError: one that is not finite.
+    """
+    tensors = {n: x.to(kind) if x.is_floating_point() else x for n, x in zip(graph.inputs, inputs, strict=True)}
+    check_finite(tensors, graph.inputs)
+    still = {name for name, x in tensors.items() if x.is_floating_point()} - graph.moving
+    return [channels_last(x) if name in still else x for name, x in tensors.items()]
 
 
 def number_type(buffers: Iterable[Tensor]) -> torch.dtype:

@@ -24,7 +24,7 @@ class Plan:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        timed: set[str] = set()
+        timed = set(graph.moving)
         for node in graph.nodes:
             if node.role == Role.SPIKE or not timed.isdisjoint(node.refs):
                 timed.add(node.name)
@@ -48,7 +48,7 @@ class Plan:
     @cached_property
     def estimated(self) -> list[str]:
         """The values whose estimates the late nodes and the outputs read."""
-        body = {n.name for n in self.body}
+        body = {n.name for n in self.body} | self.graph.moving
         read = [name for n in self.late for name in n.refs] + self.graph.output_names()
         return [name for name in dict.fromkeys(read) if name in body]
 
@@ -102,8 +102,8 @@ class Plan:
     @cached_property
     def peak(self) -> int:
         """Most numbers alive at once per sample and timestep, counting a layer's input, output and one copy."""
-        alive: dict[str, int] = {}
-        most = 1
+        alive = {name: size_of(self.graph.shape(name)) for name in self.graph.moving}
+        most = max(1, sum(alive.values()))
         for node in self.timed:
             alive[node.name] = size_of(node.shape)
             most = max(most, sum(alive.values()) + 2 * size_of(node.shape))
@@ -130,9 +130,22 @@ class Plan:
 
     @cached_property
     def waiting(self) -> int:
-        """The same of the layers alone whose current varies in time."""
-        varying = {n.name for n in self.timed}
-        return self._deepest({n.name for n in self.timed if n.role == Role.SPIKE and not varying.isdisjoint(n.refs)})
+        """The same of the layers alone that other layers of neurons feed."""
+        return self._deepest({n.name for n in self.timed if n.role == Role.SPIKE} - self.first)
+
+    @cached_property
+    def spiked(self) -> frozenset[str]:
+        """Names of spikes, and of all that is computed from some."""
+        found: set[str] = set()
+        for node in self.graph.nodes:
+            if node.role == Role.SPIKE or not found.isdisjoint(node.refs):
+                found.add(node.name)
+        return frozenset(found)
+
+    @cached_property
+    def first(self) -> frozenset[str]:
+        """Names of the layers of neurons that the inputs alone feed."""
+        return frozenset(n.name for n in self.graph.nodes if n.role == Role.SPIKE and self.spiked.isdisjoint(n.refs))
 
     def _deepest(self, layers: set[str]) -> int:
         depth: dict[str, int] = {}

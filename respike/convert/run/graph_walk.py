@@ -129,7 +129,7 @@ class Walk:
 
     def _decoded(self, ref: Ref, mode: Mode) -> Value:
         node, value = self.graph.node(ref.name), self.env[ref.name]
-        if node is None or self._is_late(node) or not isinstance(value, Timed):
+        if not isinstance(value, Timed) or (node is not None and self._is_late(node)):
             return value
         if ref.name not in self._estimates:  # decoding sums up: once in each block, however many read it
             self._estimates[ref.name] = mode.decode(ref.name, value)

@@ -22,17 +22,18 @@ from ..memory_limits import room
 from ..options import PRECISIONS, Pipelined, Precision, Schedule, schedule_of
 from ..thread_pool import cut, map_pieces, worker_count
 from .arithmetic import Arithmetic, check_holds
-from .before_run import check_finite, number_type, warn_of_longer_run
+from .before_run import number_type, ready_inputs, warn_of_longer_run
 from .event_synapses import compact, why_dense
 from .execution_plan import Plan
 from .graph_walk import Walk
 from .join_estimates import batch_first, in_time, repeated, side_by_side
-from .layerwise import Layerwise
+from .moving_inputs import StepInputs, steps_of
 from .neurons import SpikingReLU
 from .recording import Recorder, Watch
-from .schedules import latency, mode_of
-from .stream import Stream
-from .synchronous import Synchronous
+from .schedules.by_name import latency, mode_of
+from .schedules.layerwise import Layerwise
+from .schedules.stream import Stream
+from .schedules.synchronous import Synchronous
 from .time_varying import channels_last
 from .weights_module import Weights, versions
 
@@ -125,19 +126,22 @@ class Simulator(nn.Module):
         return latency(self.schedule, self.delay, self.plan, timesteps)
 
     def forward(self, *args: Any) -> Any:
-        """The ANN's output, estimated from ``timesteps`` steps; same structure, shapes and units.
+        """The ANN's output, estimated from ``timesteps`` steps, or from all frames; same structure, shapes and units.
 
         Raises:
             ValueError: inputs of another number, structure or shape than the ANN's, or with NaN or infinity in them.
         """
-        return self.output_at(self._joined(self.graph.flatten(args), self.timesteps, only_last=True), -1)
+        inputs = self.graph.flatten(args)
+        steps = steps_of(self.graph, inputs, None, self.timesteps)
+        return self.output_at(self._joined(inputs, steps, only_last=True), -1)
 
     def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
         """The decoded estimate after each step.
 
         Args:
-            *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time.
-            timesteps: How many steps; ``self.timesteps`` by default.
+            *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time; those that move, see
+                ``with_time``, are ``(N, T, ...)``.
+            timesteps: How many steps; ``self.timesteps`` by default, of inputs that move as many as there are frames.
             stream: Go on from the state that the last streaming call left, as one long simulation; the
                 estimate is then the mean over all steps since ``reset``.
 
@@ -153,10 +157,9 @@ class Simulator(nn.Module):
         """
         checks.flag("stream", stream)
         inputs = self.graph.flatten(args)
-        if stream:
-            joined = in_time(list(self.blocks(inputs, timesteps=timesteps, stream=True)))
-        else:
-            joined = self._joined(inputs, self.timesteps if timesteps is None else timesteps)
+        steps = steps_of(self.graph, inputs, timesteps, self.timesteps)
+        blocks = self.blocks(inputs, timesteps=steps, stream=True) if stream else None
+        joined = self._joined(inputs, steps) if blocks is None else in_time(list(blocks))
         return pytree.tree_unflatten(batch_first(self.graph, joined), self.graph.out_spec)
 
     def reset(self) -> None:
@@ -170,8 +173,7 @@ class Simulator(nn.Module):
         def run(piece: slice) -> list[Any]:
             return in_time(list(self.blocks(cut(inputs, piece), timesteps=timesteps, only_last=only_last)))
 
-        pieces, workers = self.pieces(inputs, timesteps)
-        found = list(map_pieces(run, pieces, workers))
+        found = list(map_pieces(run, *self.pieces(inputs, timesteps)))
         return found[0] if len(found) == 1 else side_by_side(self.graph, found)
 
     def pieces(self, inputs: list[Tensor], timesteps: int) -> tuple[list[slice], int]:
@@ -182,18 +184,17 @@ class Simulator(nn.Module):
         Raises:
             ValueError: as for ``simulate``.
         """
-        timesteps = whole("timesteps", timesteps, 1, checks.STEPS)
+        inputs, usual = self._inputs(inputs), whole("timesteps", timesteps, 1, checks.STEPS)
+        timesteps = steps_of(self.graph, inputs, usual, usual)
         self._tell_of(timesteps)
-        inputs = self._inputs(inputs)
         lengths = {len(x) for x in inputs if x.dim()}
         batch = max(lengths, default=1)
         apart = self.plan.apart and inputs[0].device.type == "cpu" and len(lengths) == 1
         if not apart or batch < 2:
             return [slice(None)], 1
         workers = torch.get_num_threads()
-        size = self.plan.piece(
-            batch, min(timesteps, STEPS), room(self.memory_budget, inputs[0].device, workers), workers
-        )
+        budget = room(self.memory_budget, inputs[0].device, workers)
+        size = self.plan.piece(batch, min(timesteps, STEPS), budget, workers)
         pieces = [slice(start, start + size) for start in range(0, batch, size)]
         return pieces, min(workers, len(pieces))
 
@@ -221,7 +222,7 @@ class Simulator(nn.Module):
 
         Args:
             inputs: In the order of the graph's, as ``graph.flatten`` gives them; or the only one.
-            timesteps: How many steps.
+            timesteps: How many steps, as in ``simulate``.
             stream: As in ``simulate``.
             only_last: The caller needs the estimate after the last step alone.
             recorder: Told of every layer's events, see ``recording.Recorder``.
@@ -232,22 +233,22 @@ class Simulator(nn.Module):
             For each output of the graph the estimates ``(steps of the block, N, ...)``; with ``only_last`` once, the
             last.
         """
-        total = whole("timesteps", self.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
         inputs, plan = self._inputs([inputs] if isinstance(inputs, Tensor) else inputs), self.plan
-        arithmetic = self._ready()
+        total = whole("timesteps", steps_of(self.graph, inputs, timesteps, self.timesteps), 1, checks.STEPS)
+        frames, arithmetic = StepInputs(self.graph, inputs), self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
-        mode.watch = watch
+        mode.watch, before = watch, mode.elapsed + mode.steps
         if stream:
-            assert isinstance(mode, Synchronous)
-            self._tell_of(mode.elapsed + mode.steps + total)
+            self._tell_of(before + total)
         alone = recorder is None and watch is None  # who records or watches wants every spike
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
-        walk = Walk(self.graph, arithmetic.weights, inputs, plan.late_names, plan.paired, pooled, sparse)
+        walk = Walk(self.graph, arithmetic.weights, frames.still, plan.late_names, plan.paired, pooled, sparse)
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
+            walk.env.update(frames.at(mode.elapsed - before, mode.steps))
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
                 for name in plan.estimated:
@@ -257,8 +258,8 @@ class Simulator(nn.Module):
             rows = yield [repeated(value, estimates) for value in walk.outputs(mode)]
             if rows is not None:
                 assert isinstance(mode, Synchronous)
-                walk.keep(rows)
-                mode.keep(rows)
+                for one in (walk, mode, frames):
+                    one.keep(rows)
 
     def _ready(self) -> Arithmetic:
         """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""
@@ -276,8 +277,10 @@ class Simulator(nn.Module):
     def _mode(
         self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
     ) -> Synchronous | Layerwise:
+        if self.graph.moving and self.schedule == "layerwise":
+            raise InputError("inputs that move are for the schedules 'synchronous' and 'pipelined'; set snn.schedule")
         if not stream:
-            return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic)
+            return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic, self.plan.first)
         if self.schedule != "synchronous":
             raise InputError(f"stream=True requires schedule='synchronous'; this network is {self.schedule}")
         if self._stream is None:
@@ -285,10 +288,7 @@ class Simulator(nn.Module):
         return self._stream.go_on(batch, self.precision, recorder, arithmetic)
 
     def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:
-        kind = number_type(self.buffers())
-        tensors = [x.to(kind) if x.is_floating_point() else x for x in inputs]
-        check_finite(dict(zip(self.graph.inputs, tensors, strict=True)), self.graph.inputs)
-        return [channels_last(x) if x.is_floating_point() else x for x in tensors]
+        return ready_inputs(self.graph, inputs, number_type(self.buffers()))
 
     def output_at(self, block: list[Any], index: int) -> Any:
         """The network's output, in its own structure, at one step of what ``blocks`` yields."""

@@ -82,6 +82,7 @@ class Document:
         fitted: As in ``SpikingNetwork``; False in a file from before it was kept.
         unit_thresholds: As in ``SpikingNetwork``; None in a file from before it was kept.
         closeness: As in ``SpikingNetwork``; None in a file from before it was kept.
+        moving: Names of the inputs that have a time axis.
     """
 
     timesteps: int
@@ -101,6 +102,7 @@ class Document:
     fitted: bool = False
     unit_thresholds: bool | None = None
     closeness: Closeness | None = None
+    moving: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...text import shown
 from .. import checks
 from ..errors import ConversionError, FormatError
-from ..graph import Graph, Node
+from ..graph import BATCH, Graph, Node
 from ..options import NeuronOptions
 from ..passes.quantised_activations import MOST
 from ..run.neurons import SpikingReLU
@@ -111,6 +111,9 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
     inputs = {x.name: x.shape for x in document.inputs}
     if len(inputs) != len(document.inputs) or len(weights) != len(document.tensors):
         raise FormatError("two inputs or two weights have one name")
+    odd = [name for name in document.moving if inputs.get(name, ())[:1] != (BATCH,)]
+    if odd:
+        raise FormatError(f"the input {shown(odd[0])!r} has no time axis: it is no input, or begins otherwise")
     return Graph(
         inputs,
         weights,
@@ -123,6 +126,7 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
         {x.name: getattr(torch, x.type) for x in document.inputs if x.integer},
         structure(document.arguments),
         structure(document.output),
+        frozenset(document.moving),
     )
 
 

@@ -65,6 +65,7 @@ def document_of(snn: Simulator, choice: Choice | None, closeness: Closeness | No
         fitted=snn.fitted,
         unit_thresholds=snn.unit_thresholds,
         closeness=closeness,
+        moving=tuple(sorted(graph.moving)),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from ..data import example
 from ..errors import ConversionError
 from ..graph import Graph
 from ..graph.rules import Role
+from ..run.moving_inputs import means
 from ..run.simulator import Simulator
 from ..tracing.normal_form import normal_form
 
@@ -38,7 +41,8 @@ def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Gr
             )
         return snn.origin.to(device)
     kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]
-    graph = normal_form(ann, snn.graph.unflatten(example(inputs)), kept).to(device)
+    shown = snn.graph.unflatten(example(means(snn.graph, inputs)))
+    graph = replace(normal_form(ann, shown, kept).to(device), moving=snn.graph.moving)
     _require_fit(graph, snn, type(ann).__name__)
     return graph
 

@@ -101,10 +101,14 @@ class Remedies:
 
     def anew(self, timesteps: int) -> bool:
         """Whether a network calibrated anew on such samples, for so many steps, has less error than this one."""
+        if self.origin.moving and timesteps > self.timesteps:
+            return False  # there may be no more frames to try it on
         return self._of(timesteps) < HELPS * self._error(self.snn, self.timesteps)
 
     def instead(self, timesteps: int, **changes: Any) -> bool:
         """Whether a network calibrated with these options has less error than one with this network's."""
+        if self.origin.moving and (timesteps > self.timesteps or changes.get("schedule") == "layerwise"):
+            return False
         try:
             return self._of(timesteps, **changes) < HELPS * self._of(self.timesteps)
         except ConversionError:

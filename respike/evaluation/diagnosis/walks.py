@@ -14,6 +14,7 @@ from ...convert.network import SpikingNetwork
 from ...convert.run.analog import Activations
 from ...convert.run.execution_plan import Plan
 from ...convert.run.graph_walk import Value, Walk
+from ...convert.run.moving_inputs import means
 from ...convert.run.time_varying import DeferredSum, Timed
 
 
@@ -126,6 +127,6 @@ def _analog(
     graph: Graph, weights: Mapping[str, Tensor], inputs: list[Tensor], sent: Mapping[str, Tensor] | None
 ) -> tuple[Given, list[Any]]:
     mode = Given(sent)
-    walk = Walk(graph, weights, inputs)
+    walk = Walk(graph, weights, means(graph, inputs))
     walk.run(graph.nodes, mode, Plan(graph).last_use_of_all)
     return mode, walk.outputs(mode)

@@ -14,7 +14,7 @@ from zoo import Net
 import respike
 from respike.convert.graph import Node
 from respike.convert.run.graph_walk import Walk
-from respike.convert.run.pipelined import Pipelined, move_ahead
+from respike.convert.run.schedules.pipelined import Pipelined, move_ahead
 from respike.convert.run.time_varying import Timed
 
 

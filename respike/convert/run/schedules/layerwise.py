@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..graph import Node, leaves
-from ..graph.rules import Role
-from .graph_walk import Value
-from .neurons import SpikingReLU
-from .recording import Recorder, Watch, events_of
-from .spike_units import unit_behind
-from .time_varying import Timed, column, first_result
+from ...graph import Node, leaves
+from ...graph.rules import Role
+from ..graph_walk import Value
+from ..neurons import SpikingReLU
+from ..recording import Recorder, Watch, events_of
+from ..spike_units import unit_behind
+from ..time_varying import Timed, column, first_result
 
 
 class Layerwise:
@@ -27,7 +27,7 @@ class Layerwise:
         self.neurons = neurons
         self.recorder = recorder
         self.watch: Watch | None = None
-        self.clock = torch.zeros(0)
+        self.clock, self.elapsed = torch.zeros(0), 0  # each time is a run of its own
 
     @property
     def steps(self) -> int:

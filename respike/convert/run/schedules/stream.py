@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...errors import InputError
-from .arithmetic import Arithmetic
-from .neurons import SpikingReLU
-from .recording import Recorder
+from ....errors import InputError
+from ..arithmetic import Arithmetic
+from ..neurons import SpikingReLU
+from ..recording import Recorder
 from .synchronous import Synchronous
 
 

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ...layers import kernels
-from ...layers.kernels import Drive, Send
-from ..graph import Node, function, leaves, map_leaves
-from ..graph.rules import POOLS, Role
-from .arithmetic import Arithmetic
-from .graph_walk import Value
-from .neurons import SpikingReLU, rule_of
-from .recording import Recorder, Watch, events_of
-from .spike_units import pools_in, unit_behind
-from .time_varying import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
+from ....layers import kernels
+from ....layers.kernels import Drive, Send
+from ...graph import Node, function, leaves, map_leaves
+from ...graph.rules import POOLS, Role
+from ..arithmetic import Arithmetic
+from ..graph_walk import Value
+from ..neurons import SpikingReLU, rule_of
+from ..recording import Recorder, Watch, events_of
+from ..spike_units import pools_in, unit_behind
+from ..time_varying import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
 
 
 class Synchronous:

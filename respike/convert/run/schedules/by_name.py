@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
-from ..options import Schedule
-from .arithmetic import Arithmetic
-from .execution_plan import Plan
+from ...options import Schedule
+from ..arithmetic import Arithmetic
+from ..execution_plan import Plan
+from ..neurons import SpikingReLU
+from ..recording import Recorder
 from .layerwise import Layerwise
-from .neurons import SpikingReLU
 from .pipelined import Pipelined
-from .recording import Recorder
 from .synchronous import Synchronous
 
 
@@ -20,13 +20,14 @@ def mode_of(
     neurons: Mapping[str, SpikingReLU],
     recorder: Recorder | None = None,
     arithmetic: Arithmetic | None = None,
+    first: Set[str] = frozenset(),
 ) -> Synchronous | Layerwise:
-    """The mode that runs a network with this schedule; ``delay`` counts with ``"pipelined"`` alone."""
+    """The mode that runs a network with this schedule; ``delay`` and ``first`` count with ``"pipelined"`` alone."""
     if schedule == "layerwise":
         return Layerwise(neurons, recorder)
     if schedule == "synchronous":
         return Synchronous(neurons, recorder, arithmetic)
-    return Pipelined(neurons, delay, recorder, arithmetic)
+    return Pipelined(neurons, delay, recorder, arithmetic, first)
 
 
 def latency(schedule: Schedule, delay: int, plan: Plan, timesteps: int) -> int:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 import torch
 from torch import Tensor
 
-from ...layers.kernels import Drive
-from ..graph import Node
-from .arithmetic import Arithmetic
-from .graph_walk import Value
-from .neurons import SpikingReLU
-from .recording import Recorder
+from ....layers.kernels import Drive
+from ...graph import Node
+from ..arithmetic import Arithmetic
+from ..graph_walk import Value
+from ..neurons import SpikingReLU
+from ..recording import Recorder
+from ..time_varying import Timed
 from .synchronous import Synchronous
-from .time_varying import Timed
 
 
 def move_ahead(currents: Tensor, delay: int) -> Tensor:
@@ -44,7 +44,7 @@ class Pipelined(Synchronous):
     Its first spikes then rest on ``delay`` + 1 steps of input, not on one, and charge that comes late finds steps
     left to fire in: less unevenness, for a latency of T + ``delay`` · depth. All values keep the time of their own
     layer, 1 to T: where paths of different length meet, the spikes of the shorter one wait, so that step s of all
-    sources arrives together. A layer whose current is constant has nothing to wait for and starts at once.
+    sources arrives together. A layer that no other feeds has nothing to wait for and starts at once.
 
     A run of T steps is one block, and every T a run of its own: the first t steps of a longer run have got currents
     of later steps. So the time axis of what is decoded and recorded holds one entry, the run.
@@ -53,6 +53,8 @@ class Pipelined(Synchronous):
         neurons: By node name.
         delay: Steps of head start for each layer; 0 is ``Synchronous``.
         recorder: Told of every layer's events, once for each run.
+        arithmetic: As for ``Synchronous``.
+        first: Names of the layers that the inputs alone feed.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Pipelined(Synchronous):
         delay: int,
         recorder: Recorder | None = None,
         arithmetic: Arithmetic | None = None,
+        first: Set[str] = frozenset(),
     ) -> None:
         super().__init__(neurons, recorder, arithmetic)
-        self.delay = delay
+        self.delay, self.first = delay, {neurons[name] for name in first}
 
     def begin(self, steps: int) -> None:
         """A run of ``steps`` timesteps from the beginning."""
@@ -80,7 +83,7 @@ class Pipelined(Synchronous):
         return Timed(super().decode(name, x).values[-1:])
 
     def _drive(self, neuron: SpikingReLU, x: Value) -> Drive:
-        if isinstance(x, Tensor):
+        if isinstance(x, Tensor) or neuron in self.first:
             return super()._drive(neuron, x)
         return Drive(move_ahead(x.real + neuron.bias, self.delay), self.steps)
 

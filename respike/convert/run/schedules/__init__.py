@@ -1,0 +1,1 @@
+"""When each layer sees which spikes: one schedule a file, and which one a name means."""
