@@ -18,8 +18,8 @@ from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.take_back import taken_back
-from .export.ways_out import WaysOut
 from .graph import Graph
+from .hidden_spikes import Recorded
 from .run.neurons import SpikingReLU
 from .saved.read_file import read
 from .saved.write_file import write
@@ -38,7 +38,7 @@ def add_shortcut(name: str, function: Callable[..., Any]) -> None:
     _SHORTCUTS[name] = function
 
 
-class SpikingNetwork(WaysOut):
+class SpikingNetwork(Recorded):
     """The spiking network that ``respike.from_torch`` returns: it takes the ANN's inputs and estimates its outputs.
 
     Calls are independent: the same input always gives the same output. Only ``simulate(..., stream=True)`` continues

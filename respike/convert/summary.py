@@ -31,6 +31,7 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: C
         "latency": snn.latency,
         "choice": None if choice is None else choice.as_dict(),
         "closeness": None if closeness is None else closeness.as_dict(),
+        "moving": sorted(snn.graph.moving),
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
@@ -49,6 +50,8 @@ def table(about: dict[str, Any], closeness: Closeness | None) -> str:
         size = "x".join(str(n) for n in layer["shape"])
         rows.append((layer["where"], kind, size, _span(layer["threshold"]), fan_out, bias))
     lines = text.table(rows)
+    if about["moving"]:
+        lines.append("a frame for each timestep: " + ", ".join(about["moving"]))
     if about["static"]:
         lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
     if about["analog"]:

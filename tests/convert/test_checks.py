@@ -139,10 +139,26 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
         lambda s, **o: s.quantised(**o),
         {"bits": [*WHOLE, 1, 17], "scale": WORD, "bias_bits": [*(x for x in WHOLE if x is not None), 1, 17]},
     ),
+    "record": (
+        lambda s, **o: s.record(X, **o),
+        {
+            "layers": ["no such layer", 3, [1], Odd()],
+            "timesteps": [*(x for x in WHOLE if x is not None), 0],
+            "potentials": [*FLAG, None],
+            "memory": [*WHOLE, 0],
+        },
+    ),
+    "with_time": (lambda s, **o: s.with_time(**o), {"inputs": ["no such input", 3, None, [1], Odd()]}),
     "models.load": (lambda s, **o: respike.models.load(**o), {"name": ["no such model", 3, None, [], Odd()]}),
 }
 CASES = [(name, option) for name, (_, options) in FUNCTIONS.items() for option in options]
-SAID = {"data": "data|batch", "calibration": "calibration", "name": "reference network", "outputs": "outputs?"}
+SAID = {
+    "layers": "layers?",
+    "data": "data|batch",
+    "calibration": "calibration",
+    "name": "reference network",
+    "outputs": "outputs?",
+}
 
 
 @pytest.mark.parametrize(("name", "option"), CASES)
@@ -192,6 +208,8 @@ def test_the_table_has_every_option() -> None:
         (respike.SpikingNetwork.simulate, "simulate"),
         (respike.SpikingNetwork.recalibrated, "recalibrated"),
         (respike.SpikingNetwork.quantised, "quantised"),
+        (respike.SpikingNetwork.record, "record"),
+        (respike.SpikingNetwork.with_time, "with_time"),
         (respike.SpikingNetwork.save, "save"),
     ):
         assert set(inspect.signature(function).parameters) - {"self", "args"} == set(FUNCTIONS[name][1])

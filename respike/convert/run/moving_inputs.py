@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...errors import InputError
+from .. import checks
 from ..graph import Graph
 from .time_varying import Timed, channels_last
 
@@ -41,8 +42,9 @@ def steps_of(graph: Graph, inputs: list[Tensor], asked: int | None, usual: int) 
     """How many timesteps a run takes: so many as are asked for, else one for each frame, else the usual number.
 
     Raises:
-        ValueError: inputs with different numbers of frames, or fewer frames than steps.
+        ValueError: no number of steps, inputs with different numbers of frames, or fewer frames than steps.
     """
+    asked = None if asked is None else checks.whole("timesteps", asked, 1, checks.STEPS)
     given = {name: x.shape[1] for name, x in zip(graph.inputs, inputs, strict=True) if name in graph.moving}
     if len(set(given.values())) > 1:
         told = ", ".join(f"{name!r} has {count}" for name, count in given.items())

@@ -43,9 +43,10 @@ def with_moving(graph: Graph, inputs: Iterable[str] | bool) -> Graph:
         chosen = [name for name in graph.inputs if name not in graph.integers] if inputs else []
     else:
         chosen = list(checks.names("inputs", inputs))
+    known = ", ".join(map(repr, graph.inputs))
     for name in chosen:
         if name not in graph.inputs:
-            raise ConversionError(f"the network has no input {name!r}; it has {', '.join(map(repr, graph.inputs))}")
+            raise ConversionError(f"inputs: there is no input {name!r}; the network has {known}")
         if graph.inputs[name][:1] != (BATCH,):
             raise ConversionError(f"the input {name!r} does not begin with the samples, and has no place for time")
     return replace(graph, moving=frozenset(chosen))

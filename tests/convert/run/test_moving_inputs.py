@@ -185,6 +185,7 @@ def test_what_else_takes_such_networks(tmp_path: Path) -> None:
     snn.save(tmp_path / "net.respike")
     loaded = respike.load(tmp_path / "net.respike")
     assert loaded.graph.moving == {"input"}
+    assert "a frame for each timestep: input" in loaded.summary()
     assert torch.equal(loaded(frames), snn(frames))
     tuned = respike.finetune(snn, frames, steps=30, batch_size=16, learning_rate=3e-3, progress=False)
     assert tuned.graph.moving and tuned(frames).shape == (64, 3)
