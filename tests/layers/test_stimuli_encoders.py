@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from respike.layers import encoders
+from respike.layers import IAF, encoders
 from respike.layers.curves import stimuli
 
 
@@ -84,6 +84,17 @@ def test_delta_sees_changes_since_the_step_before():
     assert encoders.delta(data, 0.25, padding=True, off_spike=True).flatten().tolist() == [0, 0, 1, -1]
 
 
+def test_error_diffusion_sends_what_an_iaf_neuron_sends():
+    """Where it can: values from 0 to 1, which it needs one spike a step for; sums are exact in 1/64ths."""
+    data = torch.arange(0, 65)[None] / 64
+    spikes = encoders.error_diffusion(data, 40)
+    assert torch.equal(spikes, IAF(v_init=0.5)(encoders.constant(data, 40)))
+    wide = torch.linspace(-3, 3, 61)[None]
+    clock = torch.arange(1, 1001).reshape(1, -1, 1)
+    off = encoders.error_diffusion(wide, 1000, start=0.25).cumsum(1) - clock * wide
+    assert off.min() > -0.7501 and off.max() < 0.2501
+
+
 def test_whole_numbers_are_data_too():
     data = torch.tensor([[0, 1]])
     assert encoders.rate(data, 3)[0].tolist() == [[0, 1]] * 3
@@ -113,6 +124,8 @@ REFUSED = [
     (lambda: encoders.latency(ONE, 3, tau=0.0), "tau must be positive, got 0.0"),
     (lambda: encoders.latency(ONE, 3, first_spike_time=-1), "first_spike_time must be one of the 3 timesteps, got -1"),
     (lambda: encoders.latency(0 * ONE, 3), "the last spike would come at step 12, but num_steps is 3"),
+    (lambda: encoders.error_diffusion(ONE / 0, 3), "data must be finite"),
+    (lambda: encoders.error_diffusion(ONE, 3, 1.0), "start must be from 0 to below 1, got 1.0"),
     (lambda: encoders.delta(torch.ones(3)), "data must be (batch, time, ...), got shape (3,)"),
     (lambda: encoders.delta(torch.ones(1, 3), 0.0), "threshold must be positive, got 0.0"),
 ]

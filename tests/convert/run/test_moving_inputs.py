@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 import respike
 from respike.convert import ConversionError, SpikingNetwork
 from respike.convert.run.moving_inputs import over_time
+from respike.layers import encoders
 
 SCHEDULES = ["synchronous", respike.Pipelined(1), respike.Pipelined(2)]
 STEPS = 5
@@ -206,6 +207,23 @@ def test_one_input_may_hold_still() -> None:
     fitted = respike.from_torch(model, respike.Frames(batches, [name]), STEPS, correction="bias")
     assert fitted.graph.moving == {name}
     assert fitted(frames, y).shape == snn(x, y).shape
+
+
+@pytest.mark.parametrize(("encoder", "slope"), [("poisson", -0.5), ("error_diffusion", -1.0)])
+def test_the_error_of_encoded_inputs_falls_as_that_of_the_encoder(encoder: str, slope: float) -> None:
+    """As 1/√T or as 1/T, from 16 to 1,024 steps: thresholds are high enough that nothing is clipped."""
+    model, images = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:256]
+    snn, x = converted(model, images, steps=16, correction="none").with_time(), images[:32]
+    for layer in snn.layers().values():
+        layer.threshold = layer.threshold * 1.5
+    steps, errors = torch.tensor([2.0**k for k in range(4, 11)]), []
+    with torch.no_grad():
+        wanted = model(x)
+    for t in steps.int().tolist():
+        found = snn(getattr(encoders, encoder)(x, t))
+        errors.append(float((found - wanted).norm() / wanted.norm()))
+    across, down = steps.log2() - steps.log2().mean(), torch.tensor(errors).log2()
+    assert float((across * down).sum() / across.square().sum()) == pytest.approx(slope, abs=0.1)
 
 
 def test_wrong_frames_are_named() -> None:
