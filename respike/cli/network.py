@@ -13,6 +13,7 @@ from .. import convert as conversion
 from .. import sources
 from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
+from ..convert.run.moving_inputs import means
 from ..progress import Bar
 from ..source_names import SourceError, is_saved, require
 from .conversion_options import CONVERSION_NAMES
@@ -37,14 +38,17 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
         raise SourceError(f"--ann is for a saved network; {model} is an ANN itself")
     _check_conversion(options)
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
-    data = calibration(options)
+    data, frames = calibration(options), options.get("frames", False)
     try:
         with Bar() as bar:
+            given = conversion.Frames(data) if frames else data
             made = conversion.from_torch(
-                ann, data, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
+                ann, given, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
             )
     except conversion.ConversionError as error:
-        _check_model(ann, model, data, data_name(options, "calibration"), error)
+        args = example(next(batches(data, arity(ann), 0)))
+        shown = conversion.Frames(data).shown(args, ann) if frames else args
+        _check_model(ann, model, shown, data_name(options, "calibration"), error)
         raise
     return ann, made
 
@@ -111,12 +115,13 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
     except ValueError as error:
         raise SourceError(f"the network cannot take the samples of {name}: {error}") from error
     if ann is not None:
-        _check_model(ann, options["ann"] or options["model"], data, name)
+        inputs = snn.graph.flatten(example(next(batches(data, snn.graph.arity, 0))))
+        shown = snn.graph.unflatten(means(snn.graph, inputs))
+        _check_model(ann, options["ann"] or options["model"], shown, name)
 
 
-def _check_model(ann: nn.Module, model: str, data: Any, name: str, cause: Exception | None = None) -> None:
-    """Whether samples are what the model takes; if not, says which of its layers takes others."""
-    args = example(next(batches(data, arity(ann), 0)))
+def _check_model(ann: nn.Module, model: str, args: tuple[Any, ...], name: str, cause: Exception | None = None) -> None:
+    """Whether a few samples are what the model takes; if not, says which of its layers takes others."""
     misfit = _misfit(ann, args)
     if misfit is not None:
         raise SourceError(f"{model} does not take the samples of {name}, {misfit}") from cause

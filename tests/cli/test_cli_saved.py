@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cli_models import run, tiny, write_data
@@ -133,3 +134,25 @@ def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
 def test_what_is_settled_cannot_be_chosen(folder: Path, args: list[str], message: str) -> None:
     result = run("evaluate", str(folder / "net.respike"), "--data", str(folder / "data.npz"), *args)
     assert result.exit_code == 1 and message in result.stderr
+
+
+def test_inputs_that_move(tmp_path: Path) -> None:
+    """The file knows it; ``diagnose`` and ``evaluate`` show the ANN the mean of the frames."""
+    frames, net = write_data(tmp_path / "frames.npz", 40, (5, 1, 28, 28)), str(tmp_path / "net.respike")
+    result = run("convert", "cli_models:tiny", "--calibration", frames, "--frames", "-T", "5", "-o", net)
+    assert result.exit_code == 0, result.output
+    assert "a frame for each timestep: input" in result.stdout
+    result = run("evaluate", net, "--ann", "cli_models:tiny", "--data", frames, "--json")
+    assert result.exit_code == 0, result.output
+    x = torch.from_numpy(np.load(frames)["x"])
+    agreed = (respike.load(net)(x).argmax(1) == tiny()(x.mean(1)).argmax(1)).double().mean()
+    assert json.loads(result.stdout)["agreement"][-1] == pytest.approx(float(agreed))
+    result = run("diagnose", net, "--ann", "cli_models:tiny", "--data", frames)
+    assert result.exit_code == 0, result.output
+    still = write_data(tmp_path / "still.npz")
+    result = run("evaluate", net, "--data", still)
+    assert result.exit_code == 1
+    assert "must have shape (N, T, 1, 28, 28), got" in result.stderr
+    result = run("convert", "cli_models:tiny", "--calibration", still, "--frames", "-T", "5")
+    assert result.exit_code == 1, result.output
+    assert "Error: " in result.stderr

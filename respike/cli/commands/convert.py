@@ -22,10 +22,12 @@ from ..values import Output
 Examples:
   respike convert mnist_cnn -T 8 -o mnist.respike
   respike convert torchvision:resnet18 --calibration random:3x64x64
-  respike convert net.onnx --calibration train.npz --verify""",
+  respike convert net.onnx --calibration train.npz --verify
+  respike convert mynet:Net --calibration events.npz --frames -T 10 -o net.respike""",
 )
 @MODEL
 @CONVERSION
+@option("--frames", is_flag=True, help="Inputs move: samples are (T, ...), a frame for each timestep.")
 @option(
     "-o",
     "--output",

@@ -54,7 +54,7 @@ def steps_of(graph: Graph, inputs: list[Tensor], asked: int | None, usual: int) 
     frames = next(iter(given.values()))
     if not frames or (asked is not None and asked > frames):
         wanted = "a run needs one at least" if asked is None else f"{asked} timesteps were asked for"
-        raise InputError(f"the input holds {frames} frames, and {wanted}; give one frame for each timestep")
+        raise InputError(f"the input holds {frames} frame{'s' * (frames != 1)}, and {wanted}; give one frame for each timestep")
     return frames if asked is None else asked
 
 
