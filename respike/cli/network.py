@@ -47,7 +47,8 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
             )
     except conversion.ConversionError as error:
         args = example(next(batches(data, arity(ann), 0)))
-        shown = conversion.Frames(data).shown(args, ann) if frames else args
+        moving = conversion.Frames(data)
+        shown = moving.shown(args, moving.moving(args, ann)) if frames else args
         _check_model(ann, model, shown, data_name(options, "calibration"), error)
         raise
     return ann, made

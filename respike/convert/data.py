@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +19,14 @@ from .graph import Graph
 from .onnx_import.module import OnnxModule
 
 BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Told:
+    """Data, and what is said of them: ``frames.Frames``. A network that is made already knows it by itself."""
+
+    data: Any
+
 
 Batch = TypeVar("Batch", tuple[Any, ...], list[Tensor])
 """Arguments as the user gives them, or the tensors among them."""
@@ -128,6 +137,7 @@ def _collated(samples: list[Any], count: int | None) -> Any:
 
 def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
     """Batches as they come, and in which order samples were taken, if that is ours to choose."""
+    calibration = calibration.data if isinstance(calibration, Told) else calibration
     generator = torch.Generator().manual_seed(seed)
     whole = isinstance(calibration, (Tensor, np.ndarray))
     calibration = tensors_in(calibration, "calibration") if whole else calibration
@@ -238,14 +248,14 @@ def example(args: Batch) -> Batch:
     return pytree.tree_map(few, args)  # type: ignore[no-any-return]
 
 
-def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device) -> list[Tensor]:
-    """The tensors among the arguments, in the order of the graph's inputs.
+def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device, steps: int) -> list[Tensor]:
+    """The tensors among the arguments, in the order of the graph's inputs; of those that move, ``steps`` frames.
 
     Raises:
-        ConversionError: a batch of another structure or shape than the first.
+        ConversionError: a batch of another structure or shape than the first, or with fewer frames.
     """
     try:
-        return [x.to(device) for x in graph.flatten(args)]
+        return [x.to(device) for x in graph.first_frames(graph.flatten(args), steps)]
     except ValueError as error:
         raise ConversionError(
             f"the calibration batches differ in type or shape: {error}. A tuple is read as several batches; instead of "
@@ -253,10 +263,10 @@ def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device) -> lis
         ) from error
 
 
-def inputs(calibration: Any, graph: Graph, seed: int, device: torch.device) -> Iterator[list[Tensor]]:
+def inputs(calibration: Any, graph: Graph, seed: int, device: torch.device, steps: int) -> Iterator[list[Tensor]]:
     """Batches as ``batches`` reads them, each as the list of tensors that the graph takes.
 
     Raises:
         ConversionError: as ``batches`` and ``tensors_of``.
     """
-    return (tensors_of(args, graph, device) for args in batches(calibration, graph.arity, seed))
+    return (tensors_of(args, graph, device, steps) for args in batches(calibration, graph.arity, seed))

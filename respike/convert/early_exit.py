@@ -126,7 +126,7 @@ class EarlyExit:
                 "can leave; this network mixes them, or they are not proven to stay apart"
             )
         self.snn, self.score, self.agreement = snn, score, agreement
-        stream = data.inputs(calibration, snn.graph, seed, next(iter(snn.buffers())).device)
+        stream = data.inputs(calibration, snn.graph, seed, next(iter(snn.buffers())).device, snn.timesteps)
         curves = [self.scores(inputs) for inputs in first_batches(stream, samples)]
         scores, answers = (torch.cat(parts, 1) for parts in zip(*curves, strict=True))
         if judge == "auto":
@@ -192,7 +192,8 @@ class EarlyExit:
             ValueError: inputs of another shape than the network's.
         """
         watch, total = Watch(self.score), self.snn.timesteps
-        blocks = self.snn.blocks(self.snn.graph.flatten(args), length=1, recorder=recorder)
+        inputs = self.snn.graph.first_frames(self.snn.graph.flatten(args), total)
+        blocks = self.snn.blocks(inputs, length=1, recorder=recorder)
         block = next(blocks)
         output = torch.empty_like(self._estimate(block))
         here = torch.arange(len(output), device=output.device)

@@ -14,6 +14,7 @@ from . import checks
 from .errors import ConversionError
 from .export.ways_out import WaysOut
 from .graph import Node
+from .graph.rules import Role
 from .run.execution_plan import size_of
 from .run.graph_walk import Value
 from .run.join_estimates import batch_first, in_time
@@ -29,9 +30,10 @@ class Recording(NamedTuple):
 
     Attributes:
         output: The estimate after each step, as ``simulate`` gives it.
-        spikes: By layer, ``(N, T, ...)``: how many spikes each neuron sent in each step; those that take some back are
-            negative, and fractions of one are spikes of a smaller weight.
-        potentials: By layer, ``(N, T, ...)``: the membrane after each step, in the units of its threshold, so that a
+        spikes: By the name of the module, of a ReLU that is none by the node's, ``(N, T, ...)``: how many spikes each
+            neuron sent in each step; those that take some back are negative, and fractions of one are spikes of a
+            smaller weight.
+        potentials: Likewise, ``(N, T, ...)``: the membrane after each step, in the units of its threshold, so that a
             neuron fires at 1; empty if they were not asked for.
     """
 
@@ -56,7 +58,7 @@ class Recorded(WaysOut):
         >>> snn = respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(64, 4), 8)
         >>> seen = snn.record(torch.rand(5, 4), potentials=True)
         >>> {name: spikes.shape for name, spikes in seen.spikes.items()}
-        {'1 (ReLU)': torch.Size([5, 8, 8])}
+        {'1': torch.Size([5, 8, 8])}
 
         Args:
             *args: Inputs, as for ``simulate``.
@@ -77,7 +79,7 @@ class Recorded(WaysOut):
         inputs = self.graph.flatten(args)
         steps = steps_of(self.graph, inputs, timesteps, self.timesteps)
         wanted = {*self.neurons} if layers is None else named(self, checks.names("layers", layers))
-        seen = _Seen(self.layers(), frozenset(wanted), potentials)
+        seen = _Seen(self.layers(), _places(self.graph.nodes), frozenset(wanted), potentials)
         batch = max((len(x) for x in inputs if x.dim()), default=1)
         needed = 4 * batch * steps * sum(size_of(self.graph.shape(name)) for name in wanted) * (1 + potentials)
         if needed > memory:
@@ -95,12 +97,15 @@ class _Seen:
 
     Args:
         neurons: By node name.
+        places: Their names in the user's model, likewise.
         wanted: Of which layers to keep it.
         potentials: Whether to run the neurons once more, for what they hold.
     """
 
-    def __init__(self, neurons: dict[str, SpikingReLU], wanted: frozenset[str], potentials: bool) -> None:
-        self.neurons, self.wanted, self.also = neurons, wanted, potentials
+    def __init__(
+        self, neurons: dict[str, SpikingReLU], places: dict[str, str], wanted: frozenset[str], potentials: bool
+    ) -> None:
+        self.neurons, self.places, self.wanted, self.also = neurons, places, wanted, potentials
         self.spikes: dict[str, list[Tensor]] = {}
         self.potentials: dict[str, list[Tensor]] = {}
         self.given: dict[str, Value] = {}
@@ -132,9 +137,20 @@ class _Seen:
         return torch.stack(found)
 
     def by_layer(self, kept: dict[str, list[Tensor]]) -> dict[str, Tensor]:
-        """Time behind the samples, by the layers' own names; by the node's where two have one name."""
-        places = [self.neurons[name].where for name in kept]
-        return {
-            name if places.count(where) > 1 else where: torch.cat(parts).transpose(0, 1)
-            for (name, parts), where in zip(kept.items(), places, strict=True)
-        }
+        """Time behind the samples, by the modules' names as ``to_module`` has them."""
+        return {self.places[name]: torch.cat(parts).transpose(0, 1) for name, parts in kept.items()}
+
+
+def _places(nodes: Sequence[Node]) -> dict[str, str]:
+    """The layers' names in the user's model: the module's, and of a ReLU that is none the node's; each once."""
+    found: dict[str, str] = {}
+    paths = {node.path for node in nodes}
+    for node in nodes:
+        if node.role == Role.SPIKE:
+            block = not node.path or any(path.startswith(f"{node.path}.") for path in paths)
+            name = ".".join(filter(None, (node.path, node.name if block else "")))
+            target, k = name, 0
+            while target in found.values():
+                target, k = f"{name}_{k + 1}", k + 1
+            found[node.name] = target
+    return found

@@ -46,7 +46,7 @@ from .passes import set_roles
 from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
-from .variants.moving import with_moving
+from .variants.moving import require_real, with_moving
 
 HELD = 4
 """One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
@@ -160,11 +160,15 @@ def from_torch(
     batches = data.batches(given, data.arity(twin), options.seed)
     first = next(batches)
     told.report("tracing the model")
-    shown = first if frames is None else frames.shown(first, twin)
-    traced = to_graph(twin, data.example(shown))
-    origin = set_roles(traced if frames is None else with_moving(traced, frames.inputs), analog).to(device)
-    del twin, shown, traced  # the graph has its weights
-    stream = (data.tensors_of(args, origin, device) for args in itertools.chain([first], batches))
+    if frames is None:
+        traced = to_graph(twin, data.example(first))
+    else:
+        moving = frames.moving(first, twin)
+        traced = to_graph(twin, data.example(frames.shown(first, moving)))
+        traced = with_moving(traced, traced.names_of(moving))
+    origin = require_real(set_roles(traced, analog)).to(device)
+    del twin, traced  # the graph has its weights
+    stream = (data.tensors_of(args, origin, device, options.timesteps) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
     memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)
     wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) else 0)

@@ -97,7 +97,7 @@ def evaluate(
     with torch.no_grad(), listener(progress, default=True) as told:
         told.report("evaluating", 0, length)
         for given, target in split(batches, snn.graph):
-            given, target = _to((given, target), device)
+            given, target = _to((snn.graph.first_frames(given, total), target), device)
             n = rows(given)
             # In-place operations of the ANN on its input must not reach the SNN's.
             copies = snn.graph.unflatten([x.clone() for x in means(snn.graph, given)])

@@ -92,7 +92,7 @@ def check(snn: SpikingNetwork, target: str = "speck", calibration: Any = None, *
 def _samples(snn: SpikingNetwork, calibration: Any, count: int) -> list[Tensor]:
     """The inputs of the first samples, joined."""
     device = next(iter(snn.buffers())).device
-    found = list(first_batches(inputs(calibration, snn.graph, 0, device), count))
+    found = list(first_batches(inputs(calibration, snn.graph, 0, device, snn.timesteps), count))
     return [torch.cat(parts)[:count] for parts in zip(*found, strict=True)]
 
 

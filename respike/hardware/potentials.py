@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..convert.caller_state import Inference
 from ..convert.export.module import ORIGIN
 from ..convert.network import SpikingNetwork
+from ..convert.run.moving_inputs import over_time
 from ..layers import RateNeuron, reset_states
 
 _BATCH = 16
@@ -20,7 +21,7 @@ def reached(snn: SpikingNetwork, samples: list[Tensor]) -> dict[str, tuple[float
 
     Args:
         snn: Synchronous.
-        samples: The inputs ``(N, ...)``, each given in all ``snn.timesteps`` steps.
+        samples: The inputs ``(N, ...)``, each given in all ``snn.timesteps`` steps; ``(N, T, ...)`` where they move.
 
     Raises:
         ConversionError: the network has no form as a module.
@@ -30,7 +31,7 @@ def reached(snn: SpikingNetwork, samples: list[Tensor]) -> dict[str, tuple[float
     found = {name: (float("inf"), float("-inf")) for name in layers}
     for part in zip(*(x.split(_BATCH) for x in samples), strict=True):
         reset_states(module)
-        module(*(x.unsqueeze(1).expand(-1, snn.timesteps, *x.shape[1:]) for x in part))
+        module(*over_time(snn.graph, list(part), snn.timesteps))
         for name, (layer, sent) in layers.items():
             units = layer.recordings["v_mem"] / layer.spike_threshold
             lowest, highest = float(units.min()), float((units + sent[-1]).max())

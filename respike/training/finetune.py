@@ -129,7 +129,8 @@ def tune(
     with listener(progress, default=True) as told:
         told.report("reading the data")
         samples = Samples(
-            data, snn.graph, device, options.batch_size, options.held_back, bool(options.labels), options.seed
+            *(data, snn.graph, snn.timesteps, device),
+            *(options.batch_size, options.held_back, bool(options.labels), options.seed),
         )
         origin = origin_of(snn, ann, samples.held[0][0])
         before, after = Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)

@@ -34,6 +34,7 @@ class Samples:
     Args:
         data: As for ``from_torch``; with labels as for ``evaluate``.
         graph: Of the network.
+        timesteps: Frames that are read of inputs that move.
         device: Where batches are wanted.
         batch_size: Samples in a batch; of an iterable they are as they come.
         most: Most samples that are held back.
@@ -50,9 +51,19 @@ class Samples:
     """
 
     def __init__(
-        self, data: Any, graph: Graph, device: torch.device, batch_size: int, most: int, labelled: bool, seed: int
+        self,
+        data: Any,
+        graph: Graph,
+        timesteps: int,
+        device: torch.device,
+        batch_size: int,
+        most: int,
+        labelled: bool,
+        seed: int,
     ) -> None:
-        self.graph, self.device, self.batch_size, self.labelled, self.seed = graph, device, batch_size, labelled, seed
+        self.graph, self.timesteps, self.device = graph, timesteps, device
+        self.batch_size, self.labelled, self.seed = batch_size, labelled, seed
+        data = data.data if isinstance(data, reading.Told) else data
         self.data, self.most = _as_dataset(data, labelled), most
         self.indices: list[int] | None = None
         if isinstance(self.data, Dataset) and hasattr(self.data, "__getitem__") and isinstance(self.data, Sized):
@@ -109,7 +120,7 @@ class Samples:
     def _read(self, batches: Iterable[Any], order: Tensor | None = None) -> Iterator[Batch]:
         if not self.labelled:
             for args in reading.checked(batches, order, self.graph.arity):
-                yield self._ready(reading.tensors_of(args, self.graph, self.device)), None
+                yield self._ready(reading.tensors_of(args, self.graph, self.device, self.timesteps)), None
             return
         seen = 0
         for inputs, target in split(batches, self.graph):
@@ -117,6 +128,7 @@ class Samples:
                 raise ConversionError(f"labels must be tensors or arrays of numbers; got {type(target).__name__}")
             reading.require_finite(inputs, seen, order)
             seen += reading.rows(inputs)
+            inputs = self.graph.first_frames(inputs, self.timesteps)
             yield self._ready([x.to(self.device) for x in inputs]), target.to(self.device)
 
     @staticmethod

@@ -30,8 +30,8 @@ def test_spikes_are_those_of_the_run_and_charge_is_conserved(
         monkeypatch.setattr(snn, "blocks", lambda *a, **k: blocks(*a, **k, length=length))
     seen = snn.record(x, potentials=True)
     torch.testing.assert_close(seen.output, snn.simulate(x))
-    assert list(seen.spikes) == list(seen.potentials) == ["1 (ReLU)", "4 (ReLU)"]
-    last, neuron = seen.spikes["4 (ReLU)"], snn.layers()[list(snn.layers())[1]]
+    assert list(seen.spikes) == list(seen.potentials) == ["1", "4"]
+    last, neuron = seen.spikes["4"], snn.layers()[list(snn.layers())[1]]
     weights = snn.held_graph().tensors
     weight, bias = (weights[name] for name in list(weights)[-2:])
     clock = torch.arange(1.0, 7.0).reshape(1, -1, 1)
@@ -42,8 +42,8 @@ def test_spikes_are_those_of_the_run_and_charge_is_conserved(
         with torch.no_grad():
             current = nn.functional.conv2d(x, *list(weights.values())[:2]) + first.bias
         charge = first.v_init + clock.reshape(1, -1, 1, 1, 1) * current[:, None]
-        held = (charge - (seen.spikes["1 (ReLU)"] * first.threshold).cumsum(1)) / first.threshold
-        torch.testing.assert_close(seen.potentials["1 (ReLU)"], held, rtol=1e-3, atol=1e-3)
+        held = (charge - (seen.spikes["1"] * first.threshold).cumsum(1)) / first.threshold
+        torch.testing.assert_close(seen.potentials["1"], held, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -56,12 +56,31 @@ def test_in_other_precisions_they_are_whole_numbers_too(precision: str) -> None:
 
 def test_of_some_layers_and_of_frames() -> None:
     snn, x = small("binary")
-    assert list(snn.record(x, layers="4").spikes) == ["4 (ReLU)"]
-    assert snn.record(x, layers=["1"], timesteps=3).spikes["1 (ReLU)"].shape == (16, 3, 4, 8, 8)
+    assert list(snn.record(x, layers="4").spikes) == ["4"]
+    assert snn.record(x, layers=["1"], timesteps=3).spikes["1"].shape == (16, 3, 4, 8, 8)
     frames = torch.rand(16, 6, 1, 10, 10)
     seen = snn.with_time().record(frames, potentials=True)
-    assert seen.spikes["1 (ReLU)"].shape == seen.potentials["1 (ReLU)"].shape == (16, 6, 4, 8, 8)
-    assert seen.potentials["1 (ReLU)"].max() < 2
+    assert seen.spikes["1"].shape == seen.potentials["1"].shape == (16, 6, 4, 8, 8)
+    assert seen.potentials["1"].max() < 2
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.act = nn.Linear(4, 8), nn.Linear(8, 8), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.act(self.b(self.act(self.a(x)))) + 1))
+
+
+def test_names_are_those_of_the_module_that_it_becomes() -> None:
+    """Of a module that is used twice and of a function, too."""
+    x = torch.rand(16, 4)
+    snn = converted(Functional().eval(), x, steps=4)
+    names = list(snn.record(x).spikes)
+    module = snn.to_module()
+    assert names == list(module.meta["respike"]["neurons"].values())
+    assert len(names) == 3
 
 
 def test_what_cannot_be_recorded_is_said() -> None:

@@ -170,7 +170,7 @@ def test_samples_that_judge_are_those_that_did_not_calibrate() -> None:
     alone = respike.from_torch(model, x, 2, seed=3)
     respike.finetune(alone, x, model, steps=13, augment=note, learning_rate=1e-9, seed=3)
     calibrated = HeldBack(alone.graph)
-    for _ in calibrated.others(inputs(x, alone.graph, 3, torch.device("cpu"))):
+    for _ in calibrated.others(inputs(x, alone.graph, 3, torch.device("cpu"), alone.timesteps)):
         pass
     for judge in torch.cat([batch[0] for batch in calibrated.batches]):
         assert not bool((torch.cat(seen) == judge).all(1).any())

@@ -27,7 +27,7 @@ FORMS: dict[str, Any] = {"tensor": X, "list": list(X.split(10)), "loader": DataL
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
 def test_samples_are_counted_in_any_form(data: Any) -> None:
     snn = respike.from_torch(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)), X, 2)
-    samples = Samples(data, snn.graph, torch.device("cpu"), 16, 5, False, 0)
+    samples = Samples(data, snn.graph, 4, torch.device("cpu"), 16, 5, False, 0)
     assert sum(len(inputs[0]) for inputs, _ in samples.held) == 5
     assert samples.count == 95
     assert sum(len(inputs[0]) for inputs, _ in samples.epoch(1)) == 95

@@ -21,8 +21,8 @@ def taken_back(snn: Simulator, module: nn.Module) -> tuple[Graph, dict[str, Spik
     """The network's graph and neurons with the parameters that its module has now.
 
     Raises:
-        ConversionError: it is no module of this network, or what it has learned is no network: a threshold that is not
-            positive, or a number that is not finite.
+        ConversionError: the network has unit thresholds, it is no module of this network, or what it has learned is no
+            network: a threshold that is not positive, or a number that is not finite.
     """
     places: Any = getattr(module, "meta", {}).get(ORIGIN)
     graph, layers = snn.held_graph(), snn.layers()
@@ -30,6 +30,11 @@ def taken_back(snn: Simulator, module: nn.Module) -> tuple[Graph, dict[str, Spik
         raise ConversionError(
             f"with_module takes what to_module() of this network gave, or a copy of it; got {type(module).__name__}"
             + (" of another network" if places is not None else "")
+        )
+    if snn.unit_thresholds:
+        raise ConversionError(
+            "what a module has learned has no thresholds of 1 and no whole numbers; train the module of the network "
+            "that this one was made from, and call normalised() or quantised() on the result"
         )
     tensors = dict(graph.tensors)
     for name, place in places["tensors"].items():

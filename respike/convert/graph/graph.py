@@ -110,6 +110,26 @@ class Graph:
                 found.append(value if whole else value.float())
         return found
 
+    def names_of(self, marks: tuple[Any, ...]) -> list[str]:
+        """Names of the inputs at the places of the arguments that are marked."""
+        given = self.in_spec.flatten_up_to((marks, {}))
+        return [leaf.name for leaf, marked in zip(self.leaves, given, strict=True) if isinstance(leaf, Ref) and marked]
+
+    def first_frames(self, inputs: list[Tensor], steps: int) -> list[Tensor]:
+        """So many frames of each input that moves, and the others as they are.
+
+        Raises:
+            ValueError: one has fewer.
+        """
+        for name, x in zip(self.inputs, inputs, strict=True):
+            if name in self.moving and x.shape[1] < steps:
+                raise InputError(
+                    f"input {name!r} has {x.shape[1]} frame{'s' * (x.shape[1] != 1)}, and {steps} timesteps were asked "
+                    "for; give one frame for each timestep"
+                )
+        named = zip(self.inputs, inputs, strict=True)
+        return [x[:, :steps] if name in self.moving else x for name, x in named]
+
     def fits(self, args: tuple[Any, ...]) -> bool:
         """Whether these are arguments of the structure that was traced, with an array wherever there is an input."""
         try:

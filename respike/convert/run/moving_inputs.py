@@ -51,11 +51,8 @@ def steps_of(graph: Graph, inputs: list[Tensor], asked: int | None, usual: int) 
         raise InputError(f"inputs that move need as many frames each: {told}")
     if not given:
         return usual if asked is None else asked
-    frames = next(iter(given.values()))
-    if not frames or (asked is not None and asked > frames):
-        wanted = "a run needs one at least" if asked is None else f"{asked} timesteps were asked for"
-        raise InputError(f"the input holds {frames} frame{'s' * (frames != 1)}, and {wanted}; give one frame for each timestep")
-    return frames if asked is None else asked
+    graph.first_frames(inputs, 1 if asked is None else asked)
+    return next(iter(given.values())) if asked is None else asked
 
 
 def over_time(graph: Graph, inputs: list[Tensor], steps: int) -> list[Tensor]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from .. import checks
 from ..errors import ConversionError
-from ..graph import BATCH, Graph
+from ..graph import BATCH, Graph, leaves
 from ..graph.rules import Role
 from ..passes import set_roles
+from ..run.analog import Analog
 from ..run.execution_plan import Plan
+from ..run.graph_walk import Walk
 
 
 def of_frames(graph: Graph, inputs: Iterable[str] | bool) -> Graph:
@@ -26,7 +32,35 @@ def of_frames(graph: Graph, inputs: Iterable[str] | bool) -> Graph:
     bare = replace(graph, nodes=[replace(n, path="") for n in graph.nodes]) if analog else graph
     judged = set_roles(with_moving(bare, inputs), analog)
     nodes = [replace(n, path=old.path) for n, old in zip(judged.nodes, graph.nodes, strict=True)]
-    return replace(judged, nodes=nodes)
+    return require_real(replace(judged, nodes=nodes))
+
+
+@torch.no_grad()
+def require_real(graph: Graph) -> Graph:
+    """The graph, if all functions of inputs that move give real numbers, which alone have a mean over time.
+
+    Raises:
+        ConversionError: some give truth values or whole numbers; they are listed.
+    """
+    spiked = Plan(graph).spiked
+    alone = [n for n in graph.nodes if n.name not in spiked and n.role != Role.HEAD]
+    device = next((t.device for t in graph.tensors.values()), torch.device("cpu"))
+    shapes = [(graph.integers.get(name, torch.float32), shape) for name, shape in graph.inputs.items()]
+    inputs = [torch.ones([2 if n is BATCH else n for n in s], dtype=kind, device=device) for kind, s in shapes]
+    walk = Walk(replace(graph, moving=frozenset()), graph.tensors, inputs)
+    walk.run(alone, Analog())
+    odd = [n for n in alone if n.role == Role.ANALOG and n.name in graph.timed and not _is_real(walk.env[n.name])]
+    if odd:
+        places = "".join(f"\n  {n.where} ({n.op.split('.')[1]})" for n in odd)
+        raise ConversionError(
+            "functions of an input that moves give truth values or whole numbers here, which have no mean over time; "
+            f"compute them before the network and give the result as an input of its own:{places}"
+        )
+    return graph
+
+
+def _is_real(value: Any) -> bool:
+    return all(x.is_floating_point() for x in leaves(value) if isinstance(x, Tensor))
 
 
 def with_moving(graph: Graph, inputs: Iterable[str] | bool) -> Graph:
@@ -47,6 +81,8 @@ def with_moving(graph: Graph, inputs: Iterable[str] | bool) -> Graph:
     for name in chosen:
         if name not in graph.inputs:
             raise ConversionError(f"inputs: there is no input {name!r}; the network has {known}")
+        if name in graph.integers:
+            raise ConversionError(f"inputs: {name!r} holds whole numbers, as indices are, which have no mean over time")
         if graph.inputs[name][:1] != (BATCH,):
             raise ConversionError(f"the input {name!r} does not begin with the samples, and has no place for time")
     return replace(graph, moving=frozenset(chosen))

@@ -59,7 +59,7 @@ def recalibrate(
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
     checks.progress(progress)
     chosen = named(snn, checks.names("layers", layers))
-    stream = data.inputs(calibration, snn.graph, seed, device)
+    stream = data.inputs(calibration, snn.graph, seed, device, snn.calibrated_timesteps)
     first = next(stream)
     origin = origin_of(snn, ann, first)
     graph = _mixed(snn, origin, chosen)

@@ -80,7 +80,7 @@ def diagnose(
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
     data = data[0] if pair and arity == 1 else data
-    batches = reading.inputs(data, snn.graph, seed, device)
+    batches = reading.inputs(data, snn.graph, seed, device, total)
     first = next(batches)
     origin = origin_of(snn, ann, first)
     neurons = snn.layers()

@@ -42,7 +42,7 @@ def activations(
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
     device = next(iter(snn.buffers())).device
-    batches = reading.inputs(data[0] if pair and arity == 1 else data, snn.graph, seed, device)
+    batches = reading.inputs(data[0] if pair and arity == 1 else data, snn.graph, seed, device, timesteps)
     first = next(batches)
     origin = origin_of(snn, ann, first)
     neurons = snn.layers()

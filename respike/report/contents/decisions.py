@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ...convert.network import SpikingNetwork
 from ...convert.output_judging import border, decision, is_single_score, single
+from ...convert.run.moving_inputs import means
 from ...convert.tracing.copy_model import prepare
 from ...errors import InputError
 from ...evaluation.batches import split_batches
@@ -47,7 +48,8 @@ def decisions(
     right = Counter[str]()
     seen = width = 0
     for inputs, target in split_batches(data, batch_size, snn.graph):
-        inputs, target = on_device((inputs, target), device)
+        inputs, target = on_device((snn.graph.first_frames(inputs, timesteps), target), device)
+        told = means(snn.graph, inputs)
         output = single(_last(snn, inputs, timesteps))
         answer = decision(output, where)
         if output is None or answer is None or answer.dim() != 1:
@@ -58,14 +60,14 @@ def decisions(
         width = max(width, 2 if is_single_score(output) else output.shape[1] if output.dim() == 2 else 0)
         counts[0].update(zip(target.tolist(), answer.tolist(), strict=True))
         if reference is not None:
-            expected = decision(reference(*snn.graph.unflatten(on_device(inputs, device, copy=True))), where)
+            expected = decision(reference(*snn.graph.unflatten(on_device(told, device, copy=True))), where)
             assert expected is not None
             counts[1].update(zip(target.tolist(), expected.tolist(), strict=True))
             for k in (answer != expected).nonzero().flatten().tolist():
                 label, own, other = int(target[k]), int(answer[k]), int(expected[k])
                 right["snn" if own == label else "ann" if other == label else "neither"] += 1
                 if len(shown) < PICTURES:
-                    image = picture(inputs[0][k]) if len(inputs) == 1 else None
+                    image = picture(told[0][k]) if len(inputs) == 1 else None
                     shown.append({"index": seen + k, "label": label, "snn": own, "ann": other, "picture": image})
         seen += len(target)
     cells = sorted({*counts[0], *counts[1]})

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
 from ...convert.run.graph_walk import Value
+from ...convert.run.moving_inputs import means
 from ...convert.run.neurons import SpikingReLU
 from ...convert.tracing.copy_model import prepare
 from .decisions import on_device
@@ -45,8 +46,8 @@ def sample_run(
     """
     if snn.schedule != "synchronous":
         return None
-    inputs = on_device(inputs, next(iter(snn.buffers())).device)
-    args = snn.graph.unflatten(inputs)
+    inputs = on_device(snn.graph.first_frames(inputs, timesteps), next(iter(snn.buffers())).device)
+    args, told = snn.graph.unflatten(inputs), means(snn.graph, inputs)
     counts: dict[str, Tensor] = {}
 
     def count(node: Node, events: Tensor, values: Tensor) -> None:
@@ -87,8 +88,8 @@ def sample_run(
         "index": index,
         "timesteps": timesteps,
         "label": int(target) if isinstance(target, Tensor) and target.numel() == 1 else None,
-        "picture": picture(inputs[0][0]) if len(inputs) == 1 else None,
-        "scores": _scores(snn.simulate(*args, timesteps=timesteps), ann, args),
+        "picture": picture(told[0][0]) if len(inputs) == 1 else None,
+        "scores": _scores(snn.simulate(*args, timesteps=timesteps), ann, snn.graph.unflatten(told)),
         "layers": layers,
     }
 

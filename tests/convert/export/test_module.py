@@ -163,6 +163,9 @@ def test_copies_come_back_and_others_are_refused() -> None:
     for wrong in (nn.Linear(2, 2), converted(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), torch.rand(8, 3)).to_module()):
         with pytest.raises(ConversionError, match="to_module"):
             snn.with_module(wrong)
+    for whole in (snn.normalised(), snn.quantised(8)):
+        with pytest.raises(ConversionError, match="train the module of the network that this one was made from"):
+            whole.with_module(whole.to_module())
 
 
 @pytest.mark.parametrize(
