@@ -127,10 +127,8 @@ class _Seen:
             self.potentials.setdefault(node.name, []).append(self._held(node.name, neuron, len(events)))
 
     def _held(self, name: str, neuron: SpikingReLU, steps: int) -> Tensor:
-        given, state = self.given.pop(name), self.states.get(name)
-        found = []
-        for t in range(steps):
-            current = given if isinstance(given, Tensor) else given.real[t]
+        given, state, found = self.given.pop(name), self.states.get(name), []
+        for current in [given] * steps if isinstance(given, Tensor) else given.real.unbind(0):
             _, state = neuron.run(Drive(current.unsqueeze(0), 1, bias=neuron.bias), state)
             found.append(state[0] / neuron.threshold)
         self.states[name] = state

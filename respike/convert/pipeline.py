@@ -85,7 +85,8 @@ def from_torch(
     Args:
         model: Any ``nn.Module`` whose nonlinearities are ReLUs, clamps and max-pools. It is not changed.
         calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
-            Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs).
+            Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs). Inputs that
+            differ in every step: ``respike.Frames`` of one of these.
         timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs. Or ``"auto"``: of all T up to 64 and all
             codes the cheapest whose network does as the model on the calibration samples, each judged by a network
             calibrated on the other half of them; ``respike.Auto`` says how close is close enough. What was tried, and

@@ -42,6 +42,8 @@ def require_real(graph: Graph) -> Graph:
     Raises:
         ConversionError: some give truth values or whole numbers; they are listed.
     """
+    if not graph.moving:
+        return graph
     spiked = Plan(graph).spiked
     alone = [n for n in graph.nodes if n.name not in spiked and n.role != Role.HEAD]
     device = next((t.device for t in graph.tensors.values()), torch.device("cpu"))

@@ -103,7 +103,7 @@ def named(snn: Simulator, layers: Iterable[str]) -> frozenset[str]:
             raise ConversionError(f"no layer of neurons is called {layer!r}{hint} (layers: {', '.join(known)})")
         found |= fitting
     if not found:
-        raise ConversionError("name at least one layer to recalibrate")
+        raise ConversionError("name at least one layer")
     return frozenset(found)
 
 
