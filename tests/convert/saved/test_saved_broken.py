@@ -46,7 +46,7 @@ RELU, HUGE = "respike.relu", 1 << 40
 BROKEN: dict[str, tuple[Break, str]] = {
     "newer": (
         lambda g, t, m: m.update(format="respike network 6"),
-        "version 5 of the format, .* reads versions up to 4",
+        "version 6 of the format, .* reads versions up to 5",
     ),
     "other": (lambda g, t, m: m.update(format="pt"), "tensors but no network"),
     "no graph": (lambda g, t, m: m.pop("network"), "tensors but no network"),
