@@ -296,3 +296,12 @@ REFUSED: dict[str, Case] = {
     "random_forward": Case(plain(lambda y: F.relu(y) + torch.rand_like(y))),
     "linear_only": Case(plain(lambda y: 2 * y)),
 }
+
+MEET = {
+    "mean_over_the_batch",
+    "sequence_first",
+    "relu_behind_the_sequence_axis",
+    "relu_with_the_batch_last",
+    "times_the_batch_size",
+}
+"""Networks of the zoo in which samples meet or do not come first."""

@@ -66,7 +66,8 @@ def calibrate(
         second = Sequential(graph, plan, neurons, options, device, progress)
     wanted = second is not None
     work = calibration_piece(calibration_budget(options.memory_budget, device), device)
-    for number, inputs in enumerate(data, 1):
+    for number, given in enumerate(data, 1):
+        inputs = graph.first_frames(given, options.timesteps)
         if second is not None and wanted:
             wanted = second.take(inputs)
         if streamed:

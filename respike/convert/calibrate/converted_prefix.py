@@ -14,7 +14,7 @@ from ..options import Options
 from ..run.analog import Analog
 from ..run.execution_plan import Plan, size_of
 from ..run.graph_walk import Value, Walk
-from ..run.moving_inputs import StepInputs, means, steps_of
+from ..run.moving_inputs import StepInputs, means
 from ..run.neurons import SpikingReLU
 from ..run.schedules.layerwise import Layerwise
 from ..run.schedules.synchronous import Synchronous
@@ -80,6 +80,7 @@ class Prefix:
 
     def add(self, inputs: list[Tensor]) -> None:
         """A batch of inputs."""
+        inputs = self.graph.first_frames(inputs, self.options.timesteps)
         count = next((len(x) for x in inputs if x.dim()), 1)
         self.batches.append(count)
         values: dict[str, Kept] = {}
@@ -87,7 +88,6 @@ class Prefix:
             values[name] = self._kept(count)
             values[name].write(slice(0, values[name].rows), 0, x)
         self.ann.append(dict(values))
-        steps_of(self.graph, inputs, self.options.timesteps, self.options.timesteps)
         for name, frames in StepInputs(self.graph, inputs).at(0, self.steps).items():
             values[name] = self._kept(count)
             values[name].write(slice(0, values[name].rows), 0, frames)

@@ -184,8 +184,8 @@ class Simulator(nn.Module):
         Raises:
             ValueError: as for ``simulate``.
         """
-        inputs, usual = self._inputs(inputs), whole("timesteps", timesteps, 1, checks.STEPS)
-        timesteps = steps_of(self.graph, inputs, usual, usual)
+        inputs = self._inputs(inputs)
+        timesteps = steps_of(self.graph, inputs, timesteps, timesteps)
         self._tell_of(timesteps)
         lengths = {len(x) for x in inputs if x.dim()}
         batch = max(lengths, default=1)

@@ -148,7 +148,7 @@ class Remedies:
         one, other = self._halves()
         for inputs in other or one:
             block = list(snn.blocks(inputs, timesteps=timesteps, only_last=True))[-1]
-            wanted = evaluate_graph(self.origin, inputs)
+            wanted = evaluate_graph(self.origin, self.origin.first_frames(inputs, timesteps))
             found = [x[-1] for x in block if isinstance(x, Tensor)]
             pairs = zip(found, (x for x in wanted if isinstance(x, Tensor)), strict=True)
             total += sum(float((a.double() - b.double()).square().sum()) for a, b in pairs if b.is_floating_point())

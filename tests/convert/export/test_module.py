@@ -69,17 +69,7 @@ def test_random_networks_give_the_same_numbers(seed: int, code: str) -> None:
         torch.testing.assert_close(found, wanted)  # a mean over three steps is rounded before the last layer
 
 
-MEET = {
-    "mean_over_the_batch",
-    "sequence_first",
-    "relu_behind_the_sequence_axis",
-    "relu_with_the_batch_last",
-    "times_the_batch_size",
-}
-"""Networks of the zoo in which samples meet or do not come first."""
-
-
-@pytest.mark.parametrize("name", [name for name in zoo.CONVERTS if name not in MEET])
+@pytest.mark.parametrize("name", [name for name in zoo.CONVERTS if name not in zoo.MEET])
 def test_networks_of_the_zoo_give_the_same_numbers(name: str) -> None:
     """But for rounding where an operation lays its values out otherwise; a spike more or less would be far more."""
     torch.manual_seed(0)
@@ -89,7 +79,7 @@ def test_networks_of_the_zoo_give_the_same_numbers(name: str) -> None:
         torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(MEET))
+@pytest.mark.parametrize("name", sorted(zoo.MEET))
 def test_networks_in_which_samples_meet_are_refused(name: str) -> None:
     torch.manual_seed(0)
     case = zoo.CONVERTS[name]
