@@ -1,8 +1,7 @@
 """The equations compiled for CUDA with Triton: potentials stay in registers while time goes by.
 
 Arrays are ``(T, N, neurons)`` in the order in which they lie in memory, as in ``cpu``. Nothing waits for the
-device. Without fused multiply-add and with divisions rounded as IEEE says, so that no rounding differs from torch's;
-only where v/θ is no normal number, below 1.2e-38, does Triton's floor take it for zero.
+device. Without fused multiply-add and with divisions rounded as IEEE says, so that no rounding differs from torch's.
 
 Triton reads the annotations too and knows no names but its own, hence ``tl.tensor`` for numbers and pointers alike.
 """
@@ -58,18 +57,24 @@ def _current(
 
 
 @_compiled
+def _floor(x: tl.tensor) -> tl.tensor:
+    """Of all numbers: Triton's own takes those below 1.2e-38, which are not normal, for zero."""
+    return tl.where((x < 0.0) & (x > -1.0), -1.0, tl.floor(x))
+
+
+@_compiled
 def _fire(v: tl.tensor, theta: tl.tensor, net: tl.tensor, most: tl.constexpr, levels: tl.constexpr) -> tl.tensor:
     """``eager.fire``."""
     if levels > 1:
         s = _graded(v, theta, net, levels)
     elif net is not None:
-        s = tl.floor(tl.div_rn(v, theta))
+        s = _floor(tl.div_rn(v, theta))
         s = tl.maximum(tl.minimum(tl.maximum(s, -most), most), -net)
         s = tl.where(v == v, s, 0.0)
     elif most == 1:
         s = (v >= theta).to(tl.float32)
     else:
-        s = tl.where(v > 0.0, tl.floor(tl.div_rn(v, theta)), 0.0)
+        s = tl.where(v > 0.0, _floor(tl.div_rn(v, theta)), 0.0)
         if most is not None:
             s = tl.minimum(s, most)
     return s
@@ -79,7 +84,7 @@ def _fire(v: tl.tensor, theta: tl.tensor, net: tl.tensor, most: tl.constexpr, le
 def _graded(v: tl.tensor, theta: tl.tensor, net: tl.tensor, levels: tl.constexpr) -> tl.tensor:
     """``equations.graded_spike`` by comparisons."""
     finest: tl.constexpr = 2.0 ** (levels - 1)
-    wanted = tl.floor(tl.div_rn(v, theta) * finest)
+    wanted = _floor(tl.div_rn(v, theta) * finest)
     size, back = tl.abs(wanted), net * finest
     sent = tl.full(v.shape, 1.0, tl.float32)
     for i in tl.static_range(1, levels):  # nearest power of two, halfway is up; no more back than there is
