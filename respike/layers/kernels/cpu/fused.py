@@ -18,15 +18,24 @@ from ..eager import State
 from ..layout import Layout
 from ..memory import empty
 from ..rule import Drive, Rule, Send
-from .parts import FORM, GRADED, SIGNED, as_numpy, bounded, compiled, copy, fired, kind_of, limits_of, read, written
+from .parts import (
+    FORM,
+    GRADED,
+    QUARTERS,
+    SIGNED,
+    as_numpy,
+    bounded,
+    compiled,
+    copy,
+    fired,
+    kind_of,
+    limits_of,
+    read,
+    unsigned,
+    written,
+)
 
-QUARTERS = ((2, 2), (2, 2), (0, 0), (1, 1))
-"""The geometry of windows of 2x2 side by side."""
 CHANNELS_LAST = [3, 4, 2]
-
-
-unsigned: Any = np.uint64
-"""Of indices that cannot be negative: others numba would test one by one, and do nothing side by side."""
 
 
 @cache

@@ -22,6 +22,11 @@ PLAIN, BITS, WHOLE = range(3)
 """How a number lies in memory: as it is, as the bits of a bfloat16, as an 8-bit whole number."""
 FORM = {torch.float32: PLAIN, torch.bfloat16: BITS, torch.int8: WHOLE}
 
+QUARTERS = ((2, 2), (2, 2), (0, 0), (1, 1))
+"""The geometry of a pool whose windows of 2x2 lie side by side."""
+unsigned: Any = np.uint64
+"""Of indices that cannot be negative: others numba would test one by one, and do nothing side by side."""
+
 
 @njit(error_model="numpy")
 def of_bits(x: Any) -> Any:
@@ -85,7 +90,7 @@ def written(form: Any, x: Any) -> Any:
 @njit(error_model="numpy")
 def larger(form: Any, a: Any, b: Any) -> Any:
     """The larger of two sums, of which NaN is larger than any, as in torch's pools; spikes are never NaN."""
-    return (a if a > b or a != a else b) if form == PLAIN else a if a > b else b
+    return (a if (a > b) | (a != a) else b) if form == PLAIN else a if a > b else b
 
 
 @njit(error_model="numpy")
