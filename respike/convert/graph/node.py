@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -73,21 +73,24 @@ class Node:
         return f"{self.path} ({self.kind})" if self.path else f"forward: {self.name}"
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: Any) -> list[Any]:
     """All leaves of nested lists, tuples and dicts."""
-    if isinstance(tree, (list, tuple)):
-        for item in tree:
-            yield from leaves(item)
-    elif isinstance(tree, dict):
-        yield from leaves(list(tree.values()))
-    else:
-        yield tree
+    found: list[Any] = []
+    for item in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, _INNER) else (tree,):
+        if isinstance(item, _INNER):  # most trees are flat, and this runs for every node of every piece
+            found += leaves(item)
+        else:
+            found.append(item)
+    return found
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
     """The same tree with ``fn`` applied to each leaf."""
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(map_leaves(fn, item) for item in tree)
     if isinstance(tree, dict):
         return {key: map_leaves(fn, item) for key, item in tree.items()}
+    if isinstance(tree, _INNER):
+        return type(tree)([map_leaves(fn, item) if isinstance(item, _INNER) else fn(item) for item in tree])
     return fn(tree)
+
+
+_INNER = (list, tuple, dict)
