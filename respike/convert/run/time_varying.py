@@ -88,7 +88,14 @@ def offsets(value: Timed | DeferredSum) -> list[Tensor]:
 
 def channels_last(x: Tensor) -> Tensor:
     """Images and kernels laid out as processors like them best."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+    if x.dim() != 4:
+        return x
+    x = x.contiguous(memory_format=torch.channels_last)
+    if x.shape[1] > 1:
+        return x
+    # One channel lies in memory alike either way, and torch takes it for channels first, also in what it makes of it.
+    count, _, height, width = x.shape
+    return x.as_strided(x.shape, (height * width, 1, width, 1))
 
 
 def summed(x: Tensor, axis: int) -> Tensor:
