@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .convert import LIF as LIF
     from .convert import MSE as MSE
     from .convert import Auto as Auto
+    from .convert import Controller as Controller
     from .convert import ConversionError as ConversionError
     from .convert import EarlyExit as EarlyExit
     from .convert import Frames as Frames
@@ -31,6 +32,7 @@ __all__ = [
     "LIF",
     "MSE",
     "Auto",
+    "Controller",
     "ConversionError",
     "EarlyExit",
     "Frames",

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from .options import Pipelined as Pipelined
     from .pipeline import from_onnx as from_onnx
     from .pipeline import from_torch as from_torch
+    from .streams.controller import Controller as Controller
+    from .streams.stream import Stream as Stream
     from .tracing.normal_form import normal_form as normal_form
     from .tracing.normal_form import relative_error as relative_error
 
 _PLACES = {
     "Auto": "options",
+    "Controller": "streams.controller",
     "ConversionError": "errors",
     "ConversionWarning": "errors",
     "EarlyExit": "early_exit",
@@ -45,6 +48,7 @@ _PLACES = {
     "Pipelined": "options",
     "Refusal": "errors",
     "SpikingNetwork": "network",
+    "Stream": "streams.stream",
     "from_nir": "nir_import.from_nir",
     "from_onnx": "pipeline",
     "from_torch": "pipeline",

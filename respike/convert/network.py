@@ -19,10 +19,10 @@ from .count.fan_out import FanOut, fan_out
 from .errors import ConversionError
 from .export.take_back import taken_back
 from .graph import Graph
-from .hidden_spikes import Recorded
 from .run.neurons import SpikingReLU
 from .saved.read_file import read
 from .saved.write_file import write
+from .streams.streamed import Streamed
 from .summary import describe, synapses_of, table
 from .variants.floor import bounded_neurons
 from .variants.moving import of_frames
@@ -38,11 +38,11 @@ def add_shortcut(name: str, function: Callable[..., Any]) -> None:
     _SHORTCUTS[name] = function
 
 
-class SpikingNetwork(Recorded):
+class SpikingNetwork(Streamed):
     """The spiking network that ``respike.from_torch`` returns: it takes the ANN's inputs and estimates its outputs.
 
-    Calls are independent: the same input always gives the same output. Only ``simulate(..., stream=True)`` continues
-    from the state at the end of the last such call, until ``reset``.
+    Calls are independent: the same input always gives the same output. ``stream`` gives a run that goes on from call to
+    call.
 
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> snn = respike.from_torch(model, torch.rand(64, 4), timesteps=8)

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import InputError
 from . import datasets as datasets
+from . import policies as policies
 from .fashion import FashionMobileNet as FashionMobileNet
 from .fashion import FashionResNet as FashionResNet
 from .fashion import FashionVGG as FashionVGG

@@ -129,7 +129,25 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     ),
     "simulate": (
         lambda s, **o: s.simulate(X, **o),
-        {"timesteps": [*(x for x in WHOLE if x is not None), 0], "stream": [*FLAG, None]},
+        {"timesteps": [*(x for x in WHOLE if x is not None), 0]},
+    ),
+    "stream": (
+        lambda s, **o: s.stream(**{"batch": 3, **o}),
+        {
+            "batch": [*WHOLE, 0],
+            "window": [*(x for x in WHOLE if x is not None), 0, 65_537],
+            "forgetting": [*(x for x in NUMBER if x is not None), 0, 1, -0.5],
+        },
+    ),
+    "stream.reset": (
+        lambda s, **o: s.stream(3).reset(**o),
+        {"samples": [3, "all", [5], [0.5], {}, torch.rand(3), torch.ones(2, dtype=torch.bool), Odd()]},
+    ),
+    "stream.save": (lambda s, **o: s.stream(3).save(**o), {"path": FILE}),
+    "stream.load": (lambda s, **o: s.stream(3).load(**o), {"path": FILE}),
+    "Controller": (
+        lambda s, **o: respike.Controller(**{"snn": s, **o}),
+        {"snn": [None, 3, net()], "carry": [*NUMBER, -0.1, 1.1]},
     ),
     "recalibrated": (
         lambda s, **o: s.recalibrated(**{"calibration": X, "layers": "1", **o}),
@@ -149,6 +167,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
         },
     ),
     "with_time": (lambda s, **o: s.with_time(**o), {"inputs": ["no such input", 3, None, [1], Odd()]}),
+    "policies.load": (lambda s, **o: respike.models.policies.load(**o), {"task": ["no such task", 3, None, [], Odd()]}),
     "models.load": (lambda s, **o: respike.models.load(**o), {"name": ["no such model", 3, None, [], Odd()]}),
 }
 CASES = [(name, option) for name, (_, options) in FUNCTIONS.items() for option in options]
@@ -158,6 +177,8 @@ SAID = {
     "calibration": "calibration",
     "name": "reference network",
     "outputs": "outputs?",
+    "samples": "samples?",
+    "task": "no policy",
 }
 
 

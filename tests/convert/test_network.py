@@ -79,21 +79,6 @@ def test_memory_is_a_share_of_what_is_free_and_shared_by_the_threads(monkeypatch
     assert parallel.worker_count() == 1
 
 
-def test_a_stream_goes_on_where_it_stopped_until_reset() -> None:
-    snn, x = make()
-    whole = snn.simulate(x, timesteps=12)
-    parts = [snn.simulate(x, timesteps=t, stream=True) for t in (5, 1, 6)]
-    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-5, atol=1e-6)
-    assert torch.equal(snn.simulate(x, timesteps=12), whole)  # others are not touched by it
-    with pytest.raises(ValueError, match="holds 10 samples and got 4 samples"):
-        snn.simulate(x[:4], stream=True)
-    snn.reset()
-    torch.testing.assert_close(snn.simulate(x, timesteps=5, stream=True), whole[:, :5])
-    layered, _ = make(schedule="layerwise")
-    with pytest.raises(ValueError, match="requires schedule='synchronous'; this network is layerwise"):
-        layered.simulate(x, stream=True)
-
-
 def test_state_dict_moves_a_calibration_to_another_conversion() -> None:
     snn, x = make(4)
     other, _ = make(4, scale=3.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,13 +175,21 @@ def test_a_module_made_there_learns_there_and_comes_back() -> None:
     assert tuned.closeness is not None and tuned.closeness.error > 0
 
 
-def test_streams_and_variants() -> None:
+def test_streams_and_variants(tmp_path: Path) -> None:
     _, snn, x = small()
     wanted = snn.simulate(x)
     snn.to(GPU)
-    found = torch.cat([snn.simulate(there(x), timesteps=2, stream=True) for _ in range(2)], dim=1)
+    run, controller = snn.stream(len(x)), respike.Controller(snn)
+    found = torch.stack([run(there(x)) for _ in range(4)], dim=1)
     torch.testing.assert_close(found.cpu(), wanted, rtol=1e-4, atol=1e-4)
-    snn.reset()
+    run.reset([1])
+    run.save(tmp_path / "state.safetensors")
+    after = run(there(x))
+    run.load(tmp_path / "state.safetensors")
+    assert torch.equal(run(there(x)), after)
+    torch.testing.assert_close(controller(there(x)).cpu(), wanted[:, -1], rtol=1e-4, atol=1e-4)
+    controller.reset([1])
+    assert controller(there(x)).device.type == "cuda"
     for variant in (snn.normalised(), snn.quantised(8), snn.with_floor(-100.0)):
         assert {tensor.device.type for tensor in variant.buffers()} <= {"cuda"}
         assert float((variant(there(x)).cpu() - wanted[:, -1]).norm() / wanted[:, -1].norm()) < 0.1

@@ -57,7 +57,8 @@ def labels() -> Tensor:
 WAYS: dict[str, Callable[[respike.SpikingNetwork, Tensor], Any]] = {
     "snn(x)": lambda snn, x: snn(x),
     "simulate": lambda snn, x: snn.simulate(x),
-    "stream": lambda snn, x: snn.simulate(x, stream=True),
+    "stream": lambda snn, x: snn.stream(len(x))(x),
+    "controller": lambda snn, x: respike.Controller(snn)(x),
     "evaluate": lambda snn, x: respike.evaluate(snn, (x, labels()), progress=False),
     "early exit": lambda snn, x: EarlyExit(snn, images(), judge="decision")(x),
     "normalised": lambda snn, x: snn.normalised()(x),
@@ -73,7 +74,6 @@ def test_nan_and_infinity_are_refused(way: str, value: float) -> None:
     message = r"the input 'x' holds NaN, infinity or .* in 2 of 20 samples \(the first is number 3, counted from 0\)"
     with pytest.raises(ValueError, match=message):
         WAYS[way](converted(), x)
-    converted().reset()
 
 
 def test_it_is_said_of_the_whole_batch_whatever_it_is_cut_into() -> None:
@@ -97,12 +97,12 @@ def test_numbers_beyond_float32_are_infinite_there() -> None:
 def test_a_stream_goes_on_after_an_input_that_was_refused() -> None:
     snn = converted()
     whole = snn.simulate(images(), timesteps=5)
-    first = snn.simulate(images(), timesteps=2, stream=True)
+    run = snn.stream(len(images()))
+    first = [run(images()) for _ in range(2)]
     with pytest.raises(ValueError, match="NaN"):
-        snn.simulate(images() * float("nan"), timesteps=2, stream=True)
-    second = snn.simulate(images(), timesteps=3, stream=True)
-    snn.reset()
-    assert torch.equal(torch.cat([first, second], 1), whole)
+        run(images() * float("nan"))
+    second = [run(images()) for _ in range(3)]
+    assert torch.equal(torch.stack([*first, *second], 1), whole)
 
 
 @pytest.mark.parametrize("code", one_in(3, CODES))
@@ -133,8 +133,7 @@ def test_no_samples_give_an_output_of_none(code: str) -> None:
             assert snn(none).shape == (0, 3)
             assert snn.simulate(none, timesteps=2).shape == (0, 2, 3)
     snn.schedule, snn.precision = "synchronous", "float32"
-    assert snn.simulate(none, stream=True).shape == (0, 4, 3)
-    snn.reset()
+    assert respike.Controller(snn)(none).shape == (0, 3)
 
 
 def test_no_samples_in_other_forms() -> None:

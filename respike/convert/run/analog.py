@@ -17,6 +17,9 @@ class Analog:
 
     steps = 1
 
+    def arriving(self, node: Node, name: str, x: Value) -> Value:
+        return x
+
     def spike(self, node: Node, x: Value) -> Value:
         return function(node.op)(x, **node.kwargs)
 
@@ -32,6 +35,9 @@ class Activations(Analog):
 
     def __init__(self) -> None:
         self.sent: dict[str, Tensor] = {}
+
+    def arriving(self, node: Node, name: str, x: Value) -> Value:
+        return x
 
     def spike(self, node: Node, x: Value) -> Value:
         self.sent[node.name] = super().spike(node, x)

@@ -31,6 +31,9 @@ class Mode(Protocol):
     def steps(self) -> int:
         """Length of the time axis."""
 
+    def arriving(self, node: Node, name: str, x: Value) -> Value:
+        """What a node gets of a value that it reads."""
+
     def spike(self, node: Node, x: Value) -> Value:
         """The output of a layer of neurons for its current."""
 
@@ -103,7 +106,7 @@ class Walk:
         """The value of one node, whose arguments are there."""
         if node.role == Role.SHAPE:
             return self._shape_number(node)
-        fetch = self._decoder(mode) if self._is_late(node) else self._fetch
+        fetch = self._decoder(mode) if self._is_late(node) else self._fetcher(node, mode)
         args, kwargs = map_leaves(fetch, list(node.args)), map_leaves(fetch, node.kwargs)
         if "device" in kwargs:
             kwargs["device"] = self.device
@@ -120,6 +123,9 @@ class Walk:
 
     def _is_late(self, node: Node) -> bool:
         return node.role == Role.HEAD or node.name in self.late
+
+    def _fetcher(self, node: Node, mode: Mode) -> Callable[[Any], Any]:
+        return lambda arg: mode.arriving(node, arg.name, self.env[arg.name]) if isinstance(arg, Ref) else arg
 
     def _fetch(self, arg: Any) -> Any:
         return self.env[arg.name] if isinstance(arg, Ref) else arg

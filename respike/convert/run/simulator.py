@@ -32,7 +32,6 @@ from .neurons import SpikingReLU
 from .recording import Recorder, Watch
 from .schedules.by_name import latency, mode_of
 from .schedules.layerwise import Layerwise
-from .schedules.stream import Stream
 from .schedules.synchronous import Synchronous
 from .time_varying import channels_last
 from .weights_module import Weights, versions
@@ -80,11 +79,10 @@ class Simulator(nn.Module):
         self.precision = "float32"
         self.plan = Plan(self.graph)
         self._arithmetic: tuple[Any, Arithmetic] | None = None
-        self._stream: Stream | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy gets: all but a stream under way and what is made when needed."""
-        return {**self.__dict__, "_stream": None, "_arithmetic": None}
+        """What a copy gets: all but what is made when needed."""
+        return {**self.__dict__, "_arithmetic": None}
 
     def layers(self) -> dict[str, SpikingReLU]:
         """The layers of neurons by node name."""
@@ -135,15 +133,13 @@ class Simulator(nn.Module):
         steps = steps_of(self.graph, inputs, None, self.timesteps)
         return self.output_at(self._joined(inputs, steps, only_last=True), -1)
 
-    def simulate(self, *args: Any, timesteps: int | None = None, stream: bool = False) -> Any:
+    def simulate(self, *args: Any, timesteps: int | None = None) -> Any:
         """The decoded estimate after each step.
 
         Args:
             *args: Inputs as for the ANN, each ``(N, ...)``, held constant over time; those that move, see
                 ``with_time``, are ``(N, T, ...)``.
             timesteps: How many steps; ``self.timesteps`` by default, of inputs that move as many as there are frames.
-            stream: Go on from the state that the last streaming call left, as one long simulation; the
-                estimate is then the mean over all steps since ``reset``.
 
         Returns:
             For each of the ANN's outputs ``(N, T, ...)``, or ``(T, ...)`` where it does not begin with the
@@ -152,19 +148,11 @@ class Simulator(nn.Module):
             pipelined all of them cost T · (T + 1) / 2 steps of work, ``snn(x)`` T.
 
         Raises:
-            ValueError: inputs of another shape than the ANN's or with NaN or infinity in them, ``timesteps`` below 1,
-                or a stream whose batch size changes or whose schedule is not ``synchronous``.
+            ValueError: inputs of another shape than the ANN's or with NaN or infinity in them; ``timesteps`` below 1.
         """
-        checks.flag("stream", stream)
         inputs = self.graph.flatten(args)
         steps = steps_of(self.graph, inputs, timesteps, self.timesteps)
-        blocks = self.blocks(inputs, timesteps=steps, stream=True) if stream else None
-        joined = self._joined(inputs, steps) if blocks is None else in_time(list(blocks))
-        return pytree.tree_unflatten(batch_first(self.graph, joined), self.graph.out_spec)
-
-    def reset(self) -> None:
-        """Forget the state of ``simulate(..., stream=True)``."""
-        self._stream = None
+        return pytree.tree_unflatten(batch_first(self.graph, self._joined(inputs, steps)), self.graph.out_spec)
 
     @Inference()
     def _joined(self, inputs: list[Tensor], timesteps: int, only_last: bool = False) -> list[Any]:
@@ -209,7 +197,7 @@ class Simulator(nn.Module):
         inputs: list[Tensor] | Tensor,
         *,
         timesteps: int | None = None,
-        stream: bool = False,
+        held: Synchronous | None = None,
         only_last: bool = False,
         recorder: Recorder | None = None,
         watch: Watch | None = None,
@@ -223,7 +211,7 @@ class Simulator(nn.Module):
         Args:
             inputs: In the order of the graph's, as ``graph.flatten`` gives them; or the only one.
             timesteps: How many steps, as in ``simulate``.
-            stream: As in ``simulate``.
+            held: The state that the run goes on from; None: it begins.
             only_last: The caller needs the estimate after the last step alone.
             recorder: Told of every layer's events, see ``recording.Recorder``.
             watch: Told of every layer's currents, see ``recording.Watch``.
@@ -237,10 +225,8 @@ class Simulator(nn.Module):
         total = whole("timesteps", steps_of(self.graph, inputs, timesteps, self.timesteps), 1, checks.STEPS)
         frames, arithmetic = StepInputs(self.graph, inputs), self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
-        mode = self._mode(stream, batch, recorder, arithmetic)
+        mode = self._mode(recorder, arithmetic) if held is None else held.go_on(recorder, arithmetic)
         mode.watch, before = watch, mode.elapsed + mode.steps
-        if stream:
-            self._tell_of(before + total)
         alone = recorder is None and watch is None  # who records or watches wants every spike
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
@@ -274,18 +260,10 @@ class Simulator(nn.Module):
             self._arithmetic = now, Arithmetic(self.precision, laid_out, nodes, sending)
         return self._arithmetic[1]
 
-    def _mode(
-        self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
-    ) -> Synchronous | Layerwise:
+    def _mode(self, recorder: Recorder | None, arithmetic: Arithmetic) -> Synchronous | Layerwise:
         if self.graph.moving and self.schedule == "layerwise":
             raise InputError("inputs that move are for the schedules 'synchronous' and 'pipelined'; set snn.schedule")
-        if not stream:
-            return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic, self.plan.first)
-        if self.schedule != "synchronous":
-            raise InputError(f"stream=True requires schedule='synchronous'; this network is {self.schedule}")
-        if self._stream is None:
-            self._stream = Stream(self.layers(), batch, self.precision)
-        return self._stream.go_on(batch, self.precision, recorder, arithmetic)
+        return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic, self.plan.first)
 
     def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:
         return ready_inputs(self.graph, inputs, number_type(self.buffers()))

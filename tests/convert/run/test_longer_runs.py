@@ -70,6 +70,9 @@ def test_evaluation_calls_streams_and_files_say_it_too(tmp_path: Path) -> None:
     longer.timesteps = 5
     with pytest.warns(ConversionWarning, match="runs 5 timesteps"):
         longer(x)
-    snn.simulate(x, timesteps=3, stream=True)
-    with pytest.warns(ConversionWarning, match="runs 6 timesteps"):
-        snn.simulate(x, timesteps=3, stream=True)
+    run, short = snn.stream(len(x)), snn.stream(len(x), window=2)
+    for _ in range(4):
+        run(x), short(x)
+    short(x)
+    with pytest.warns(ConversionWarning, match="runs 5 timesteps"):
+        run(x)

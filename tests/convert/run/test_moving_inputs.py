@@ -118,12 +118,9 @@ def test_random_networks_are_their_modules(seed: int, code: str) -> None:
             assert torch.equal(b[:, [0, 1, 3]], a[:, [0, 1, 3]])
 
 
-def test_frame_by_frame_is_one_run() -> None:
+def test_a_call_is_the_last_step_of_a_run() -> None:
     _, snn, frames = small()
     whole = snn.simulate(frames)
-    one_by_one = [snn.simulate(frames[:, t : t + 1], stream=True)[:, 0] for t in range(6)]
-    snn.reset()
-    assert torch.equal(torch.stack(one_by_one, 1), whole)
     assert torch.equal(snn(frames), whole[:, -1])
     assert torch.equal(snn.simulate(frames, timesteps=4), whole[:, :4])
 

@@ -205,5 +205,3 @@ def test_what_cannot_be_is_refused() -> None:
     for delay in (-1, 1.5):
         with pytest.raises(respike.ConversionError, match="delay must be a whole number"):
             respike.from_torch(model, x, 4, schedule=respike.Pipelined(delay))
-    with pytest.raises(ValueError, match="stream=True requires schedule='synchronous'"):
-        respike.from_torch(model, x, 4, schedule="pipelined").simulate(x, stream=True)

@@ -111,7 +111,6 @@ def test_copies_do_the_same() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
     snn = respike.from_torch(model, x, 4, precision="bfloat16")
     found = snn(x)
-    snn.simulate(x, stream=True)
     assert torch.equal(copy.deepcopy(snn)(x), found)
     assert torch.equal(pickle.loads(pickle.dumps(snn))(x), found)
 
@@ -120,11 +119,11 @@ def test_a_stream_keeps_its_precision() -> None:
     model, x = small_cnn(), torch.rand(8, 1, 12, 12)
     snn = respike.from_torch(model, x, 6, precision="int8")
     whole = snn.simulate(x)
-    parts = [snn.simulate(x, timesteps=t, stream=True) for t in (2, 4)]
-    torch.testing.assert_close(torch.cat(parts, 1), whole)
+    run = snn.stream(len(x))
+    torch.testing.assert_close(torch.stack([run(x) for _ in range(6)], 1), whole)
     snn.precision = "float32"
-    with pytest.raises(ValueError, match=r"holds int8 and got float32; call reset\(\)"):
-        snn.simulate(x, stream=True)
+    with pytest.raises(ValueError, match=r"began with precision='int8', and the network has 'float32' now"):
+        run(x)
 
 
 def test_inference_mode_is_no_obstacle() -> None:

@@ -43,6 +43,9 @@ class Layerwise:
             self.begin(torch.arange(start + 1, min(start + length, total) + 1))
             yield self.steps
 
+    def arriving(self, node: Node, name: str, x: Value) -> Value:
+        return x
+
     def spike(self, node: Node, x: Value) -> Value:
         if self.watch is not None:
             self.watch(node, x)

@@ -33,7 +33,8 @@ def move_ahead(currents: Tensor, delay: int) -> Tensor:
     if not ahead:
         return currents
     moved = torch.zeros_like(currents)
-    torch.sum(currents[: ahead + 1], 0, out=moved[0])
+    for current in currents[: ahead + 1]:  # in order of time, as they come in a stream
+        moved[0] += current
     moved[1 : len(currents) - ahead] = currents[ahead + 1 :]
     return moved
 
@@ -71,7 +72,7 @@ class Pipelined(Synchronous):
     def begin(self, steps: int) -> None:
         """A run of ``steps`` timesteps from the beginning."""
         self.steps, self.elapsed = steps, 0
-        self.state = {}
+        self.state = dict(self.initial)
 
     def runs(self, total: int, length: int, only_last: bool) -> Iterator[int]:
         for steps in range(total if only_last else 1, total + 1):

@@ -41,11 +41,20 @@ class Synchronous:
         self.only_last = False
         self.steps = 0
         self.elapsed = 0
+        self.begun: Tensor | None = None  # steps that had passed when each sample began, (N,); None: none for all
+        self.initial: dict[str, tuple[Tensor, ...]] = {}  # neurons that do not begin at rest, in runs from the start
         self.state: dict[str, Any] = {}
         self._units: dict[str, Tensor | None] = {}
 
+    def go_on(self, recorder: Recorder | None, arithmetic: Arithmetic) -> Synchronous:
+        """The same state, for a run that is told to another recorder."""
+        self.recorder, self.arithmetic = recorder, arithmetic
+        return self
+
     def begin(self, steps: int) -> None:
         """The next ``steps`` timesteps, after those that were begun before."""
+        if not self.elapsed + self.steps:
+            self.state.update(self.initial)
         self.elapsed += self.steps
         self.steps = steps
 
@@ -67,6 +76,28 @@ class Synchronous:
             return x[rows.repeat_interleave(len(x) // len(rows))] if isinstance(x, Tensor) else x
 
         self.state = pytree.tree_map(kept, self.state)
+
+    def restart(self, rows: Tensor) -> None:
+        """Put some samples, a mask ``(N,)``, back to the start; they come first in every value, as for ``keep``.
+
+        Before the first step sums are 0, and so is a maximum of them; neurons are at rest.
+        """
+        now = self.elapsed + self.steps
+        self.begun = torch.zeros(len(rows), dtype=torch.long, device=rows.device) if self.begun is None else self.begun
+        self.begun = self.begun.masked_fill(rows, now)
+
+        def cleared(x: Tensor, value: Tensor | None = None) -> Tensor:
+            mask = rows.repeat_interleave(len(x) // len(rows)).reshape(-1, *[1] * (x.dim() - 1))
+            return torch.where(mask, torch.zeros_like(x) if value is None else value.to(x.dtype), x)
+
+        for name, state in self.state.items():
+            if name in self.neurons:
+                self.state[name] = tuple(map(cleared, state, self.neurons[name].rest))
+            else:
+                self.state[name] = pytree.tree_map(cleared, state)
+
+    def arriving(self, node: Node, name: str, x: Value) -> Value:
+        return x
 
     def spike(self, node: Node, x: Value) -> Value:
         if self.watch is not None:
@@ -142,19 +173,20 @@ class Synchronous:
         args, kwargs = (map_leaves(lambda a: real(a) if isinstance(a, Timed) else a, tree) for tree in (args, kwargs))
         timed = [a.values for a in leaves((args, kwargs)) if isinstance(a, Timed)]
         sums = iter([self._sum(f"{node.name}:{i}", values) for i, values in enumerate(timed)])
-        clock = self._clock(timed[0])
         maximum = node.role == Role.MAX
 
         def taken(a: Any) -> Any:
             if isinstance(a, Timed):
                 total = next(sums)
-                return Timed(total if maximum else total / column(clock, total))
+                return Timed(total if maximum else total / self._clock(total).clamp(min=1))
             if maximum and isinstance(a, Tensor):
-                return Timed(a.unsqueeze(0) * column(clock, a.unsqueeze(0)))
+                if self.begun is not None:  # each sample has a time of its own, and so a value of its own
+                    a = a.reshape(*[1] * (timed[0].dim() - 1 - a.dim()), *a.shape)
+                return Timed(a.unsqueeze(0) * self._clock(a.unsqueeze(0)))
             return a
 
         result = first_result(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
-        total = result if maximum else result * column(clock, result)
+        total = result if maximum else result * self._clock(result)
         values = torch.empty_like(total)
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
@@ -169,7 +201,7 @@ class Synchronous:
             total, clock = self._total(key, x.values).unsqueeze(0), clock[-1:]
         else:
             total = self._sum(key, x.values)
-        return Timed(x.like(total / column(clock, total)).real)
+        return Timed(x.like(total / clock.clamp(min=1)).real)
 
     def _send(self, neuron: SpikingReLU) -> tuple[Send, Tensor | None]:
         """The form of spikes, and what one of them then carries."""
@@ -213,7 +245,16 @@ class Synchronous:
         return total
 
     def _clock(self, like: Tensor) -> Tensor:
-        return torch.arange(self.elapsed + 1, self.elapsed + self.steps + 1, device=like.device)
+        """Steps of each sample so far, laid out to broadcast over ``(T, N, ...)``."""
+        return self._own_time(torch.arange(self.elapsed + 1, self.elapsed + self.steps + 1, device=like.device), like)
+
+    def _own_time(self, clock: Tensor, like: Tensor) -> Tensor:
+        clock = column(clock, like)
+        if self.begun is None:
+            return clock
+        # A value that is the same for all samples, (T, 1, ...), has a time for each of them, too.
+        each = max(like.shape[1] // len(self.begun), 1)
+        return clock - self.begun.repeat_interleave(each).reshape(1, -1, *[1] * (like.dim() - 2))
 
 
 def _geometry(node: Node) -> Any:

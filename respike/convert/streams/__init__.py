@@ -1,0 +1,1 @@
+"""Networks that go on from step to step, and from decision to decision."""
