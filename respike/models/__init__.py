@@ -11,6 +11,7 @@ from torch import nn
 from ..errors import InputError
 from . import datasets as datasets
 from .event_camera import EventCamera as EventCamera
+from .event_camera import to_frames as to_frames
 from .event_frames import EventFrames as EventFrames
 from .fashion import FashionMobileNet as FashionMobileNet
 from .fashion import FashionResNet as FashionResNet

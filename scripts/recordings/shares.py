@@ -7,9 +7,9 @@
 The ANN ``mnist_events`` on the events of the whole recording, and on those that came so far; the spiking network, which
 gets the frames one after the other, by its estimate after as many; Sinabs on the same frames, from the same network by
 its own ``from_model``: as it is, with thresholds of 1 on frames of counts; with weights scaled by its own
-``normalize_weights`` on the frames' means of the same 512 training digits; and so without the lower bound of -1 that
-its potentials have by default. Its neurons may send several spikes in a step; its estimate is the mean of the outputs
-so far, and it is reset between batches.
+``normalize_weights`` on the frames' means of the same 512 training digits; and so, "unbounded", without the lower bound
+of -1 that its potentials have by default. Its neurons may send several spikes in a step; its estimate is the mean of
+the outputs so far, and it is reset between batches.
 
 Time is that of the processor over all batches, the converters by turns on the same frames; spikes are those of the
 first 1,000 digits. ``--part train`` judges on training digits that do not calibrate, to choose settings by.
@@ -159,7 +159,7 @@ def _sinabs(ann: nn.Module, calibration: Tensor) -> dict[str, Run]:
     utils.normalize_weights(scaled, calibration.mean(1), [names[i] for i in relus], [names[i - 1] for i in relus])
 
     unbound = _Sinabs(scaled, min_v_mem=None)
-    return {"Sinabs": _Sinabs(flat), "Sinabs, normalised": _Sinabs(scaled), "Sinabs, norm., no bound": unbound}
+    return {"Sinabs": _Sinabs(flat), "Sinabs, normalised": _Sinabs(scaled), "Sinabs, unbounded": unbound}
 
 
 class _Sinabs:

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 import respike
-from respike.models import EventCamera, datasets
-from respike.models.event_camera import to_frames
+from respike.models import EventCamera, datasets, to_frames
 
 tonic = pytest.importorskip("tonic")
 
