@@ -144,7 +144,8 @@ def test_reference_networks_have_whole_numbers_and_one_threshold_a_layer(name: s
         e = exponent([weight])
         assert 1 <= float(weight.abs().max()) * 2**e <= 2 ** (bits - 1) - 1
         own = made.layers().get(made.graph.users[node.name][0].name) if node.name in made.graph.users else None
-        constant = made.weights.get_buffer(node.args[2].name)
+        biases = node.args[2]
+        constant = torch.zeros(1) if biases is None else made.weights.get_buffer(biases.name)
         if own is not None:
             assert float((constant + own.bias.flatten()).abs().max()) * 2**e <= 2 ** (bits - 1) - 0.5
     assert all(bool((neuron.threshold == 1).all()) for neuron in made.layers().values())
