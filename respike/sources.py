@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
+from .data_file import arrays_in
 from .models import REGISTRY, datasets
 from .models import load as load_reference
 from .source_names import SourceError, ending, is_onnx, is_saved, lengths, require
@@ -21,9 +22,12 @@ from .text import did_you_mean, shown
 from .weights_file import fill
 
 MODELS = sorted(REGISTRY)
-DATA = ["mnist", "fashion_mnist"]
+DATA = ["mnist", "fashion_mnist", "mnist_events"]
 MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
-DATA_HELP = f"data: {', '.join(DATA)}, folder:DIR (one folder per class), FILE.npz (arrays x and y), FILE.safetensors"
+DATA_HELP = (
+    f"data: {', '.join(DATA)}, mnist_events:60 (60 frames), folder:DIR (one folder per class), FILE.npz "
+    "(arrays x and y), FILE.safetensors"
+)
 
 
 def own_data(name: str) -> str | None:
@@ -163,7 +167,7 @@ def find_test_data(
 def find_calibration(
     name: str, data_dir: str | PathLike[str] | None = None, image_size: int = 224
 ) -> Tensor | Dataset[Any]:
-    """The inputs that a name stands for; ``mnist`` without ``data_dir`` is what ships in the package.
+    """The inputs that a name stands for; ``mnist`` and ``mnist_events`` without ``data_dir`` are what ships.
 
     ``random:CxHxW`` gives 16 samples of noise: enough to see whether a network converts, no more.
 
@@ -173,23 +177,46 @@ def find_calibration(
     if name.startswith("random:"):
         shape = lengths(name.removeprefix("random:"), "random:")
         return torch.rand(16, *shape, generator=torch.Generator().manual_seed(0))
-    if name == "mnist" and data_dir is None:
-        return datasets.calibration()
+    source, frames = _frames_of(name)
+    if source in datasets.SHIPPED and data_dir is None:
+        shipped: Tensor = _of_ours(datasets.calibration, source, timesteps=frames)
+        return shipped
     return _find(name, True, data_dir, image_size)
 
 
 def _find(name: str, train: bool, data_dir: str | PathLike[str] | None, image_size: int) -> Dataset[Any]:
-    if name in DATA:
-        try:
-            return datasets.load(name, train=train, data_dir=data_dir)
-        except (ValueError, RuntimeError, OSError) as error:
-            raise SourceError(str(error)) from error
+    source, frames = _frames_of(name)
+    if source in DATA:
+        found: Dataset[Any] = _of_ours(datasets.load, source, train=train, data_dir=data_dir, timesteps=frames)
+        return found
     if name.startswith("folder:"):
         return _folder(Path(name.removeprefix("folder:")), image_size)
     path = Path(name)
     if ending(path) in (".npz", ".safetensors"):
-        return _arrays(path)
+        return arrays_in(path)
     raise SourceError(f"no data set is called {name!r}{did_you_mean(name, [*DATA, 'folder:'])} ({DATA_HELP})")
+
+
+def _frames_of(name: str) -> tuple[str, int | None]:
+    """The data set of a name like ``mnist_events:60``, and how many frames its recordings have, if it says so."""
+    source, colon, frames = name.partition(":")
+    if source not in DATA or not colon:
+        return name, None
+    if not re.fullmatch(r"\d{1,6}", frames, re.ASCII):
+        raise SourceError(f"{shown(name)!r} is not of the form {source}:60, with the number of frames")
+    return source, int(frames)
+
+
+def _of_ours(load: Callable[..., Any], name: str, **options: Any) -> Any:
+    """What a function of ``datasets`` gives.
+
+    Raises:
+        SourceError: it is not there, or has no such frames.
+    """
+    try:
+        return load(name, **options)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise SourceError(str(error)) from error
 
 
 def _folder(path: Path, image_size: int) -> Dataset[Any]:
@@ -206,87 +233,4 @@ def _folder(path: Path, image_size: int) -> Dataset[Any]:
         found: Dataset[Any] = ImageFolder(str(path), transforms.Compose(steps))
     except (FileNotFoundError, RuntimeError) as error:
         raise SourceError(f"{path} is not a folder with one subfolder of images per class: {error}") from error
-    return found
-
-
-def _arrays(path: Path) -> TensorDataset:
-    require(path, "data file")
-    try:
-        tensors, names = _npz(path) if ending(path) == ".npz" else _safetensors(path)
-    except SourceError:
-        raise
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    except Exception as error:  # a damaged file raises most things there are
-        raise SourceError(f"cannot read {path}: {error}") from error
-    if "x" not in tensors:
-        raise SourceError(f"{path} must hold x (inputs) and, to evaluate, y (targets); it holds {', '.join(names)}")
-    x = _inputs(tensors["x"], path)
-    if "y" not in tensors:
-        return TensorDataset(x)
-    y = tensors["y"]
-    if y.dim() == 0 or len(y) != len(x):
-        raise SourceError(
-            f"{path} must hold a target for each input: x has the shape {tuple(x.shape)} and y {tuple(y.shape)}"
-        )
-    return TensorDataset(x, y)
-
-
-def _npz(path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """The arrays x and y, and the names of all."""
-    import numpy as np
-
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise SourceError(f"cannot read {path}: it is not a NumPy archive, as numpy.savez writes it")
-    with np.load(path, allow_pickle=False) as archive:
-        found = {}
-        for name in ("x", "y"):
-            if name in archive.files:
-                array = _member(archive, name, path)
-                found[name] = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
-        return found, archive.files
-
-
-def _member(archive: Any, name: str, path: Path) -> Any:
-    """One array, of numbers."""
-    try:
-        array = archive[name]
-    except ValueError as error:  # numpy's words advise to let the file run programs
-        if "pickle" not in str(error):
-            raise
-        raise SourceError(f"cannot read {path}: {name} holds Python objects; expected numbers") from error
-    if getattr(array, "dtype", None) is None or array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
-        kind = getattr(array, "dtype", "no array")
-        raise SourceError(f"cannot read {path}: {name} holds {kind}; expected numbers")
-    return array
-
-
-def _safetensors(path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors x and y, and the names of all."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        names = list(file.keys())
-        found = {name: file.get_tensor(name) for name in ("x", "y") if name in names}
-    for name, value in found.items():
-        if value.is_floating_point() and value.element_size() < 2:
-            kind = str(value.dtype).removeprefix("torch.")
-            raise SourceError(f"cannot read {path}: {name} holds {kind}; store it as float16 or float32")
-    return found, names
-
-
-def _inputs(x: Tensor, path: Path) -> Tensor:
-    """The array x in float32.
-
-    Raises:
-        SourceError: there are no samples in it, or no numbers that float32 holds.
-    """
-    if x.dim() == 0 or len(x) == 0:
-        raise SourceError(f"x in {path} holds no samples: expected the shape (N, ...), found {tuple(x.shape)}")
-    if x.is_complex():
-        raise SourceError(f"x in {path} holds complex numbers; networks take real ones")
-    found = x.float()
-    if bool((found.isinf() & ~x.isinf()).any()):
-        raise SourceError(f"x in {path} holds numbers beyond 3.4e38, which float32 does not hold; scale them down")
     return found

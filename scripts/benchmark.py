@@ -9,6 +9,7 @@
     python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
     python scripts/benchmark.py synapses      (see synapses/events.py)
     python scripts/benchmark.py growth        (see synapses/growth.py)
+    python scripts/benchmark.py recordings    (see recordings/shares.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -36,7 +37,8 @@ import speed
 import torch
 from exports import onnx_files
 from judge import CALIBRATION, Judge, data_of
-from pretrained import measure, table
+from pretrained import table
+from recordings import shares
 from rich.console import Console
 from rich.table import Table
 from synapses import events, growth
@@ -110,6 +112,7 @@ def main() -> None:
     onnx_files.add_to(commands)
     events.add_to(commands)
     growth.add_to(commands)
+    shares.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -127,6 +130,7 @@ def main() -> None:
         "finetune": lambda: ([row] for row in finetuning.run(args)),
         "synapses": lambda: ([row] for row in events.run(args)),
         "growth": lambda: ([row] for row in growth.run(args)),
+        "recordings": lambda: ([row] for row in shares.run(args)),
     }
     if args.command in tables:
         measured: list[Any] = []
@@ -192,7 +196,7 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row | growth.Row],
+    rows: Sequence[NamedTuple],
     path: Path,
     fields: tuple[str, ...] = Row._fields,
 ) -> None:

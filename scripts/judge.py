@@ -24,21 +24,19 @@ def data_of(name: str, data_dir: Path | None, draw: int = 0) -> tuple[Tensor, Da
         draw: Seed with which calibration images are drawn from the training images; 0 with MNIST are those that ship.
     """
     source = REGISTRY[name].dataset
-    test = datasets.load(source, data_dir=None if source == "mnist" else data_dir)
-    if source == "mnist" and not draw:
-        return datasets.calibration(), test
+    test = datasets.load(source, data_dir=None if source in datasets.SHIPPED else data_dir)
+    if source in datasets.SHIPPED and not draw:
+        return datasets.calibration(source), test
     train = datasets.load(source, train=True, data_dir=data_dir)
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(draw))[:CALIBRATION]
-    return torch.stack([train[int(i)][0] for i in chosen]), test
+    return train[chosen.tolist()][0], test
 
 
 class Judge:
     """The test images, and what the ANN says of them."""
 
     def __init__(self, ann: nn.Module, test: Dataset[Any], samples: int) -> None:
-        pairs = [test[i] for i in range(samples)]
-        self.images = torch.stack([image for image, _ in pairs])
-        self.labels = torch.tensor([int(label) for _, label in pairs])
+        self.images, self.labels = test[:samples]
         self.decided = self.decisions(ann)
         self.accuracy = self.share(self.decided, self.labels)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import ConversionWarning, SpikingNetwork
+from respike.models import EventCamera, datasets
 
 CODES: dict[str, dict[str, Any]] = {
     "binary": {},
@@ -17,6 +18,13 @@ CODES: dict[str, dict[str, Any]] = {
     "multi-threshold": {"neuron": "multi_threshold"},
     "lif": {"neuron": "lif"},
 }
+
+
+def digits(name: str, count: int) -> Tensor:
+    """Training digits as a reference network takes them, images or events for each 10 ms, in whole numbers of 1/256."""
+    images = datasets.calibration()[:count]
+    x = EventCamera().frames(images, 1)[:, 0] / 30 if name == "mnist_events" else images
+    return (x * 256).round() / 256
 
 
 def converted(model: nn.Module, *x: Tensor, steps: int = 4, **options: Any) -> SpikingNetwork:

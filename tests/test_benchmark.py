@@ -48,3 +48,22 @@ def test_growth_is_told_for_each_size_and_precision(tmp_path: Path, monkeypatch:
     assert sizes == [(grows, size) for grows in ("T", "batch", "width") for size in ("1", "8") for _ in range(3)]
     assert all(0 < float(row["ratio"]) < math.inf and 0 < float(row["rate"]) < 1 for row in rows)
     assert figure.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_recordings_are_judged_after_each_tenth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    table, figure = tmp_path / "recordings.csv", tmp_path / "recordings.png"
+    tiny = f"-T 20 --samples 200 --no-peers --csv {table} --figure {figure}"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "recordings", *tiny.split()])
+    benchmark.main()
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    wanted = [(network, str(share)) for network in ("ANN so far", "respike") for share in range(10, 101, 10)]
+    assert [(row["network"], row["share"]) for row in rows] == wanted
+    whole = rows[9]
+    assert float(whole["agreement"]) == 100 and float(whole["below_the_ann"]) == 0
+    assert all(float(row["accuracy"]) > 90 for row in rows if int(row["share"]) >= 50)
+    assert 0 < float(rows[-1]["spikes"]) < 0.5 and float(rows[-1]["time"]) == 1
+    assert figure.stat().st_size > 0

@@ -16,8 +16,9 @@ MODELS_ARE = (
     "or package.module:callable, a function or class of yours that returns a trained module."
 )
 DATA_ARE = (
-    "Data sets are mnist, fashion_mnist, folder:DIR (a folder for each class), FILE.npz or FILE.safetensors (arrays x "
-    "and y); for calibration, random:3x64x64 is noise, enough to check whether a network converts."
+    "Data sets are mnist, fashion_mnist, mnist_events (mnist_events:60 as 60 frames), folder:DIR (a folder for each "
+    "class), FILE.npz or FILE.safetensors (arrays x and y); for calibration, random:3x64x64 is noise, enough to check "
+    "whether a network converts."
 )
 
 

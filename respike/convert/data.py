@@ -135,6 +135,12 @@ def _collated(samples: list[Any], count: int | None) -> Any:
         raise ConversionError(f"samples of the data set do not fit into one batch: {error}") from error
 
 
+def is_dataset(data: Any) -> bool:
+    """Whether these are samples with numbers: torch's Dataset, or what has its methods alone, as those of tonic."""
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, (Iterable, nn.Module))
+    return indexed or isinstance(data, Dataset)
+
+
 def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
     """Batches as they come, and in which order samples were taken, if that is ours to choose."""
     calibration = calibration.data if isinstance(calibration, Told) else calibration
@@ -146,7 +152,7 @@ def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any],
             raise ConversionError("calibration must be (N, ...), got a single number")
         order = torch.randperm(len(calibration), generator=generator)
         return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i)), order
-    if isinstance(calibration, Dataset) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
+    if is_dataset(calibration) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
         if not len(calibration):
             return (), None
         order = torch.randperm(len(calibration), generator=generator)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 from torch.utils import _pytree as pytree
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
-from ..convert.data import Told, rows, tensors_in
+from ..convert.data import Told, is_dataset, rows, tensors_in
 from ..convert.graph import Graph
 from ..errors import InputError
 
@@ -29,7 +29,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     data = with_pairs(data.data if isinstance(data, Told) else data)
     if isinstance(data, DataLoader):
         return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
-    if isinstance(data, Dataset):
+    if is_dataset(data):
         length = len(data) if hasattr(data, "__len__") else None
         return () if length == 0 else DataLoader(data, batch_size=batch_size), length
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping, Tensor, np.ndarray)):

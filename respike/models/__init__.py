@@ -11,10 +11,14 @@ from torch import nn
 from ..errors import InputError
 from . import datasets as datasets
 from . import policies as policies
+from .event_camera import EventCamera as EventCamera
+from .event_camera import to_frames as to_frames
+from .event_frames import EventFrames as EventFrames
 from .fashion import FashionMobileNet as FashionMobileNet
 from .fashion import FashionResNet as FashionResNet
 from .fashion import FashionVGG as FashionVGG
 from .mnist import MnistCNN as MnistCNN
+from .mnist import MnistEventsCNN as MnistEventsCNN
 from .mnist import MnistMLP as MnistMLP
 
 
@@ -31,6 +35,7 @@ REGISTRY = {
     "fashion_resnet": Reference(FashionResNet, "fashion_mnist"),
     "fashion_vgg": Reference(FashionVGG, "fashion_mnist"),
     "mnist_cnn": Reference(MnistCNN, "mnist"),
+    "mnist_events": Reference(MnistEventsCNN, "mnist_events"),
     "mnist_mlp": Reference(MnistMLP, "mnist"),
 }
 
@@ -39,8 +44,8 @@ def load(name: str) -> nn.Module:
     """A trained reference network, in eval mode.
 
     Args:
-        name: A key of ``REGISTRY``: ``"mnist_cnn"``, ``"mnist_mlp"``, ``"fashion_resnet"``,
-            ``"fashion_vgg"`` or ``"fashion_mobilenet"``.
+        name: A key of ``REGISTRY``: ``"mnist_cnn"``, ``"mnist_mlp"``, ``"mnist_events"``,
+            ``"fashion_resnet"``, ``"fashion_vgg"`` or ``"fashion_mobilenet"``.
 
     Raises:
         ValueError: there is no reference network of that name.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from ..convert import data as reading
 from ..convert.checks import SEEDS
@@ -66,7 +66,7 @@ class Samples:
         data = data.data if isinstance(data, reading.Told) else data
         self.data, self.most = _as_dataset(data, labelled), most
         self.indices: list[int] | None = None
-        if isinstance(self.data, Dataset) and hasattr(self.data, "__getitem__") and isinstance(self.data, Sized):
+        if reading.is_dataset(self.data) and hasattr(self.data, "__getitem__") and isinstance(self.data, Sized):
             order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(seed)).tolist()
             held = order[EVERY - 1 :: EVERY][:most]
             self.indices = sorted(set(order) - set(held))
@@ -149,8 +149,10 @@ def _as_dataset(data: Any, labelled: bool) -> Any:
             raise ConversionError("data must be (N, ...), got a single number")
         return TensorDataset(made)
     data = with_pairs(data) if labelled else data
-    if isinstance(data, (Dataset, DataLoader)) or (
-        isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))
+    if (
+        isinstance(data, DataLoader)
+        or reading.is_dataset(data)
+        or (isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray)))
     ):
         return data
     wanted = "a pair of tensors, a Dataset of (input, label)" if labelled else "a tensor, a Dataset"

@@ -41,7 +41,7 @@ def accuracies(name: str, timesteps: int, bits: int, samples: int, data_dir: Pat
     """That of the ANN, then of the spiking network as it is and in each variant."""
     source, model = REGISTRY[name].dataset, respike.models.load(name)
     images, labels = (
-        t[:samples] for t in datasets.load(source, data_dir=None if source == "mnist" else data_dir).tensors
+        t[:samples] for t in datasets.load(source, data_dir=None if source in datasets.SHIPPED else data_dir).tensors
     )
     snn = respike.from_torch(model, calibration(source, data_dir), timesteps)
     whole = snn.quantised(bits, scale="layer", bias_bits=bits)
@@ -61,8 +61,8 @@ def accuracies(name: str, timesteps: int, bits: int, samples: int, data_dir: Pat
 
 def calibration(source: str, data_dir: Path | None) -> Tensor:
     """Training images; those that ship, of MNIST."""
-    if source == "mnist":
-        return datasets.calibration()
+    if source in datasets.SHIPPED:
+        return datasets.calibration(source)
     images = datasets.load(source, train=True, data_dir=data_dir).tensors[0]
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:CALIBRATION]]
 

@@ -39,11 +39,11 @@ def test_commands_options_and_choices() -> None:
 
 
 def test_models_and_data_sets_are_named_beside_files() -> None:
-    assert completed("convert", "mnist") == ["mnist_cnn", "mnist_mlp"]
+    assert completed("convert", "mnist") == ["mnist_cnn", "mnist_events", "mnist_mlp"]
     assert completed("evaluate", "net.respike", "--ann", "fashion_r") == ["fashion_resnet"]
     assert completed("convert", "t") == ["torchvision:"]
     assert "torchvision:resnet18" in completed("convert", "torchvision:resnet1")
-    assert completed("evaluate", "--data", "") == ["mnist", "fashion_mnist", "folder:"]
+    assert completed("evaluate", "--data", "") == ["mnist", "fashion_mnist", "mnist_events", "folder:"]
     assert completed("evaluate", "--calibration", "r") == ["random:"]
     assert files_too("convert", "mn") and files_too("evaluate", "--data", "")
     assert files_too("convert", "mnist_cnn", "--config", "") and not files_too("convert", "--neuron", "")

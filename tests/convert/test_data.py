@@ -44,6 +44,19 @@ class Samples(Dataset[Any]):
         return self.give(i)
 
 
+class Indexed:
+    """Pairs by their numbers, as data sets of other libraries have them, which are none of torch's."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.x[i], 0
+
+
 ARRAY = X.numpy()
 SAME: dict[str, tuple[Any, Any]] = {
     "array": (ARRAY, X),
@@ -52,6 +65,7 @@ SAME: dict[str, tuple[Any, Any]] = {
     "array that is a view": (ARRAY[::-1], X.flip(0)),
     "data set of pairs": (TensorDataset(X, Y), X),
     "data set of arrays": (Samples(lambda i: ARRAY[i]), X[:6]),
+    "data set of another library": (Indexed(X), X),
     "batches of arrays": ([ARRAY[:20], ARRAY[20:]], [X[:20], X[20:]]),
     "batches of pairs": ([(ARRAY[:20], Y[:20]), (X[20:], "no label")], [X[:20], X[20:]]),
     "dicts": ([{"x": ARRAY, "y": 0}], [X]),
@@ -94,6 +108,18 @@ def test_a_mistake_is_named(case: str) -> None:
     model, data, message = WRONG[case]
     with pytest.raises(respike.ConversionError, match=message):
         respike.from_torch(model.eval(), data, 3)
+
+
+@pytest.mark.filterwarnings("ignore:fine-tuning found nothing better")
+def test_a_data_set_of_another_library_is_read_everywhere() -> None:
+    model, x = net(), X.repeat(4, 1)
+    snn = respike.from_torch(model, X, 2)
+    theirs, ours = Indexed(x), TensorDataset(x, torch.zeros(160).long())
+    found, wanted = (respike.evaluate(snn, data, ann=model, progress=False) for data in (theirs, ours))
+    assert found.samples == 160 and found.accuracy.tolist() == wanted.accuracy.tolist()
+    assert respike.diagnose(snn, theirs).as_dict() == respike.diagnose(snn, ours).as_dict()
+    settings: dict[str, Any] = {"steps": 3, "batch_size": 8, "progress": False}
+    assert torch.equal(*(respike.finetune(snn, data, **settings)(X) for data in (theirs, ours)))
 
 
 def test_test_data_of_another_form_is_an_error() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
-from exported import CODES, converted
+from exported import CODES, converted, digits
 from pretend_gpu import GPU, pretending
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -57,16 +57,11 @@ def test_what_lies_elsewhere_is_refused() -> None:
     assert torch.equal(there(x).cpu() + x, 2 * x)
 
 
-def mnist(count: int) -> Tensor:
-    """In whole numbers of 1/256."""
-    return (respike.models.datasets.calibration()[:count] * 256).round() / 256
-
-
 @pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 @pytest.mark.parametrize("code", CODES)
 def test_reference_networks_send_the_same_spikes(name: str, code: str) -> None:
     """With weights in whole numbers, which are added up alike in any order, as all layers do that do not average."""
-    x = mnist(24)
+    x = digits(name, 24)
     snn = converted(respike.models.load(name), x, steps=4, **CODES[code]).quantised(8)
 
     def spikes(x: Tensor) -> dict[str, Tensor]:
@@ -122,7 +117,7 @@ def test_calibration_there_is_as_good(correction: Any, neuron: str) -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_other_precisions_are_as_near_as_on_the_cpu(precision: Any) -> None:
-    x = mnist(64)
+    x = digits("mnist_cnn", 64)
     snn = converted(respike.models.load("mnist_cnn"), x, steps=16)
     exactly = snn(x)
     snn.precision = precision
@@ -132,7 +127,7 @@ def test_other_precisions_are_as_near_as_on_the_cpu(precision: Any) -> None:
 
 def test_what_is_told_of_a_network_is_told_there() -> None:
     """Accuracy, agreement and spikes; data may lie anywhere."""
-    model, x = respike.models.load("mnist_cnn"), mnist(100)
+    model, x = respike.models.load("mnist_cnn"), digits("mnist_cnn", 100)
     labels = model(x).argmax(1)
     snn = converted(model, x, steps=4).quantised(8)
     wanted = respike.evaluate(snn, (x, labels), ann=model, progress=False)
@@ -147,7 +142,7 @@ def test_what_is_told_of_a_network_is_told_there() -> None:
 
 
 def test_diagnosis_and_early_exits() -> None:
-    model, x = respike.models.load("mnist_cnn").to(GPU), there(mnist(64))
+    model, x = respike.models.load("mnist_cnn").to(GPU), there(digits("mnist_cnn", 64))
     snn = converted(model, x, steps=4)
     assert respike.diagnose(snn, x, ann=model, progress=False).layers
     output, steps = respike.EarlyExit(snn, x)(x)

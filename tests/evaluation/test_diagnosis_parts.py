@@ -9,6 +9,7 @@ import pytest
 import torch
 import zoo
 from diagnosed import convert, small_cnn
+from exported import digits
 from held_back import calibrating
 from samples import one_in, quick_are
 from torch import Tensor
@@ -18,7 +19,6 @@ from respike.convert.graph import Node
 from respike.convert.options import NeuronOptions
 from respike.convert.run.neurons import SpikingReLU
 from respike.evaluation.diagnosis.parts import PARTS, causes
-from respike.models import datasets
 
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -97,6 +97,7 @@ def test_parts_add_up_in_the_zoo(name: str) -> None:
 REFERENCE: list[tuple[str, dict[str, Any]]] = [
     *(("mnist_mlp", {"correction": "bias", **options}) for options in SETTINGS),
     ("mnist_cnn", SETTINGS[2]),
+    ("mnist_events", {"correction": "bias"}),
     ("fashion_resnet", {"neuron": "signed", "precision": "int8", "correction": "bias"}),
     ("fashion_vgg", {"neuron": "multi_threshold", "correction": "bias"}),
     ("fashion_mobilenet", {"max_spikes": 2, "schedule": "pipelined", "correction": "bias"}),
@@ -108,7 +109,7 @@ QUICK = REFERENCE[1:6:2]
 
 @pytest.mark.parametrize(("name", "options"), quick_are(QUICK, REFERENCE))
 def test_parts_add_up_in_the_reference_networks(name: str, options: dict[str, Any]) -> None:
-    x = datasets.calibration()[:6]
+    x = digits(name, 6)
     assert_adds_up(convert(respike.models.load(name), x, 3, **options), (x,))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from ...convert import checks
 from ...convert import data as reading
@@ -87,7 +86,9 @@ def diagnose(
     sums = {name: Sums(neuron, total, snn.graph.shape(name) or ()) for name, neuron in neurons.items()}
     trials = {name: Trials(neuron, snn.calibrated_timesteps) for name, neuron in neurons.items()}
     outputs, remedies = Outputs(snn.graph), Remedies(snn, origin, total)
-    known = len(data) if isinstance(data, (Tensor, Dataset)) and hasattr(data, "__len__") else samples
+    known = (
+        len(data) if (isinstance(data, Tensor) or reading.is_dataset(data)) and hasattr(data, "__len__") else samples
+    )
     with listener(progress, default=True) as told:
         told.report("diagnosing", 0, min(samples, known))
         for inputs in _pieces(snn, itertools.chain([first], batches), samples):

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 import zoo
-from exported import CODES, converted
+from exported import CODES, converted, digits
 from random_networks import RandomNet
 from random_oracles import exact, inputs
 from samples import one_in
@@ -36,7 +36,7 @@ def compared(snn: SpikingNetwork, *x: Tensor) -> list[tuple[Tensor, Tensor]]:
 @pytest.mark.parametrize("code", CODES)
 def test_reference_networks_send_the_same_spikes(name: str, code: str) -> None:
     """With weights in whole numbers, which are added up alike in any order."""
-    x = (respike.models.datasets.calibration()[:24] * 256).round() / 256
+    x = digits(name, 24)
     snn = converted(respike.models.load(name), x, steps=3, **CODES[code]).quantised(8)
     spikes: dict[str, Tensor] = {}
     module = snn.to_module()

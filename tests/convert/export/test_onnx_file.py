@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import zoo
+from exported import digits
 from onnx_sessions import CODES, compare, converted, looped, small, stepped, wanted
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -58,7 +59,7 @@ def test_networks_of_the_zoo_give_the_same_outputs(name: str, tmp_path: Path) ->
 )
 def test_reference_networks_send_the_same_spikes(name: str, code: str, tmp_path: Path) -> None:
     """With weights in whole numbers, which are added up alike in any order."""
-    x = (respike.models.datasets.calibration()[:24] * 256).round() / 256
+    x = digits(name, 24)
     snn = converted(respike.models.load(name), x, steps=3, **CODES[code]).quantised(8)
     engine = wanted(snn, (x,), 3)
     compare(looped(snn, tmp_path / "loop.onnx", (x,), [1, 2, 3]), engine, 1e-6)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
-from exported import CODES, converted
+from exported import CODES, converted, digits
 from frame_networks import small
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -73,7 +73,7 @@ def test_equal_frames_are_a_constant_input(name: str, schedule: Any, code: str) 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("schedule", SCHEDULES[:2])
 def test_equal_frames_are_a_constant_input_of_trained_networks(name: str, precision: Any, schedule: Any) -> None:
-    x = respike.models.datasets.calibration()[:20]
+    x = digits(name, 20)
     snn = converted(respike.models.load(name), x, steps=STEPS, schedule=schedule)
     snn.precision = precision
     made, frames = moving(snn, (x,))

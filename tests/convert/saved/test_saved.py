@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from exported import digits
 from safetensors.torch import load_file
 from samples import one_in, quick_are
 from saved_networks import again, assert_same, same, small, told
@@ -20,12 +21,11 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import FormatError
-from respike.models import datasets
 
 
 @pytest.mark.parametrize("name", quick_are(["mnist_mlp"], respike.models.REGISTRY))
 def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
-    x = datasets.calibration()[:40]
+    x = digits(name, 40)
     snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")
     assert_same(snn, again(snn, tmp_path), (x[:10],))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from exported import digits
 from samples import quick_are
 from test_normalised import counts
 from torch import Tensor, nn
@@ -136,14 +137,15 @@ def test_a_spike_that_is_added_weighs_a_number_of_as_many_bits() -> None:
 @pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 @pytest.mark.parametrize("bits", [4, 8])
 def test_reference_networks_have_whole_numbers_and_one_threshold_a_layer(name: str, bits: int) -> None:
-    snn = respike.from_torch(respike.models.load(name), datasets.calibration()[:24], 4, correction="bias")
+    snn = respike.from_torch(respike.models.load(name), digits(name, 24), 4, correction="bias")
     made = snn.quantised(bits, scale="layer", bias_bits=bits)
     for node in synapses(made):
         weight = made.weights.get_buffer(node.args[1].name)
         e = exponent([weight])
         assert 1 <= float(weight.abs().max()) * 2**e <= 2 ** (bits - 1) - 1
         own = made.layers().get(made.graph.users[node.name][0].name) if node.name in made.graph.users else None
-        constant = made.weights.get_buffer(node.args[2].name)
+        biases = node.args[2]
+        constant = torch.zeros(1) if biases is None else made.weights.get_buffer(biases.name)
         if own is not None:
             assert float((constant + own.bias.flatten()).abs().max()) * 2**e <= 2 ** (bits - 1) - 0.5
     assert all(bool((neuron.threshold == 1).all()) for neuron in made.layers().values())
