@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .convert import Auto as Auto
     from .convert import ConversionError as ConversionError
     from .convert import EarlyExit as EarlyExit
+    from .convert import Encoded as Encoded
+    from .convert import Encoding as Encoding
     from .convert import Frames as Frames
     from .convert import Max as Max
     from .convert import MultiThreshold as MultiThreshold
@@ -33,6 +35,8 @@ __all__ = [
     "Auto",
     "ConversionError",
     "EarlyExit",
+    "Encoded",
+    "Encoding",
     "Frames",
     "Max",
     "MultiThreshold",

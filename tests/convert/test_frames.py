@@ -38,7 +38,8 @@ def test_evaluation_compares_with_the_ann_on_the_mean() -> None:
     result = respike.evaluate(snn, (frames, labels), ann=model)
     assert result.ann_accuracy == 1
     assert torch.equal(torch.as_tensor(result.accuracy[-1:]), (snn(frames).argmax(1) == labels).double().mean()[None])
-    assert result.step_work.macs == 64 * 4 * 2 * 9  # the first layer is computed in every step
+    moving = respike.evaluate(snn.with_time(), (frames, labels))
+    assert moving.step_work.macs == 64 * 4 * 2 * 9  # the first layer is computed in every step
     with pytest.raises(ValueError, match="has 8 frames, and 9 timesteps"):
         respike.evaluate(snn, (frames, labels), timesteps=9)
 

@@ -27,7 +27,7 @@ from .event_synapses import compact, why_dense
 from .execution_plan import Plan
 from .graph_walk import Walk
 from .join_estimates import batch_first, in_time, repeated, side_by_side
-from .moving_inputs import StepInputs, steps_of
+from .moving_inputs import StepInputs, check_runs, steps_of
 from .neurons import SpikingReLU
 from .recording import Recorder, Watch
 from .schedules.by_name import latency, mode_of
@@ -235,7 +235,7 @@ class Simulator(nn.Module):
         """
         inputs, plan = self._inputs([inputs] if isinstance(inputs, Tensor) else inputs), self.plan
         total = whole("timesteps", steps_of(self.graph, inputs, timesteps, self.timesteps), 1, checks.STEPS)
-        frames, arithmetic = StepInputs(self.graph, inputs), self._ready()
+        frames, arithmetic = StepInputs(self.graph, inputs, total), self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(stream, batch, recorder, arithmetic)
         mode.watch, before = watch, mode.elapsed + mode.steps
@@ -248,7 +248,7 @@ class Simulator(nn.Module):
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
-            walk.env.update(frames.at(mode.elapsed - before, mode.steps))
+            walk.env.update(frames.at(mode.elapsed - before, mode))
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
                 for name in plan.estimated:
@@ -277,8 +277,7 @@ class Simulator(nn.Module):
     def _mode(
         self, stream: bool, batch: int, recorder: Recorder | None, arithmetic: Arithmetic
     ) -> Synchronous | Layerwise:
-        if self.graph.moving and self.schedule == "layerwise":
-            raise InputError("inputs that move are for the schedules 'synchronous' and 'pipelined'; set snn.schedule")
+        check_runs(self.graph, self.schedule, stream)
         if not stream:
             return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic, self.plan.first)
         if self.schedule != "synchronous":
