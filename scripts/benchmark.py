@@ -9,6 +9,7 @@
     python scripts/benchmark.py onnx-export   (see exports/onnx_files.py)
     python scripts/benchmark.py synapses      (see synapses/events.py)
     python scripts/benchmark.py growth        (see synapses/growth.py)
+    python scripts/benchmark.py encoders      (see inputs/encoded.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -35,6 +36,7 @@ import peers
 import speed
 import torch
 from exports import onnx_files
+from inputs import encoded
 from judge import CALIBRATION, Judge, data_of
 from pretrained import measure, table
 from rich.console import Console
@@ -110,6 +112,7 @@ def main() -> None:
     onnx_files.add_to(commands)
     events.add_to(commands)
     growth.add_to(commands)
+    encoded.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -127,6 +130,7 @@ def main() -> None:
         "finetune": lambda: ([row] for row in finetuning.run(args)),
         "synapses": lambda: ([row] for row in events.run(args)),
         "growth": lambda: ([row] for row in growth.run(args)),
+        "encoders": lambda: ([row] for row in encoded.run(args)),
     }
     if args.command in tables:
         measured: list[Any] = []
@@ -192,7 +196,9 @@ def judged(args: argparse.Namespace, name: str) -> tuple[Tensor, Judge]:
 
 
 def write(
-    rows: Sequence[Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row | growth.Row],
+    rows: Sequence[
+        Row | speed.Row | measure.Row | finetuning.Row | onnx_files.Row | events.Row | growth.Row | encoded.Row
+    ],
     path: Path,
     fields: tuple[str, ...] = Row._fields,
 ) -> None:

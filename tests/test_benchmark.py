@@ -48,3 +48,29 @@ def test_growth_is_told_for_each_size_and_precision(tmp_path: Path, monkeypatch:
     assert sizes == [(grows, size) for grows in ("T", "batch", "width") for size in ("1", "8") for _ in range(3)]
     assert all(0 < float(row["ratio"]) < math.inf and 0 < float(row["rate"]) < 1 for row in rows)
     assert figure.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_encoders_are_told_with_their_slopes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    table, figure = tmp_path / "encoders.csv", tmp_path / "encoders.png"
+    tiny = f"-T 16,64,256 --samples 64 --encoders poisson error_diffusion --csv {table} --figure {figure}"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "encoders", *tiny.split()])
+    benchmark.main()
+    shown = capsys.readouterr().out
+    from inputs.encoded import Row, slope
+
+    rows = [
+        Row(row["encoder"], int(row["T"]), float(row["error"]), float(row["input_synops"]), float(row["synops"]))
+        for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    ]
+    assert all(0 < row.input_synops < row.synops for row in rows)
+    for encoder, wanted in (("poisson", -0.5), ("error_diffusion", -1.0)):
+        found = slope([row for row in rows if row.encoder == encoder])
+        assert found == pytest.approx(wanted, abs=0.15)  # of three points
+        assert f"{found:.2f}" in shown
+    assert figure.stat().st_size > 0

@@ -144,7 +144,8 @@ def _check_model(ann: nn.Module, model: str, args: tuple[Any, ...], name: str, c
 
 def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     model, ann = options["model"], options.get("ann")
-    settled = [f"--{name.replace('_', '-')}" for name in CONVERSION_NAMES if name not in OF_A_RUN and was_given(name)]
+    chosen = [*(name for name in CONVERSION_NAMES if name not in OF_A_RUN), "frames", "encode", "scale"]
+    settled = [f"--{name.replace('_', '-')}" for name in chosen if was_given(name)]
     if settled:
         raise SourceError(
             f"{model} is already converted; {', '.join(settled)} cannot be changed: convert the ANN again "

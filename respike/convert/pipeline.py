@@ -144,8 +144,10 @@ def from_torch(
     encoded = calibration if isinstance(calibration, Encoded) else None
     given = calibration if encoded is None else encoded.data
     frames = given if isinstance(given, Frames) else None
-    if (frames and isinstance(auto, Auto)) or ((frames or encoded) and schedule == "layerwise"):
-        raise ConversionError("calibration: Frames want a number of timesteps, and synchronous or pipelined layers")
+    if frames is not None and isinstance(auto, Auto):
+        raise ConversionError("calibration: Frames want a number of timesteps, as each has a frame")
+    if schedule == "layerwise" and (frames or encoded):
+        raise ConversionError("calibration: Frames and Encoded want schedule='synchronous' or 'pipelined'")
     options = Options(
         timesteps=1 if isinstance(auto, Auto) else auto,
         threshold=threshold_of(threshold),
@@ -168,7 +170,7 @@ def from_torch(
     traced = to_graph(twin, data.example(first if frames is None or moving is None else frames.shown(first, moving)))
     if frames is not None and moving is not None:
         traced = with_moving(traced, traced.names_of(moving))
-        traced = with_encodings(traced, Encoding("events"), traced.moving) if frames.events else traced
+        traced = with_encodings(traced, Encoding("events"), sorted(traced.moving)) if frames.events else traced
     if encoded is not None:
         chosen = traced.names_of(marked(encoded.inputs, first, twin))
         traced = with_encodings(traced, encoding_of(encoded.encode), chosen)
