@@ -13,7 +13,7 @@ from respike.report import gather
 
 
 class Halves(nn.Module):
-    """|mean of the left half − mean of the right half| and a constant score: flicker that the mean does not have."""
+    """How far the left half is from the right, about, and a constant score: flicker, which the mean has not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Halves(nn.Module):
         with torch.no_grad():
             self.a.weight.copy_(torch.tensor([[1.0, 1, -1, -1], [-1, -1, 1, 1]]))
             self.b.weight.copy_(torch.tensor([[1.0, 1], [0, 0]]))
-            self.a.bias.zero_()
+            self.a.bias.fill_(0.1)
             self.b.bias.copy_(torch.tensor([0.0, 0.5]))
 
     def forward(self, x: Tensor) -> Tensor:
