@@ -17,7 +17,8 @@ OF_FRAMES = frozenset({"delta", "events"})
 def _scale(name: str, value: Any) -> float | None:
     if value is None:
         return None
-    return float(checks.number(name, value, ", above 0, or None for the largest magnitude of the samples", above=0))
+    bounds = ", above 0 and at most 1e30, or None for the largest magnitude of the samples"
+    return float(checks.number(name, value, bounds, low=1e-30, most=1e30))
 
 
 def _flag(name: str, value: Any) -> bool:
