@@ -36,7 +36,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """The operations and energy of a layer of neurons, a maximum, or an input of events, per sample up to each timestep.
+    """The operations and energy of a layer of neurons, a maximum or an input of events, per sample up to each step.
 
     Attributes:
         name: The node's name.
