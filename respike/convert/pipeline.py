@@ -51,7 +51,7 @@ from .tracing.normal_form import to_graph
 from .variants.moving import require_real, with_encodings, with_moving, with_scales
 
 HELD = 4
-"""One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
+"""One byte of the memory for calibration in so many may hold samples that are read more than once."""
 COPIES = 2
 """So often the weights are held: those of the ANN and those of the network that is made."""
 
@@ -184,7 +184,7 @@ def from_torch(
     seen = EventsSeen(origin if frames is not None and frames.events is None else replace(origin, moving=frozenset()))
     with HeldBatches(wanted, memory // HELD, device) as held:
         options = replace(options, memory_budget=memory - held.store.held)
-        origin = with_scales(origin, held) if unscaled else origin
+        origin = with_scales(origin, HeldBack(origin).others(held)) if unscaled else origin
         if isinstance(auto, Auto):
             choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
             options = replace(options, timesteps=choice.timesteps, neurons=kind)

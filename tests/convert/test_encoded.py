@@ -157,6 +157,9 @@ def test_scales_are_the_largest_magnitude_of_the_samples_unless_given() -> None:
     model = cnn()
     snn = respike.from_torch(model, respike.Encoded(x, "rate"), STEPS)
     assert snn.graph.encodings["input"].scale == float(x.abs().max()) == 1.5
+    x[7] *= 2  # of a list, each eighth sample judges, and does not calibrate
+    judge = respike.from_torch(model, respike.Encoded([x], "rate"), STEPS, correction="none")
+    assert judge.graph.encodings["input"].scale == 1.5
     given = respike.from_torch(model, respike.Encoded(x, Encoding("rate", scale=3.0)), STEPS)
     assert set(given.frames(x).unique().tolist()) == {-3.0, 0.0, 3.0}
     dark = respike.from_torch(model, respike.Encoded(x * 0, "rate"), STEPS, correction="none")
