@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .convert import Controller as Controller
     from .convert import ConversionError as ConversionError
     from .convert import EarlyExit as EarlyExit
+    from .convert import Encoded as Encoded
+    from .convert import Encoding as Encoding
     from .convert import Frames as Frames
     from .convert import Max as Max
     from .convert import MultiThreshold as MultiThreshold
@@ -35,6 +37,8 @@ __all__ = [
     "Controller",
     "ConversionError",
     "EarlyExit",
+    "Encoded",
+    "Encoding",
     "Frames",
     "Max",
     "MultiThreshold",

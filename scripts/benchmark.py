@@ -10,6 +10,7 @@
     python scripts/benchmark.py synapses      (see synapses/events.py)
     python scripts/benchmark.py growth        (see synapses/growth.py)
     python scripts/benchmark.py recordings    (see recordings/shares.py)
+    python scripts/benchmark.py encoders      (see inputs/encoded.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -36,6 +37,7 @@ import peers
 import speed
 import torch
 from exports import onnx_files
+from inputs import encoded
 from judge import CALIBRATION, Judge, data_of
 from pretrained import table
 from recordings import shares
@@ -113,6 +115,7 @@ def main() -> None:
     events.add_to(commands)
     growth.add_to(commands)
     shares.add_to(commands)
+    encoded.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
@@ -131,6 +134,7 @@ def main() -> None:
         "synapses": lambda: ([row] for row in events.run(args)),
         "growth": lambda: ([row] for row in growth.run(args)),
         "recordings": lambda: ([row] for row in shares.run(args)),
+        "encoders": lambda: ([row] for row in encoded.run(args)),
     }
     if args.command in tables:
         measured: list[Any] = []

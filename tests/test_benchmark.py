@@ -67,3 +67,29 @@ def test_recordings_are_judged_after_each_tenth(tmp_path: Path, monkeypatch: pyt
     assert all(float(row["accuracy"]) > 90 for row in rows if int(row["share"]) >= 50)
     assert 0 < float(rows[-1]["spikes"]) < 0.5 and float(rows[-1]["time"]) == 1
     assert figure.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_encoders_are_told_with_their_slopes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    table, figure = tmp_path / "encoders.csv", tmp_path / "encoders.png"
+    tiny = f"--samples 256 --encoders poisson error_diffusion --csv {table} --figure {figure}"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "encoders", *tiny.split()])
+    benchmark.main()
+    shown = capsys.readouterr().out
+    from inputs.encoded import Row, slope
+
+    rows = [
+        Row(row["encoder"], int(row["T"]), float(row["error"]), float(row["input_synops"]), float(row["synops"]))
+        for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    ]
+    assert all(0 < row.input_synops < row.synops for row in rows)
+    for encoder, wanted in (("poisson", -0.5), ("error_diffusion", -1.0)):
+        found = slope([row for row in rows if row.encoder == encoder])
+        assert found == pytest.approx(wanted, abs=0.1)
+        assert f"{found:.2f}" in shown
+    assert figure.stat().st_size > 0

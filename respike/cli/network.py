@@ -39,9 +39,11 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     _check_conversion(options)
     ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
     data, frames = calibration(options), options.get("frames", False)
+    encoding = _encoding(options)
     try:
         with Bar() as bar:
             given = conversion.Frames(data) if frames else data
+            given = given if encoding is None else conversion.Encoded(given, encoding)
             made = conversion.from_torch(
                 ann, given, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
             )
@@ -52,6 +54,18 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
         _check_model(ann, model, shown, data_name(options, "calibration"), error)
         raise
     return ann, made
+
+
+def _encoding(options: dict[str, Any]) -> conversion.Encoding | None:
+    """How inputs become events, if they do.
+
+    Raises:
+        SourceError: a scale without an encoder.
+    """
+    encoder, scale = options.get("encode"), options.get("scale")
+    if encoder is None and scale is not None:
+        raise SourceError("--scale has no effect without --encode")
+    return None if encoder is None else conversion.Encoding(encoder, seed=options["seed"], scale=scale)
 
 
 def _check_conversion(options: dict[str, Any]) -> None:
@@ -130,7 +144,8 @@ def _check_model(ann: nn.Module, model: str, args: tuple[Any, ...], name: str, c
 
 def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     model, ann = options["model"], options.get("ann")
-    settled = [f"--{name.replace('_', '-')}" for name in CONVERSION_NAMES if name not in OF_A_RUN and was_given(name)]
+    chosen = [*(name for name in CONVERSION_NAMES if name not in OF_A_RUN), "frames", "encode", "scale"]
+    settled = [f"--{name.replace('_', '-')}" for name in chosen if was_given(name)]
     if settled:
         raise SourceError(
             f"{model} is already converted; {', '.join(settled)} cannot be changed: convert the ANN again "

@@ -89,6 +89,13 @@ TEST = several(
 BATCH_SIZE = option(
     "--batch-size", default=100, type=click.IntRange(1, 2**31), part="Evaluation", help="Samples per batch."
 )
+ANN_ON = option(
+    "--ann-on",
+    type=Choice(["mean", "frames"]),
+    default="mean",
+    part="Evaluation",
+    help="Inputs that move: compare with the ANN on the mean of the frames, or with the mean of its outputs on each.",
+)
 ENERGY_NAMES = {"45nm": "ENERGY_45NM", "45nm-int8": "ENERGY_45NM_INT8", "45nm-memory": "ENERGY_45NM_MEMORY"}
 """What the models of ``respike.evaluation`` are called."""
 ENERGY = option(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .errors import ConversionWarning as ConversionWarning
     from .errors import FormatError as FormatError
     from .errors import Refusal as Refusal
+    from .frames import Encoded as Encoded
     from .frames import Frames as Frames
     from .network import SpikingNetwork as SpikingNetwork
     from .network import load as load
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .options import LIF as LIF
     from .options import MSE as MSE
     from .options import Auto as Auto
+    from .options import Encoding as Encoding
     from .options import Max as Max
     from .options import MultiThreshold as MultiThreshold
     from .options import Percentile as Percentile
@@ -37,6 +39,8 @@ _PLACES = {
     "ConversionError": "errors",
     "ConversionWarning": "errors",
     "EarlyExit": "early_exit",
+    "Encoded": "frames",
+    "Encoding": "options",
     "FanOut": "count.fan_out",
     "FormatError": "errors",
     "Frames": "frames",

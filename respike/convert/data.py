@@ -23,9 +23,16 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Told:
-    """Data, and what is said of them: ``frames.Frames``. A network that is made already knows it by itself."""
+    """Data, and what is said of them, see ``frames``. A network that is made already knows it by itself."""
 
     data: Any
+
+
+def untold(data: Any) -> Any:
+    """The data alone."""
+    while isinstance(data, Told):
+        data = data.data
+    return data
 
 
 Batch = TypeVar("Batch", tuple[Any, ...], list[Tensor])
@@ -143,7 +150,7 @@ def is_dataset(data: Any) -> bool:
 
 def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
     """Batches as they come, and in which order samples were taken, if that is ours to choose."""
-    calibration = calibration.data if isinstance(calibration, Told) else calibration
+    calibration = untold(calibration)
     generator = torch.Generator().manual_seed(seed)
     whole = isinstance(calibration, (Tensor, np.ndarray))
     calibration = tensors_in(calibration, "calibration") if whole else calibration

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,19 +11,17 @@ from torch import nn
 
 from . import checks
 from .caller_state import in_own_types
-from .choose.choice import Choice
 from .closeness import Closeness
 from .count.fan_out import FanOut, fan_out
+from .encoded_inputs import Encodable
 from .errors import ConversionError
 from .export.take_back import taken_back
-from .graph import Graph
-from .run.neurons import SpikingReLU
+from .options import Encoding
 from .saved.read_file import read
 from .saved.write_file import write
-from .streams.streamed import Streamed
 from .summary import describe, synapses_of, table
 from .variants.floor import bounded_neurons
-from .variants.moving import of_frames
+from .variants.moving import with_encodings, with_moving
 from .variants.normalised import normalise_thresholds
 from .variants.quantised import quantise
 from .variants.recalibrate import recalibrate
@@ -38,7 +34,7 @@ def add_shortcut(name: str, function: Callable[..., Any]) -> None:
     _SHORTCUTS[name] = function
 
 
-class SpikingNetwork(Streamed):
+class SpikingNetwork(Encodable):
     """The spiking network that ``respike.from_torch`` returns: it takes the ANN's inputs and estimates its outputs.
 
     Calls are independent: the same input always gives the same output. ``stream`` gives a run that goes on from call to
@@ -82,21 +78,7 @@ class SpikingNetwork(Streamed):
             of what ``recalibrated`` and ``quantised`` make.
     """
 
-    choice: Choice | None = None
     closeness: Closeness | None = None
-
-    def like(self, graph: Graph, neurons: Mapping[str, SpikingReLU]) -> SpikingNetwork:
-        """A network of another graph and other neurons, with this one's settings and the choices that led to them.
-
-        It lies where this one does, wherever its parts were made.
-        """
-        made = type(self)(graph, neurons, self.timesteps, self.schedule, self.delay, self.calibrated_timesteps).eval()
-        made.to(next(self.buffers()).device)
-        made.precision, made.memory_budget = self.precision, self.memory_budget
-        made.fitted, made._told = self.fitted, self._told
-        made.choice, made.origin = self.choice, self.origin
-        made.unit_thresholds = self.unit_thresholds
-        return made
 
     @property
     def fan_out(self) -> FanOut:
@@ -155,7 +137,7 @@ class SpikingNetwork(Streamed):
         made.precision = "float32"  # in which these whole numbers are exact
         return made
 
-    def with_time(self, inputs: Iterable[str] | bool = True) -> SpikingNetwork:
+    def with_time(self, inputs: Iterable[str] | bool = True, *, events: bool = False) -> SpikingNetwork:
         """The network for inputs that differ in every step, ``(N, T, ...)``: one frame for each timestep.
 
         A rate code reads their mean over time, and so the ANN's output on the mean of the frames is what the network
@@ -168,14 +150,18 @@ class SpikingNetwork(Streamed):
 
         Args:
             inputs: Names of those that move, see ``snn.graph.inputs``; True: all that hold real numbers; False: none.
+                What was encoded is not any more.
+            events: Whether frames are whole numbers of events, which are counted as such, see ``respike.Frames``.
 
         Raises:
             ConversionError: an unknown name, an input that does not begin with the samples, or nodes that multiply
                 frames by spikes; all of these are listed.
         """
-        made = self.like(of_frames(self.held_graph(), inputs), copy.deepcopy(self.layers()))
-        made.origin = None if self.origin is None else replace(self.origin, moving=made.graph.moving)
-        return made
+        checks.flag("events", events)
+        graph = with_moving(self.graph, inputs)
+        if events:
+            graph = with_encodings(graph, Encoding("events"), sorted(graph.moving))
+        return self.retimed(graph)
 
     def with_floor(self, floor: float | None) -> SpikingNetwork:
         """The network with a lower bound under every potential, as chips with few bits of state have it.

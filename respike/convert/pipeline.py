@@ -21,7 +21,7 @@ from .choose.held_batches import HeldBatches
 from .choose.two_fold import Halves
 from .closeness import warn_if_poor
 from .errors import ConversionError
-from .frames import Frames
+from .frames import Encoded, EventsSeen, Frames, marked
 from .held_back import HeldBack, judged
 from .memory_limits import calibration_budget
 from .network import SpikingNetwork
@@ -32,6 +32,7 @@ from .options import (
     PRECISIONS,
     Auto,
     Correction,
+    Encoding,
     MultiThreshold,
     NeuronName,
     Options,
@@ -39,6 +40,7 @@ from .options import (
     Precision,
     Schedule,
     Threshold,
+    encoding_of,
     schedule_of,
     threshold_of,
 )
@@ -46,10 +48,10 @@ from .passes import set_roles
 from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
-from .variants.moving import require_real, with_moving
+from .variants.moving import require_real, with_encodings, with_moving, with_scales
 
 HELD = 4
-"""One byte of the memory for calibration in so many may hold the samples that ``timesteps="auto"`` reads again."""
+"""One byte of the memory for calibration in so many may hold samples that are read more than once."""
 COPIES = 2
 """So often the weights are held: those of the ANN and those of the network that is made."""
 
@@ -86,7 +88,7 @@ def from_torch(
         model: Any ``nn.Module`` whose nonlinearities are ReLUs, clamps and max-pools. It is not changed.
         calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
             Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs). Inputs that
-            differ in every step: ``respike.Frames`` of one of these.
+            differ in every step: ``respike.Frames`` of one of these; that become events: ``respike.Encoded``.
         timesteps: T that thresholds are chosen for, and that ``snn(x)`` runs. Or ``"auto"``: of all T up to 64 and all
             codes the cheapest whose network does as the model on the calibration samples, each judged by a network
             calibrated on the other half of them; ``respike.Auto`` says how close is close enough. What was tried, and
@@ -139,8 +141,13 @@ def from_torch(
     kinds = [kind for kind in kinds if holds(precision, kind)] or kinds
     check_holds(precision, kinds[0])
     schedule, delay = schedule_of(schedule)
-    if isinstance(calibration, Frames) and (isinstance(auto, Auto) or schedule == "layerwise"):
-        raise ConversionError("calibration: Frames want a number of timesteps, and synchronous or pipelined layers")
+    encoded = calibration if isinstance(calibration, Encoded) else None
+    given = calibration if encoded is None else encoded.data
+    frames = given if isinstance(given, Frames) else None
+    if frames is not None and isinstance(auto, Auto):
+        raise ConversionError("calibration: Frames want a number of timesteps, as each has a frame")
+    if schedule == "layerwise" and (frames or encoded):
+        raise ConversionError("calibration: Frames and Encoded want schedule='synchronous' or 'pipelined'")
     options = Options(
         timesteps=1 if isinstance(auto, Auto) else auto,
         threshold=threshold_of(threshold),
@@ -156,29 +163,35 @@ def from_torch(
     told = listener(progress)
     twin = prepare(model)
     device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
-    frames = calibration if isinstance(calibration, Frames) else None
-    given = calibration if frames is None else frames.data
     batches = data.batches(given, data.arity(twin), options.seed)
     first = next(batches)
     told.report("tracing the model")
-    if frames is None:
-        traced = to_graph(twin, data.example(first))
-    else:
-        moving = frames.moving(first, twin)
-        traced = to_graph(twin, data.example(frames.shown(first, moving)))
+    moving = None if frames is None else frames.moving(first, twin)
+    traced = to_graph(twin, data.example(first if frames is None or moving is None else frames.shown(first, moving)))
+    if frames is not None and moving is not None:
         traced = with_moving(traced, traced.names_of(moving))
+        traced = with_encodings(traced, Encoding("events"), sorted(traced.moving)) if frames.events else traced
+    if encoded is not None:
+        chosen = traced.names_of(marked(encoded.inputs, first, twin))
+        traced = with_encodings(traced, encoding_of(encoded.encode), chosen)
     origin = require_real(set_roles(traced, analog)).to(device)
     del twin, traced  # the graph has its weights
     stream = (data.tensors_of(args, origin, device, options.timesteps) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
     memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)
-    wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) else 0)
+    unscaled = any(encoding.scale is None for encoding in origin.encodings.values())
+    wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) or unscaled else 0)
+    seen = EventsSeen(origin if frames is not None and frames.events is None else replace(origin, moving=frozenset()))
     with HeldBatches(wanted, memory // HELD, device) as held:
         options = replace(options, memory_budget=memory - held.store.held)
+        origin = with_scales(origin, HeldBack(origin).others(held)) if unscaled else origin
         if isinstance(auto, Auto):
             choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
             options = replace(options, timesteps=choice.timesteps, neurons=kind)
-        graph, neurons = calibrate(origin, withheld.others(itertools.chain(held, stream)), options, device, told)
+        read = seen.watching(itertools.chain(held, stream))
+        graph, neurons = calibrate(origin, withheld.others(read), options, device, told)
+    if seen.names():
+        origin, graph = (with_encodings(g, Encoding("events"), seen.names()) for g in (origin, graph))
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
     del graph  # the network has weights of its own
     snn.choice, snn.origin, snn.precision = choice, origin, options.precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
@@ -32,6 +33,7 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: C
         "choice": None if choice is None else choice.as_dict(),
         "closeness": None if closeness is None else closeness.as_dict(),
         "moving": sorted(snn.graph.moving),
+        "encodings": {name: asdict(encoding) for name, encoding in sorted(snn.graph.encodings.items())},
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
@@ -52,6 +54,9 @@ def table(about: dict[str, Any], closeness: Closeness | None) -> str:
     lines = text.table(rows)
     if about["moving"]:
         lines.append("a frame for each timestep: " + ", ".join(about["moving"]))
+    for name, encoding in about["encodings"].items():
+        how = f" by {encoding['encoder']}, scale {encoding['scale']:.4g}" if encoding["encoder"] != "events" else ""
+        lines.append(f"events: {name}{how}")
     if about["static"]:
         lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
     if about["analog"]:

@@ -12,9 +12,10 @@ from ..convert.graph import Node
 from ..convert.graph.rules import Role
 from ..convert.network import SpikingNetwork
 from ..convert.options import NeuronOptions
+from ..convert.run.moving_inputs import event_source
 from ..convert.run.neurons import SpikingReLU
 from ..convert.run.spike_units import unit_behind
-from .layer_activity import LayerActivity
+from .layer_activity import INPUT, LayerActivity
 
 
 class ActivityCounter(EventCounter):
@@ -29,17 +30,19 @@ class ActivityCounter(EventCounter):
         """Means per sample up to each timestep."""
         found = []
         for name in self.work.events:
-            node = self.snn.graph.node(name)
-            assert node is not None
+            node = self.snn.graph.node(name) or event_source(self.snn.graph, name)
             means = [counts[name] / samples for counts in self.counts]
             spikes, synops, direct = means if self.cumulative else [np.cumsum(steps) for steps in means]
             size = math.prod(n for n in self.work.events[name].shape)
             about = self._about(node)
-            found.append(LayerActivity(name, node.where, node.role, size, spikes, synops, direct, **about))
+            kind = INPUT if name in self.snn.graph.inputs else node.role
+            found.append(LayerActivity(name, node.where, kind, size, spikes, synops, direct, **about))
         return tuple(found)
 
     def _about(self, node: Node) -> dict[str, Any]:
         """What an event of the layer carries, and what its neurons compute."""
+        if node.name in self.snn.graph.inputs:
+            return {"carries": "spike", "levels": 1}
         if node.role == Role.SPIKE:
             return _operations(_neuron(self.snn, node.name).options)
         read = node.refs[0]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, TensorDataset
 
-from ..convert.data import Told, is_dataset, rows, tensors_in
+from ..convert.data import is_dataset, rows, tensors_in, untold
 from ..convert.graph import Graph
 from ..errors import InputError
 
@@ -26,7 +26,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     Raises:
         ValueError: no form of data that is known, or as many targets as inputs are missing.
     """
-    data = with_pairs(data.data if isinstance(data, Told) else data)
+    data = with_pairs(untold(data))
     if isinstance(data, DataLoader):
         return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
     if is_dataset(data):

@@ -19,7 +19,6 @@ from ..convert.data import rows
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
 from ..convert.output_judging import border, is_single_score, single
-from ..convert.run.moving_inputs import means
 from ..convert.thread_pool import cut, map_pieces
 from ..convert.tracing.copy_model import prepare
 from ..errors import InputError
@@ -29,7 +28,11 @@ from .batches import batched, split
 from .cost.needed import InputMacs, NeededMacs
 from .curves import Curves, Decisions, Errors, Metric, Scores
 from .result import Evaluation
+from .shown_to_ann import AnnOn, ann_output, check_ann_on
 from .targets import kind_of
+
+ON_FRAMES = "the ANN's answer is the mean of its outputs on each frame"
+"""Said where it is so."""
 
 
 @undisturbed()
@@ -43,6 +46,7 @@ def evaluate(
     metric: Metric | None = None,
     batch_size: int = 100,
     against_float32: bool = False,
+    ann_on: AnnOn = "mean",
     progress: bool | Listener | None = None,
 ) -> Evaluation:
     """Judge a spiking network at every number of timesteps up to ``timesteps``.
@@ -70,6 +74,8 @@ def evaluate(
         metric: Replaces accuracy: takes the network's output and the target, gives one score per sample.
         batch_size: For a Dataset or a pair of tensors.
         against_float32: Run the network in float32 too, and count how often it decides alike in its own precision.
+        ann_on: What the ANN is shown of inputs that move: the ``"mean"`` of their frames, which is what a rate code
+            reads; or ``"frames"``: each, and the mean of its outputs counts. Work of the ANN is that of one pass.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 
     Returns:
@@ -86,6 +92,7 @@ def evaluate(
     checks.function("metric", metric)
     batch_size = checks.whole("batch_size", batch_size, 1)
     checks.flag("against_float32", against_float32)
+    check_ann_on(ann_on, snn.graph)
     checks.progress(progress, bar=True)
     device = next(iter(snn.buffers())).device
     reference = None if ann is None else prepare(ann, device)
@@ -99,10 +106,12 @@ def evaluate(
         for given, target in split(batches, snn.graph):
             given, target = _to((snn.graph.first_frames(given, total), target), device)
             n = rows(given)
-            # In-place operations of the ANN on its input must not reach the SNN's.
-            copies = snn.graph.unflatten([x.clone() for x in means(snn.graph, given)])
-            with products or nullcontext():
-                expected = None if reference is None else reference(*copies)
+            expected = None
+            if reference is not None:
+                with products or nullcontext():
+                    expected = ann_output(reference, snn.graph, given, "mean")
+                if ann_on == "frames":
+                    expected = ann_output(reference, snn.graph, given, ann_on)
             if not seen and expected is not None:
                 _require_alike(snn, expected)
             inputs.count(given)
@@ -144,7 +153,7 @@ def evaluate(
         latency=np.array([snn.latency_at(int(t)) for t in clock]),
         layers=layers,
         metric=curves.metric,
-        judged=curves.judged,
+        judged="; ".join(filter(None, [curves.judged, ON_FRAMES if ann_on == "frames" else ""])),
         **curves.result(seen, reference is not None, twin is not None),
     )
 

@@ -11,14 +11,18 @@ Curve = NDArray[np.float64]
 """One value for each timestep; entry t − 1 belongs to t steps."""
 
 
+INPUT = "input"
+"""The kind of an input that is events."""
+
+
 @dataclass(frozen=True)
 class LayerActivity:
-    """The activity of one spiking layer, or of one max-pool over spikes.
+    """The activity of one spiking layer, of one max-pool over spikes, or of an input that is events.
 
     Attributes:
         name: The node's name.
         where: Its place in the user's model.
-        kind: ``"spike"`` or ``"max"``.
+        kind: ``"spike"``, ``"max"`` or ``"input"``.
         neurons: How many outputs it has per sample.
         spikes: Events per sample up to each timestep.
         synops: Synaptic operations that they caused.

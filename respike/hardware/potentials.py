@@ -48,6 +48,13 @@ def _recorded(layer: nn.Module) -> tuple[RateNeuron, list[Tensor]]:
     return layer, sent
 
 
-def whole_events(samples: list[Tensor]) -> bool:
-    """Whether inputs are numbers of events, 0, 1, 2, ..."""
-    return all(bool(((x >= 0) & (x == x.round())).all()) for x in samples)
+@Inference()
+def most_events(snn: SpikingNetwork, samples: list[Tensor]) -> int | None:
+    """The most events in a step of an input, encoded or as it is given; None if it is no number of events, 0, 1, ..."""
+    most = 0
+    for part in zip(*(x.split(_BATCH) for x in samples), strict=True):
+        for x in over_time(snn.graph, list(part), snn.timesteps):
+            if not bool(((x >= 0) & (x == x.round())).all()):
+                return None
+            most = max(most, int(x.max()))
+    return most

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .layers import INPUT, Layer
-from .potentials import whole_events
+from .potentials import most_events
 from .result import Rule
 from .subject import GIVE_SAMPLES, Subject
 
@@ -41,15 +41,15 @@ def events(subject: Subject) -> list[Rule]:
         return [Rule("input", "", found, limit, True)]
     remedy = (
         "let neurons turn the input into events: convert nn.Sequential(nn.ReLU(), model), whose first neurons the host "
-        "runs; or give numbers of events as the input (respike.layers has encoders)"
+        "runs; or give numbers of events as the input, as respike.Encoded does"
     )
     ways = [way for layer in subject.layout.layers for synapses in layer.synapses for way in synapses.ways]
     if any(way.prepared for way in ways):
         return [Rule("input", readers[0], "numbers that are computed from the input", limit, False, remedy)]
     if subject.samples is None:
         return [Rule("input", readers[0], "not known without samples", limit, None, GIVE_SAMPLES)]
-    if whole_events(subject.samples):
-        most = max(int(x.max()) for x in subject.samples)
+    most = most_events(subject.snn, subject.samples)
+    if most is not None:
         return [Rule("input", readers[0], f"up to {most} events of a pixel in each step", limit, True)]
     return [Rule("input", readers[0], "real numbers, the same in each step", limit, False, remedy)]
 

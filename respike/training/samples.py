@@ -63,8 +63,7 @@ class Samples:
     ) -> None:
         self.graph, self.timesteps, self.device = graph, timesteps, device
         self.batch_size, self.labelled, self.seed = batch_size, labelled, seed
-        data = data.data if isinstance(data, reading.Told) else data
-        self.data, self.most = _as_dataset(data, labelled), most
+        self.data, self.most = _as_dataset(reading.untold(data), labelled), most
         self.indices: list[int] | None = None
         if reading.is_dataset(self.data) and hasattr(self.data, "__getitem__") and isinstance(self.data, Sized):
             order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -147,6 +147,8 @@ def test_inputs_that_move(tmp_path: Path) -> None:
     x = torch.from_numpy(np.load(frames)["x"])
     agreed = (respike.load(net)(x).argmax(1) == tiny()(x.mean(1)).argmax(1)).double().mean()
     assert json.loads(result.stdout)["agreement"][-1] == pytest.approx(float(agreed))
+    each = run("evaluate", net, "--ann", "cli_models:tiny", "--data", frames, "--ann-on", "frames")
+    assert "the mean of its outputs on each frame" in each.output
     result = run("diagnose", net, "--ann", "cli_models:tiny", "--data", frames)
     assert result.exit_code == 0, result.output
     still = write_data(tmp_path / "still.npz")
@@ -156,3 +158,32 @@ def test_inputs_that_move(tmp_path: Path) -> None:
     result = run("convert", "cli_models:tiny", "--calibration", still, "--frames", "-T", "5")
     assert result.exit_code == 1, result.output
     assert "Error: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "message", "status"),
+    [
+        ("convert mnist_mlp --scale 3", "--scale has no effect without --encode", 1),
+        ("convert mnist_mlp --encode morse", "'morse' is not one of 'rate', 'poisson', 'error_diffusion'", 2),
+        ("convert mnist_mlp --encode rate --scale 0", "scale must be a number, above 0", 1),
+        ("convert mnist_mlp --encode delta", "the encoder 'delta' is for inputs that move", 1),
+        ("evaluate mnist_mlp --ann-on frames", "--ann-on frames is for inputs that move", 1),
+    ],
+)
+def test_mistakes_about_encoders(typed: str, message: str, status: int) -> None:
+    result = run(*typed.split())
+    assert result.exit_code == status
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_network_with_an_encoder(tmp_path: Path) -> None:
+    """It is in the file, with the seed and the scale that were given."""
+    images, net = write_data(tmp_path / "images.npz", 40, (1, 28, 28)), str(tmp_path / "net.respike")
+    options = ("--encode", "poisson", "--seed", "7", "--scale", "2", "-T", "5", "-o", net)
+    result = run("convert", "cli_models:tiny", "--calibration", images, *options)
+    assert "events: input by poisson, scale 2" in result.output
+    (encoding,) = respike.load(net).graph.encodings.values()
+    assert encoding == respike.Encoding("poisson", seed=7, scale=2.0)
+    again = run("convert", net, "--encode", "rate")
+    assert again.exit_code == 1
+    assert "is already converted; --encode cannot be changed" in again.output

@@ -77,6 +77,14 @@ VALUES: dict[type[Any], dict[str, list[Any]]] = {
     respike.Pipelined: {"delay": [*WHOLE, -1, 65_537]},
     respike.LIF: {"tau_mem": [*NUMBER, 0, -1]},
     respike.MultiThreshold: {"levels": [*WHOLE, 0, 9]},
+    respike.Encoding: {
+        "encoder": WORD,
+        "seed": [*WHOLE, 2**63],
+        "scale": [*(x for x in NUMBER if x is not None), 0, -1],
+        "start": [*NUMBER, -0.1, 1],
+        "threshold": [*NUMBER, 0],
+        "unit": [*FLAG, None],
+    },
 }
 
 
@@ -96,6 +104,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "metric": CALL,
             "batch_size": [*WHOLE, 0],
             "against_float32": [*FLAG, None],
+            "ann_on": WORD,
             "progress": FLAG,
         },
     ),
@@ -122,6 +131,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "data": SAMPLES,
             "ann": MODULE,
             "timesteps": [*(x for x in WHOLE if x is not None), 0],
+            "ann_on": WORD,
             "samples": [*WHOLE, 0],
             "seed": [*WHOLE, 2**63],
             "progress": FLAG,
@@ -166,8 +176,16 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "memory": [*WHOLE, 0],
         },
     ),
-    "with_time": (lambda s, **o: s.with_time(**o), {"inputs": ["no such input", 3, None, [1], Odd()]}),
     "policies.load": (lambda s, **o: respike.models.policies.load(**o), {"task": ["no such task", 3, None, [], Odd()]}),
+    "with_time": (
+        lambda s, **o: s.with_time(**o),
+        {"inputs": ["no such input", 3, None, [1], Odd()], "events": [*FLAG, None]},
+    ),
+    "encoded": (
+        lambda s, **o: s.encoded(**{"encode": respike.Encoding("rate", scale=1.0), **o}),
+        {"encode": [x for x in WORD if x is not None], "inputs": ["no such input", 3, None, [1], Odd()]},
+    ),
+    "frames": (lambda s, **o: s.frames(X, **o), {"timesteps": [*(x for x in WHOLE if x is not None), 0]}),
     "models.load": (lambda s, **o: respike.models.load(**o), {"name": ["no such model", 3, None, [], Odd()]}),
 }
 CASES = [(name, option) for name, (_, options) in FUNCTIONS.items() for option in options]
@@ -218,7 +236,7 @@ def test_the_table_has_every_option() -> None:
     """So that a new option is not forgotten."""
     for kind, options in VALUES.items():
         assert {part.name for part in fields(kind)} == set(options)
-    assert {kind for kinds in NAMED.values() for kind in kinds.values()} == set(VALUES)
+    assert {kind for kinds in NAMED.values() for kind in kinds.values()} | {respike.Encoding} == set(VALUES)
     for function, name in (
         (respike.from_torch, "from_torch"),
         (respike.load, "load"),
@@ -231,6 +249,8 @@ def test_the_table_has_every_option() -> None:
         (respike.SpikingNetwork.quantised, "quantised"),
         (respike.SpikingNetwork.record, "record"),
         (respike.SpikingNetwork.with_time, "with_time"),
+        (respike.SpikingNetwork.encoded, "encoded"),
+        (respike.SpikingNetwork.frames, "frames"),
         (respike.SpikingNetwork.save, "save"),
     ):
         assert set(inspect.signature(function).parameters) - {"self", "args"} == set(FUNCTIONS[name][1])

@@ -188,3 +188,18 @@ def test_streams_and_variants(tmp_path: Path) -> None:
     for variant in (snn.normalised(), snn.quantised(8), snn.with_floor(-100.0)):
         assert {tensor.device.type for tensor in variant.buffers()} <= {"cuda"}
         assert float((variant(there(x)).cpu() - wanted[:, -1]).norm() / wanted[:, -1].norm()) < 0.1
+
+
+@pytest.mark.parametrize("encoder", ["rate", "poisson", "error_diffusion"])
+def test_encoders_send_the_same_events(encoder: Any) -> None:
+    """Whatever draws them: a sample's random numbers are those of the CPU."""
+    x = digits("mnist_mlp", 24)
+    snn = converted(respike.models.load("mnist_mlp"), x, steps=4).encoded(respike.Encoding(encoder, scale=2.0))
+    wanted = snn.frames(x)
+    assert torch.equal(snn.to(GPU).frames(there(x)).cpu(), wanted)
+    with torch.no_grad():
+        assert snn(there(x)).shape == (24, 10)
+    labels = torch.zeros(24).long()
+    assert respike.evaluate(snn, (x, labels), progress=False).samples == 24
+    made = respike.from_torch(respike.models.load("mnist_mlp").to(GPU), respike.Encoded(x, encoder), 4)
+    assert next(made.buffers()).device.type == torch.device(GPU).type

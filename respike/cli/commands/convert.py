@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from ...convert.options import EncoderName
 from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
 from ..options import JSON, MODEL, MODELS_ARE
-from ..values import Output
+from ..values import Choice, Output
 
 
 @click.command(
@@ -23,11 +24,18 @@ Examples:
   respike convert mnist_cnn -T 8 -o mnist.respike
   respike convert torchvision:resnet18 --calibration random:3x64x64
   respike convert net.onnx --calibration train.npz --verify
-  respike convert mynet:Net --calibration events.npz --frames -T 10 -o net.respike""",
+  respike convert mynet:Net --calibration events.npz --frames -T 10 -o net.respike
+  respike convert mnist_cnn --encode poisson -T 32 -o poisson.respike""",
 )
 @MODEL
 @CONVERSION
 @option("--frames", is_flag=True, help="Inputs move: samples are (T, ...), a frame for each timestep.")
+@option(
+    "--encode",
+    type=Choice(list(get_args(EncoderName))),
+    help="An encoder makes events of the inputs; --seed is that of its events too.",
+)
+@option("--scale", type=float, help="With --encode: the value of one event a step; by default the largest magnitude.")
 @option(
     "-o",
     "--output",

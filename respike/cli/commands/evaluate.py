@@ -9,7 +9,7 @@ import click
 
 from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
-from ..options import BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
 
 
 def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
@@ -38,6 +38,7 @@ Examples:
 )
 @MODEL
 @TEST
+@ANN_ON
 @BATCH_SIZE
 @option(
     "--against-float32",
@@ -70,7 +71,7 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32")}
+    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32", "ann_on")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
     before = {} if snn.choice is None else {"choice": snn.choice}
     after: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from ...source_names import SourceError, ending, is_saved, require
 from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
 from ..given import command_line, given
-from ..options import BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
+from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
 from ..values import Choice, ModelName, Names, Output
 
 WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}
@@ -74,6 +74,7 @@ def _gather(options: dict[str, Any]) -> Any:
         classes=options["classes"],
         sample=options["sample"],
         judge=options["judge"],
+        ann_on=options["ann_on"],
         agreement=options["early_exit"],
         energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
         batch_size=options["batch_size"],
@@ -130,6 +131,7 @@ Examples:
 @click.argument("model", type=ModelName(), nargs=-1, required=True, metavar="MODEL | REPORT.json ...")
 @MODEL_AND_DATA
 @TEST
+@ANN_ON
 @BATCH_SIZE
 @option("--name", part="Report", help="Name of the network in the report; by default MODEL.")
 @option("--classes", type=Names(), metavar="NAME,NAME,...", part="Report", help="Names of the classes.")

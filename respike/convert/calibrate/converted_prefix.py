@@ -70,7 +70,7 @@ class Prefix:
         self.batch_sizes = batch_sizes
         self.graph, self.ann_weights, self.neurons, self.options = graph, dict(ann), neurons, options
         self.store, self.work, self.apart = store, work, plan.side_by_side
-        self.timed = graph.moving.union(node.name for node in plan.timed)
+        self.timed = graph.varying.union(node.name for node in plan.timed)
         self.first = plan.first
         self.layerwise = options.schedule == "layerwise"
         self.steps = 1 if self.layerwise else options.timesteps
@@ -88,10 +88,14 @@ class Prefix:
             values[name] = self._kept(count)
             values[name].write(slice(0, values[name].rows), 0, x)
         self.ann.append(dict(values))
-        for name, frames in StepInputs(self.graph, inputs).at(0, self.steps).items():
-            values[name] = self._kept(count)
-            values[name].write(slice(0, values[name].rows), 0, frames)
         self.snn.append(values)
+        frames, mode = StepInputs(self.graph, inputs, self.steps), Synchronous({})
+        values.update({name: self._kept(count) for name in frames.varying})
+        length = self._block(count * sum(size_of(self.graph.shape(name)) for name in frames.varying))
+        for start in range(0, self.steps if frames.varying else 0, length):
+            mode.begin(min(length, self.steps - start))
+            for name, block in frames.at(start, mode).items():
+                values[name].write(slice(0, values[name].rows), start, block)
 
     def _kept(self, count: int, node: Node | None = None) -> Kept:
         packing = packing_of(self.neurons[node.name].options) if node is not None else None

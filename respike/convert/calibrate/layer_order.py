@@ -178,7 +178,7 @@ class Route:
             steps: T.
         """
         timed = self.graph.timed
-        frames = {name: 1 + steps * (name in self.graph.moving) for name in self.graph.inputs}
+        frames = {name: 1 + steps * (name in self.graph.varying) for name in self.graph.inputs}
         alive = {name: 4.0 * size_of(shape) * frames[name] for name, shape in self.graph.inputs.items()}
         most = sum(alive.values())
         for stop in self.stops:

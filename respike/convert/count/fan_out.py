@@ -32,8 +32,8 @@ class FanOut:
     """Operations of one sample.
 
     Attributes:
-        events: For each spiking layer and each maximum, the synaptic operations that one event of each
-            of its outputs causes, ``(1, ...)``.
+        events: For each input that is events, each spiking layer and each maximum, the synaptic operations that one
+            event of each of its outputs causes, ``(1, ...)``.
         direct: Likewise the additions and comparisons without a synapse: where an event is added to a membrane, a
             current or a readout as it is; and in a maximum one addition to a sum and one comparison for each window.
         inputs: For each node with synapses on the constant input: the name of what it reads, and the
@@ -71,14 +71,13 @@ def fan_out(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
 def _counted(graph: Graph, weights: Mapping[str, Tensor]) -> FanOut:
     """``fan_out``, by gradients."""
     shapes = {name: [1 if n is None else n for n in shape] for name, shape in graph.inputs.items()}
-    inputs = [torch.ones(shape, dtype=torch.float64) for shape in shapes.values()]
     # Whole numbers are indices, not weights.
     ones = {
         name: torch.ones(t.shape, dtype=torch.float64) if t.is_floating_point() else t.cpu()
         for name, t in weights.items()
     }
-    walk = _Count(graph, ones, inputs)
     with torch.inference_mode(False), torch.enable_grad():
+        walk = _Count(graph, ones, [torch.ones(shape, dtype=torch.float64) for shape in shapes.values()])
         walk.run(graph.nodes, Analog())
         walk.read_out()
     for counts, total in ((walk.result.events, walk.synapses), (walk.result.direct, walk.direct)):
@@ -96,13 +95,19 @@ class _Count(Walk):
 
     def __init__(self, graph: Graph, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
         super().__init__(graph, weights, inputs)
-        for name, x in zip(graph.inputs, inputs, strict=True):
-            none = torch.zeros_like(x)  # frames are analog values, and each is computed with
-            self.env[name] = Counts(none, torch.ones_like(x), none) if name in graph.moving else constant_counts(x)
         self.result = FanOut()
         self.synapses = torch.zeros((), dtype=torch.float64)
         self.direct = torch.zeros((), dtype=torch.float64)
         self.sources: dict[str, Tensor] = {}
+        for name, x in zip(graph.inputs, inputs, strict=True):
+            none = torch.zeros_like(x)
+            if name in graph.encodings:
+                self.sources[name] = torch.ones_like(x).requires_grad_()
+                self.env[name] = Counts(self.sources[name], none, none)
+            elif name in graph.moving:  # frames of analog values, and each is computed with
+                self.env[name] = Counts(none, torch.ones_like(x), none)
+            else:
+                self.env[name] = constant_counts(x)
         self.timed = graph.timed
         self.weights = weights
 

@@ -8,7 +8,7 @@ arguments are ``Ref``s and plain scalars, strings, dtypes and lists, so a graph 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ...errors import InputError
+from ..options import Encoding
 from .node import BATCH, FILL_OPS, Node, Ref
 from .rules import Role
 
@@ -37,6 +38,7 @@ class Graph:
         out_spec: Tree that the outputs are the leaves of.
         moving: Names of the inputs that differ in every step: they are given as ``(N, T, ...)``, all others hold
             still. Shapes here are those of one step.
+        encodings: By name, those that become events first, whether they move or hold still.
     """
 
     inputs: dict[str, tuple[int | None, ...]]
@@ -48,6 +50,12 @@ class Graph:
     in_spec: pytree.TreeSpec
     out_spec: pytree.TreeSpec
     moving: frozenset[str] = frozenset()
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
+
+    @property
+    def varying(self) -> frozenset[str]:
+        """Names of the inputs that the network sees change from step to step."""
+        return self.moving.union(self.encodings)
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:
@@ -77,7 +85,7 @@ class Graph:
         All others are *static*, the same in every step: no neuron is before them, or they read shapes alone.
         Requires: roles.
         """
-        found = set(self.moving)
+        found = set(self.varying)
         for node in self.nodes:
             read = not node.is_shape and node.op not in FILL_OPS and not found.isdisjoint(node.refs)
             if read or node.role == Role.SPIKE:

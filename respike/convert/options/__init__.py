@@ -4,6 +4,9 @@ What belongs together is one small value: ``Percentile(99.9)``, ``Pipelined(dela
 ``Auto(within=1)``. Where such a value has defaults, its plain name stands for it: ``"percentile"``, ``"pipelined"``.
 """
 
+from .encoding import EncoderName as EncoderName
+from .encoding import Encoding as Encoding
+from .encoding import encoding_of as encoding_of
 from .names import NAMED as NAMED
 from .names import gathered as gathered
 from .names import schedule_of as schedule_of

@@ -85,7 +85,7 @@ class _Judge:
         self.signals = graph.signals()
         self.busy = _before_synapses(graph, self.signals)
         self.roles: dict[str, Role] = {}
-        self.timed, self.spiked = set(graph.moving), set[str]()
+        self.timed, self.spiked = set(graph.varying), set[str]()
         self.used: set[str] = set()
         self.refused: list[Refusal] = []
         self.guards: set[str] = set()

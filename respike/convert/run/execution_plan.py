@@ -24,7 +24,7 @@ class Plan:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        timed = set(graph.moving)
+        timed = set(graph.varying)
         for node in graph.nodes:
             if node.role == Role.SPIKE or not timed.isdisjoint(node.refs):
                 timed.add(node.name)
@@ -48,7 +48,7 @@ class Plan:
     @cached_property
     def estimated(self) -> list[str]:
         """The values whose estimates the late nodes and the outputs read."""
-        body = {n.name for n in self.body} | self.graph.moving
+        body = {n.name for n in self.body} | self.graph.varying
         read = [name for n in self.late for name in n.refs] + self.graph.output_names()
         return [name for name in dict.fromkeys(read) if name in body]
 
@@ -102,7 +102,7 @@ class Plan:
     @cached_property
     def peak(self) -> int:
         """Most numbers alive at once per sample and timestep, counting a layer's input, output and one copy."""
-        alive = {name: size_of(self.graph.shape(name)) for name in self.graph.moving}
+        alive = {name: size_of(self.graph.shape(name)) for name in self.graph.varying}
         most = max(1, sum(alive.values()))
         for node in self.timed:
             alive[node.name] = size_of(node.shape)

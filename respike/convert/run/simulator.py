@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ...errors import InputError
 from ...layers import kernels
 from .. import checks
 from ..caller_state import Inference
@@ -27,7 +26,7 @@ from .event_synapses import compact, why_dense
 from .execution_plan import Plan
 from .graph_walk import Walk
 from .join_estimates import batch_first, in_time, repeated, side_by_side
-from .moving_inputs import StepInputs, steps_of
+from .moving_inputs import StepInputs, check_runs, steps_of
 from .neurons import SpikingReLU
 from .recording import Recorder, Watch
 from .schedules.by_name import latency, mode_of
@@ -223,7 +222,7 @@ class Simulator(nn.Module):
         """
         inputs, plan = self._inputs([inputs] if isinstance(inputs, Tensor) else inputs), self.plan
         total = whole("timesteps", steps_of(self.graph, inputs, timesteps, self.timesteps), 1, checks.STEPS)
-        frames, arithmetic = StepInputs(self.graph, inputs), self._ready()
+        frames, arithmetic = StepInputs(self.graph, inputs, total), self._ready()
         batch = next((len(x) for x in inputs if x.dim()), 1)
         mode = self._mode(recorder, arithmetic) if held is None else held.go_on(recorder, arithmetic)
         mode.watch, before = watch, mode.elapsed + mode.steps
@@ -234,7 +233,7 @@ class Simulator(nn.Module):
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
-            walk.env.update(frames.at(mode.elapsed - before, mode.steps))
+            walk.env.update(frames.at(mode.elapsed - before, mode))
             walk.run(plan.body, mode, plan.last_use)
             if not estimates:  # what the last block decodes is the sum of all
                 for name in plan.estimated:
@@ -261,8 +260,7 @@ class Simulator(nn.Module):
         return self._arithmetic[1]
 
     def _mode(self, recorder: Recorder | None, arithmetic: Arithmetic) -> Synchronous | Layerwise:
-        if self.graph.moving and self.schedule == "layerwise":
-            raise InputError("inputs that move are for the schedules 'synchronous' and 'pipelined'; set snn.schedule")
+        check_runs(self.graph, self.schedule)
         return mode_of(self.schedule, self.delay, self.layers(), recorder, arithmetic, self.plan.first)
 
     def _inputs(self, inputs: list[Tensor]) -> list[Tensor]:

@@ -94,7 +94,7 @@ def channels_last(x: Tensor) -> Tensor:
     if x.shape[1] > 1:
         return x
     # One channel lies in memory alike either way, and torch takes it for channels first, also in what it makes of it.
-    count, _, height, width = x.shape
+    height, width = x.shape[2:]
     return x.as_strided(x.shape, (height * width, 1, width, 1))
 
 

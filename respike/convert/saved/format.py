@@ -9,7 +9,7 @@ VERSION: Final = 5
 
 All versions up to it are read. 2: the T that thresholds were chosen for, which 1 takes to be the T of ``snn(x)``.
 3: without the choices of a budget and of a precision. 4: neurons may have a floor.
-5: inputs may move.
+5: inputs may move, and may be encoded.
 """
 WEIGHTS, NEURONS = "weights.", "neurons."
 """What the names of tensors begin with, as in the ``state_dict``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,7 @@ from ...text import shown
 from ..choose.choice import Choice
 from ..closeness import Closeness
 from ..errors import ConversionError, FormatError
-from ..options import NeuronName, Precision, Schedule
+from ..options import Encoding, NeuronName, Precision, Schedule
 from .parse_json import plain
 
 DROPPED = frozenset({"allocation", "precision_choice"})
@@ -83,6 +83,7 @@ class Document:
         unit_thresholds: As in ``SpikingNetwork``; None in a file from before it was kept.
         closeness: As in ``SpikingNetwork``; None in a file from before it was kept.
         moving: Names of the inputs that have a time axis.
+        encodings: By name, the inputs that become events.
     """
 
     timesteps: int
@@ -103,6 +104,7 @@ class Document:
     unit_thresholds: bool | None = None
     closeness: Closeness | None = None
     moving: tuple[str, ...] = ()
+    encodings: dict[str, Encoding] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -161,7 +163,7 @@ _hints = cache(get_type_hints)
 def _record(kind: type, value: Any, what: str) -> Any:
     hints = _hints(kind)
     names = [f.name for f in fields(kind)]
-    needed = [f.name for f in fields(kind) if f.default is MISSING]
+    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     if not isinstance(value, dict) or not set(needed) <= set(value) <= set(names):
         given = set(value) if isinstance(value, dict) else set()
         odd = [f"without {n!r}" for n in needed if n not in given] + [f"with {shown(n)!r}" for n in given - set(names)]

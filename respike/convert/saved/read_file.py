@@ -16,6 +16,7 @@ from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import BATCH, Graph, Node
 from ..options import NeuronOptions
+from ..options.encoding import OF_FRAMES
 from ..passes.quantised_activations import MOST
 from ..run.neurons import SpikingReLU
 from ..run.simulator import Simulator
@@ -114,6 +115,14 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
     odd = [name for name in document.moving if inputs.get(name, ())[:1] != (BATCH,)]
     if odd:
         raise FormatError(f"the input {shown(odd[0])!r} has no time axis: it is no input, or begins otherwise")
+    numbers = {x.name for x in document.inputs if not x.integer and x.shape[:1] == (BATCH,)}
+    for name, encoding in document.encodings.items():
+        if name not in numbers or encoding.scale is None:
+            raise FormatError(
+                f"the input {shown(name)!r} cannot be encoded: it holds no real numbers, or there is no scale"
+            )
+        if encoding.encoder in OF_FRAMES and name not in document.moving:
+            raise FormatError(f"the input {shown(name)!r} holds still, and its encoder is for inputs that move")
     return Graph(
         inputs,
         weights,
@@ -127,6 +136,7 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
         structure(document.arguments),
         structure(document.output),
         frozenset(document.moving),
+        document.encodings,
     )
 
 

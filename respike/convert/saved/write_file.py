@@ -66,6 +66,7 @@ def document_of(snn: Simulator, choice: Choice | None, closeness: Closeness | No
         unit_thresholds=snn.unit_thresholds,
         closeness=closeness,
         moving=tuple(sorted(graph.moving)),
+        encodings=dict(graph.encodings),
     )
 
 

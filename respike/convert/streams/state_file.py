@@ -123,7 +123,8 @@ def _digests(snn: Simulator) -> dict[str, str]:
     graph, operations = snn.graph, hashlib.sha256()
     nodes = [[n.name, n.op, _plain(n.args), _plain(n.kwargs), _plain(n.shape)] for n in graph.nodes]
     neurons = {name: repr(neuron.options) for name, neuron in sorted(snn.layers().items())}
-    inputs = [_plain(list(graph.inputs.items())), sorted(graph.moving)]
+    encodings = {name: repr(encoding) for name, encoding in sorted(graph.encodings.items())}
+    inputs = [_plain(list(graph.inputs.items())), sorted(graph.moving), encodings]
     operations.update(json.dumps([nodes, neurons, inputs, _plain(graph.outputs)]).encode())
     numbers = hashlib.sha256()
     for name, tensor in sorted(snn.state_dict().items()):

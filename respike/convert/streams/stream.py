@@ -42,7 +42,8 @@ class Stream:
             is forgotten.
 
     Raises:
-        ConversionError: a layerwise network, an option out of range, or both of ``window`` and ``forgetting``.
+        ConversionError: a layerwise network, an input that is encoded by latency, an option out of range, or both of
+            ``window`` and ``forgetting``.
     """
 
     def __init__(
@@ -59,6 +60,10 @@ class Stream:
             raise ConversionError(
                 "a stream requires schedule='synchronous' or 'pipelined'; this network is layerwise: its layers wait "
                 "for the whole input"
+            )
+        if any(encoding.encoder == "latency" for encoding in snn.graph.encodings.values()):
+            raise ConversionError(
+                "latency codes begin and end with a run, and a stream has no end; take another encoder"
             )
         self.window, self.forgetting = window, forgetting
         # An estimate of a few steps is that of a short run, however long the stream.

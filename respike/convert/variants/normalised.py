@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..graph import BATCH, Graph, Node, Ref, Rewriter, function, rewrite
+from ..graph import BATCH, Graph, Node, Ref, Rewriter, function, map_leaves, rewrite
 from ..graph.rules import MOVES, POOLS, RESHAPES, Role
 from ..passes import fold_scales, prune
 from ..run.arithmetic import carried
@@ -26,15 +26,41 @@ def normalise_thresholds(graph: Graph, neurons: Mapping[str, SpikingReLU]) -> tu
     A layer's current is divided by θ: its weights and its bias, each branch of a sum by itself. What reads its spikes
     multiplies by θ: the weights behind it, through max-pools, averages, concatenation and what moves values. Where
     nothing takes a factor up (spikes that are added to something, an operation kept analog, an output) it stays, as
-    an operation of its own, one synapse for each neuron.
+    an operation of its own, one synapse for each neuron. The events of an encoded input carry 1 too.
 
     Args:
         graph: With roles and weights; not changed.
         neurons: Its layers of neurons, by node name; not changed.
     """
     old = dict(neurons)
-    graph = prune(fold_scales(prune(rewrite(graph, _Unit(graph, old)))))
+    graph, worth = _unit_events(graph)
+    graph = prune(fold_scales(prune(rewrite(graph, _Unit(graph, old, worth)))))
     return graph, {node.name: _unit_neuron(node, old[node.name]) for node in graph.nodes if node.role == Role.SPIKE}
+
+
+def _unit_events(graph: Graph) -> tuple[Graph, dict[str, Tensor]]:
+    """The graph whose encoded inputs send events that carry 1, each with a factor behind it; the factors by name."""
+    kind = next((t.dtype for t in graph.tensors.values() if t.is_floating_point()), torch.float32)
+    device = next((t.device for t in graph.tensors.values()), None)
+    encodings, worth = dict(graph.encodings), dict[str, Tensor]()
+    behind: dict[str, Node] = {}
+    for name, encoding in graph.encodings.items():
+        encodings[name] = replace(encoding, unit=True)
+        if encoding.carried != 1:
+            shape = graph.inputs[name]
+            node = Node(f"{name}_events", "aten.mul.Tensor", (Ref(name),), path="", shape=shape, role=str(Role.LINEAR))
+            behind[name] = node
+            worth[node.name] = torch.full([1] * max(1, len(shape) - 1), encoding.carried, dtype=kind, device=device)
+
+    def passed(arg: Any) -> Any:
+        return Ref(behind[arg.name].name) if isinstance(arg, Ref) and arg.name in behind else arg
+
+    nodes = [
+        n if n.is_shape else replace(n, args=map_leaves(passed, n.args), kwargs=map_leaves(passed, n.kwargs))
+        for n in graph.nodes
+    ]
+    outputs = [passed(x) for x in graph.outputs]
+    return replace(graph, nodes=[*behind.values(), *nodes], outputs=outputs, encodings=encodings), worth
 
 
 def _unit_neuron(node: Node, old: SpikingReLU) -> SpikingReLU:
@@ -50,12 +76,14 @@ class _Unit:
         carried: For each factor its source and what it multiplies by, ``(C, 1, ...)`` or of the same rank.
     """
 
-    def __init__(self, graph: Graph, neurons: dict[str, SpikingReLU]) -> None:
-        self.graph, self.neurons = graph, neurons
+    def __init__(self, graph: Graph, neurons: dict[str, SpikingReLU], worth: Mapping[str, Tensor]) -> None:
+        self.graph, self.neurons, self.worth = graph, neurons, worth
         self.carried: dict[str, tuple[Ref, Tensor]] = {}
         self.single = {name for name, users in graph.users.items() if len(users) == 1} - set(graph.output_names())
 
     def __call__(self, node: Node, rewriter: Rewriter) -> Ref:
+        if node.name in self.worth:
+            return self._factor(node, node.args[0], self.worth[node.name], rewriter)
         if node.role == Role.SPIKE:
             return self._neuron(node, rewriter)
         if node.op == "aten.cat.default" and len(node.args) == 2 and node.args[1] == 1:

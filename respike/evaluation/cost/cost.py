@@ -36,13 +36,13 @@ class Traffic:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """The operations and energy of one layer of neurons, or of a maximum, per sample up to each timestep.
+    """The operations and energy of a layer of neurons, a maximum or an input of events, per sample up to each step.
 
     Attributes:
         name: The node's name.
         where: Its place in the user's model.
         synops: Synaptic operations that its spikes cause.
-        updates: Updates of its neurons, one for each neuron and timestep; none in a maximum.
+        updates: Updates of its neurons, one for each neuron and timestep; none in a maximum or an input.
         energy: Of both and of what its spikes cause without a synapse, without memory, in pJ.
     """
 

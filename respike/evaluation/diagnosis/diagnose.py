@@ -20,6 +20,7 @@ from ...convert.output_judging import border, decision, is_single_score, probabi
 from ...convert.thread_pool import cut
 from ...convert.variants.origin import origin_of
 from ...progress import Listener, listener
+from ..shown_to_ann import AnnOn, check_ann_on
 from .findings import findings
 from .parts import Sums
 from .remedies import Remedies
@@ -40,6 +41,7 @@ def diagnose(
     ann: nn.Module | None = None,
     *,
     timesteps: int | None = None,
+    ann_on: AnnOn = "mean",
     samples: int = 512,
     seed: int = 0,
     progress: bool | Listener | None = None,
@@ -62,6 +64,8 @@ def diagnose(
             the inputs count.
         ann: The model that the network was made from; needed if it was loaded from a file. Not changed.
         timesteps: T; ``snn.timesteps`` by default.
+        ann_on: As for ``respike.evaluate``, for the network's outputs; a layer's rate says what the ANN's layer gives
+            on the mean, and is held against that.
         samples: The most samples that are used.
         seed: Random seed for the sample order.
         progress: As for ``respike.evaluate``.
@@ -75,6 +79,7 @@ def diagnose(
     total = checks.whole("timesteps", snn.timesteps if timesteps is None else timesteps, 1, checks.STEPS)
     samples, seed = checks.whole("samples", samples, 1), checks.seed(seed)
     checks.progress(progress, bar=True)
+    check_ann_on(ann_on, snn.graph)
     device = next(iter(snn.buffers())).device
     arity = snn.graph.arity
     pair = isinstance(data, tuple) and len(data) == 2 and all(isinstance(x, Tensor) for x in data)
@@ -92,7 +97,7 @@ def diagnose(
     with listener(progress, default=True) as told:
         told.report("diagnosing", 0, min(samples, known))
         for inputs in _pieces(snn, itertools.chain([first], batches), samples):
-            batch = walk(snn, origin, inputs, total)
+            batch = walk(snn, origin, inputs, total, ann_on)
             outputs.add(batch, reading.rows(inputs))
             remedies.keep(inputs)
             for name in neurons:

@@ -107,7 +107,9 @@ class Remedies:
 
     def instead(self, timesteps: int, **changes: Any) -> bool:
         """Whether a network calibrated with these options has less error than one with this network's."""
-        if self.origin.moving and (timesteps > self.timesteps or changes.get("schedule") == "layerwise"):
+        if self.origin.moving and timesteps > self.timesteps:
+            return False
+        if self.origin.varying and changes.get("schedule") == "layerwise":
             return False
         try:
             return self._of(timesteps, **changes) < HELPS * self._of(self.timesteps)

@@ -14,8 +14,9 @@ from ...convert.network import SpikingNetwork
 from ...convert.run.analog import Activations
 from ...convert.run.execution_plan import Plan
 from ...convert.run.graph_walk import Value, Walk
-from ...convert.run.moving_inputs import means
+from ...convert.run.moving_inputs import frame_by_frame, means
 from ...convert.run.time_varying import DeferredSum, Timed
+from ..shown_to_ann import AnnOn, mean_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _steps(value: Timed | DeferredSum) -> int:
 
 
 @torch.no_grad()
-def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: int) -> Batch:
+def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: int, ann_on: AnnOn = "mean") -> Batch:
     """Everything for one batch.
 
     Args:
@@ -95,11 +96,15 @@ def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: in
         origin: The ANN's graph, on the network's device.
         inputs: Of the network, there too.
         timesteps: T.
+        ann_on: What the ANN is shown for its outputs.
     """
     kind = next((b.dtype for b in snn.buffers() if b.is_floating_point()), torch.float32)
     inputs = [x.to(kind) if x.is_floating_point() else x for x in inputs]
     weights = snn.held_graph().tensors
-    ann, ann_outputs = _analog(origin, origin.tensors, inputs, None)
+    ann, ann_outputs = _analog(origin, origin.tensors, means(origin, inputs), None)
+    if ann_on == "frames":
+        each = (_analog(origin, origin.tensors, shown, None)[1] for shown in frame_by_frame(origin, inputs))
+        ann_outputs = mean_of(each)
     arrived, sent = Means(), Means()
     outputs: list[Any] = []
     for block in snn.blocks(
@@ -111,8 +116,8 @@ def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: in
     ):
         outputs = [x[-1] if isinstance(x, Tensor) else x for x in block]
     really = {name: value for name, value in sent.result().items() if name in snn.neurons}
-    own, own_outputs = _analog(origin, origin.tensors, inputs, really)
-    alone, _ = _analog(snn.graph, weights, inputs, ann.sent)
+    own, own_outputs = _analog(origin, origin.tensors, means(origin, inputs), really)
+    alone, _ = _analog(snn.graph, weights, means(origin, inputs), ann.sent)
     return Batch(
         ann.currents,
         own.currents,
@@ -124,9 +129,9 @@ def walk(snn: SpikingNetwork, origin: Graph, inputs: list[Tensor], timesteps: in
 
 
 def _analog(
-    graph: Graph, weights: Mapping[str, Tensor], inputs: list[Tensor], sent: Mapping[str, Tensor] | None
+    graph: Graph, weights: Mapping[str, Tensor], shown: list[Tensor], sent: Mapping[str, Tensor] | None
 ) -> tuple[Given, list[Any]]:
     mode = Given(sent)
-    walk = Walk(graph, weights, means(graph, inputs))
+    walk = Walk(graph, weights, shown)
     walk.run(graph.nodes, mode, Plan(graph).last_use_of_all)
     return mode, walk.outputs(mode)

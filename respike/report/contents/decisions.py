@@ -16,6 +16,7 @@ from ...convert.run.moving_inputs import means
 from ...convert.tracing.copy_model import prepare
 from ...errors import InputError
 from ...evaluation.batches import split_batches
+from ...evaluation.shown_to_ann import AnnOn, ann_output
 from ...evaluation.targets import UNLABELLED, labels_of
 from .pictures import picture
 
@@ -30,6 +31,7 @@ def decisions(
     data: Any,
     *,
     timesteps: int,
+    ann_on: AnnOn = "mean",
     batch_size: int = 100,
     classes: Sequence[str] | None = None,
 ) -> dict[str, Any] | None:
@@ -60,7 +62,7 @@ def decisions(
         width = max(width, 2 if is_single_score(output) else output.shape[1] if output.dim() == 2 else 0)
         counts[0].update(zip(target.tolist(), answer.tolist(), strict=True))
         if reference is not None:
-            expected = decision(reference(*snn.graph.unflatten(on_device(told, device, copy=True))), where)
+            expected = decision(ann_output(reference, snn.graph, inputs, ann_on), where)
             assert expected is not None
             counts[1].update(zip(target.tolist(), expected.tolist(), strict=True))
             for k in (answer != expected).nonzero().flatten().tolist():

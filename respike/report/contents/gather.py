@@ -17,6 +17,7 @@ from ...convert.thread_pool import cut
 from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches
+from ...evaluation.shown_to_ann import AnnOn
 from ...progress import Listener, listener
 from .activations import activations
 from .decisions import decisions
@@ -39,6 +40,7 @@ def gather(
     samples: int = 256,
     sample: int = 0,
     judge: Judge = "auto",
+    ann_on: AnnOn = "mean",
     agreement: float = 99.9,
     energy: EnergyModel = ENERGY_45NM,
     batch_size: int = 100,
@@ -63,6 +65,7 @@ def gather(
         samples: How many samples the diagnosis looks at, at most.
         sample: The one whose spikes are shown, by its place in the data.
         judge: As for ``respike.evaluate``.
+        ann_on: Likewise.
         agreement: Of the early exit, in percent.
         energy: Of each operation.
         batch_size: For a Dataset or a pair of tensors.
@@ -81,11 +84,13 @@ def gather(
         )
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
     with listener(progress, default=True) as told:
-        result = evaluation or evaluate(snn, data, ann, judge=judge, batch_size=batch_size, progress=told)
+        result = evaluation or evaluate(
+            snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, progress=told
+        )
         timesteps = result.timesteps
         told.report("comparing decisions")
         known = (
-            decisions(snn, ann, data, timesteps=timesteps, batch_size=batch_size, classes=classes)
+            decisions(snn, ann, data, timesteps=timesteps, ann_on=ann_on, batch_size=batch_size, classes=classes)
             if result.metric == "accuracy"
             else None
         )
@@ -97,10 +102,10 @@ def gather(
         if _comparable(snn, ann):
             told.report("diagnosing")
             options = {"timesteps": timesteps, "samples": samples, "seed": seed}
-            compared = diagnose(snn, data, ann, **options, progress=told).as_dict()
+            compared = diagnose(snn, data, ann, ann_on=ann_on, **options, progress=told).as_dict()
             parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
         told.report("running one sample")
-        shown = sample_run(snn, args, target, ann, index=sample, timesteps=timesteps)
+        shown = sample_run(snn, args, target, ann, index=sample, timesteps=timesteps, ann_on=ann_on)
     return Report.of(
         result,
         name,

@@ -13,6 +13,7 @@ from ...convert.run.graph_walk import Value
 from ...convert.run.moving_inputs import means
 from ...convert.run.neurons import SpikingReLU
 from ...convert.tracing.copy_model import prepare
+from ...evaluation.shown_to_ann import AnnOn, ann_output
 from .decisions import on_device
 from .pictures import picture
 
@@ -24,7 +25,14 @@ SCORES = 5
 
 @torch.no_grad()
 def sample_run(
-    snn: SpikingNetwork, inputs: list[Tensor], target: Any, ann: nn.Module | None, *, index: int, timesteps: int
+    snn: SpikingNetwork,
+    inputs: list[Tensor],
+    target: Any,
+    ann: nn.Module | None,
+    *,
+    index: int,
+    timesteps: int,
+    ann_on: AnnOn = "mean",
 ) -> dict[str, Any] | None:
     """Run one sample and keep what some neurons do; None unless the network is synchronous.
 
@@ -35,6 +43,7 @@ def sample_run(
         ann: For its scores.
         index: Which sample it is, in the order of the data.
         timesteps: T.
+        ann_on: As for ``respike.evaluate``.
 
     Returns:
         ``index``; ``timesteps``; ``label``; ``picture``; ``scores``: for the classes with the highest ones ``class``,
@@ -48,6 +57,7 @@ def sample_run(
         return None
     inputs = on_device(snn.graph.first_frames(inputs, timesteps), next(iter(snn.buffers())).device)
     args, told = snn.graph.unflatten(inputs), means(snn.graph, inputs)
+    expected = None if ann is None else ann_output(prepare(ann, inputs[0].device), snn.graph, inputs, ann_on)
     counts: dict[str, Tensor] = {}
 
     def count(node: Node, events: Tensor, values: Tensor) -> None:
@@ -89,7 +99,7 @@ def sample_run(
         "timesteps": timesteps,
         "label": int(target) if isinstance(target, Tensor) and target.numel() == 1 else None,
         "picture": picture(told[0][0]) if len(inputs) == 1 else None,
-        "scores": _scores(snn.simulate(*args, timesteps=timesteps), ann, snn.graph.unflatten(told)),
+        "scores": _scores(snn.simulate(*args, timesteps=timesteps), expected),
         "layers": layers,
     }
 
@@ -126,14 +136,12 @@ def _followed(neuron: SpikingReLU, place: torch.Size, index: Tensor, currents: T
     return {"events": events, "trace": trace}
 
 
-def _scores(steps: Any, ann: nn.Module | None, args: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _scores(steps: Any, ann: Any) -> list[dict[str, Any]]:
     """Of the classes with the highest scores after the last step, in this order; none of what is no scores."""
     if not isinstance(steps, Tensor) or steps.dim() != 3 or not steps.is_floating_point():
         return []
     estimates = steps[0].double().cpu()
-    device, expected = steps.device, None
-    if ann is not None:
-        expected = prepare(ann, device)(*on_device(args, device, copy=True))[0].double().cpu()
+    expected = None if ann is None else ann[0].double().cpu()
     order = estimates[-1].argsort(descending=True)[:SCORES].tolist()
     return [
         {"class": k, "snn": estimates[:, k].tolist(), "ann": None if expected is None else float(expected[k])}

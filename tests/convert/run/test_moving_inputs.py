@@ -134,18 +134,21 @@ def test_little_memory_and_parts_of_a_batch_change_nothing(schedule: Any) -> Non
         torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)  # convolutions round by how many images they get
 
 
+@pytest.mark.parametrize("front", ["frames", "encoded"])
 @pytest.mark.parametrize(("encoder", "slope"), [("poisson", -0.5), ("error_diffusion", -1.0)])
-def test_the_error_of_encoded_inputs_falls_as_that_of_the_encoder(encoder: str, slope: float) -> None:
+def test_the_error_of_encoded_inputs_falls_as_that_of_the_encoder(encoder: Any, slope: float, front: str) -> None:
     """As 1/√T or as 1/T, from 16 to 1,024 steps: thresholds are high enough that nothing is clipped."""
     model, images = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:256]
     snn, x = converted(model, images, steps=16, correction="none").with_time(), images[:32]
     for layer in snn.layers().values():
         layer.threshold = layer.threshold * 1.5
     steps, errors = torch.tensor([2.0**k for k in range(4, 11)]), []
+    encoded = snn.with_time(False).encoded(respike.Encoding(encoder, scale=1.0))
     with torch.no_grad():
         wanted = model(x)
     for t in steps.int().tolist():
-        found = snn(getattr(encoders, encoder)(x, t))
+        encoded.timesteps = t
+        found = encoded(x) if front == "encoded" else snn(getattr(encoders, encoder)(x, t))
         errors.append(float((found - wanted).norm() / wanted.norm()))
     across, down = steps.log2() - steps.log2().mean(), torch.tensor(errors).log2()
     assert float((across * down).sum() / across.square().sum()) == pytest.approx(slope, abs=0.1)

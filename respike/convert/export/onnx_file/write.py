@@ -48,8 +48,11 @@ def model_of(snn: Simulator, form: Form) -> onnx.ModelProto:
         raise ConversionError(
             f"an ONNX file runs step by step; convert with schedule='synchronous' (this network's is {snn.schedule!r})"
         )
-    if snn.graph.moving and form == "loop":
-        raise ConversionError("the loop holds its input still, and this network's moves; take form='step', one a frame")
+    if snn.graph.varying and form == "loop":
+        raise ConversionError(
+            "the loop holds its input still, and this network's moves or is encoded; take form='step', which is given "
+            "a frame for each step: for an encoded input, those of snn.frames(x)"
+        )
     if snn.graph.weight_bytes > MOST:
         raise ConversionError(
             f"the weights take {snn.graph.weight_bytes / 2**30:.1f} GiB, and an ONNX file holds less than 2 GiB; "

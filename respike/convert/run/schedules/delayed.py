@@ -49,7 +49,7 @@ class Delayed(Streaming):
         self.ended: int | None = None
         self.waits: set[str] = set()
         self.given: dict[str, int] = {}  # by node: how late that comes which it reads
-        self.late: dict[str, int] = dict.fromkeys(plan.graph.moving, 0)  # by value
+        self.late: dict[str, int] = dict.fromkeys(plan.graph.varying, 0)  # by value
         for node in plan.body:
             timed = [self.late[name] for name in node.refs if name in self.late]
             self.given[node.name] = max(timed, default=0)

@@ -88,5 +88,5 @@ class Pipelined(Synchronous):
             return super()._drive(neuron, x)
         return Drive(move_ahead(x.real + neuron.bias, self.delay), self.steps)
 
-    def _tell(self, node: Node, events: Tensor, sent: Timed) -> None:
-        super()._tell(node, events.sum(0, keepdim=True), Timed(sent.real.mean(0, keepdim=True)))
+    def tell(self, node: Node, events: Tensor, sent: Timed) -> None:
+        super().tell(node, events.sum(0, keepdim=True), Timed(sent.real.mean(0, keepdim=True)))

@@ -108,7 +108,7 @@ class Synchronous:
         found = Timed(sent, carried)
         if self.recorder is not None:
             spikes = sent / neuron.threshold if carried is None else sent * neuron.options.finest
-            self._tell(node, neuron.events(spikes.round_() if neuron.options.finest == 1 else spikes), found)
+            self.tell(node, neuron.events(spikes.round_() if neuron.options.finest == 1 else spikes), found)
         return found
 
     def nonlinear(self, node: Node, apply: Callable[..., Value], args: list[Any], kwargs: dict[str, Any]) -> Value:
@@ -128,7 +128,7 @@ class Synchronous:
         if self.recorder is not None and node.role == Role.MAX:
             sent, unit = found.real, self._unit(node, timed[0])
             total = sent if unit is not None else self._sum(f"{node.name}:told", sent)
-            self._tell(node, events_of(sent, unit, total), found)
+            self.tell(node, events_of(sent, unit, total), found)
         return found
 
     def _unit(self, node: Node, x: Timed) -> Tensor | None:
@@ -217,7 +217,8 @@ class Synchronous:
             return Drive(first.values, self.steps, first.scale, second.values, second.scale, bias)
         return Drive(x.values, self.steps, x.scale, bias=bias)
 
-    def _tell(self, node: Node, events: Tensor, sent: Timed) -> None:
+    def tell(self, node: Node, events: Tensor, sent: Timed) -> None:
+        """Tell the recorder of a block of events."""
         assert self.recorder is not None
         self.recorder(node, events, sent.real)
 
