@@ -14,6 +14,8 @@ SHARE = 0.25
 """Of what is free when the run begins."""
 PIECE = 64 * 2**20
 """Bytes that are worked on at once on one core, at most: more would leave the caches."""
+WEIGHTS = 3
+"""Or so many times those of the weights, if these are more: they are read anew for each piece."""
 CALIBRATION = 2 * 2**30
 """Most bytes that calibration and the networks it makes take unless its user says otherwise, whatever is free."""
 LEAST = 2**29
@@ -39,10 +41,17 @@ def calibration_piece(total: int, device: torch.device) -> int:
     return min(PIECE, total // 8) if device.type == "cpu" else total // 8
 
 
-def room(given: int | None, device: torch.device, workers: int) -> int:
-    """Bytes for what one of several workers has under way, of those given for all; None: a quarter of what is free."""
+def room(given: int | None, device: torch.device, workers: int, weights: int = 0) -> int:
+    """Bytes for what one of several workers has under way.
+
+    Args:
+        given: Those for all of them; None: a quarter of what is free.
+        device: Where they work.
+        workers: How many.
+        weights: Bytes of the network's weights.
+    """
     total = budget(device) if given is None else given
-    return max(1, min(PIECE, total // workers) if device.type == "cpu" else total)
+    return max(1, min(max(PIECE, WEIGHTS * weights), total // workers) if device.type == "cpu" else total)
 
 
 def give_back() -> None:

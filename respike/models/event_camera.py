@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,8 +63,8 @@ class EventCamera:
     def __post_init__(self) -> None:
         for name in ("threshold", "dark"):
             value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise InputError(f"{name} must be a positive number; got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-6 <= value <= 1e6:
+                raise InputError(f"{name} must be a number from 1e-6 to 1e6; got {value!r}")
 
     @property
     def milliseconds(self) -> int:
@@ -193,11 +194,13 @@ def to_frames(events: Events, sensor: tuple[int, int], timesteps: int, milliseco
     """
     import numpy as np
 
+    if not isinstance(events, np.ndarray):
+        raise InputError(f"events must be a structured numpy array; got {type(events).__name__}")
     missing = {"x", "y", "t", "p"} - set(events.dtype.names or ())
     if missing:
         raise InputError(f"events need the fields x, y, t and p; missing: {', '.join(sorted(missing))}")
     window = frame_length(timesteps, milliseconds) * MICROSECONDS
-    height, width = sensor
+    height, width = _sides(sensor)
     inside = events[(events["t"] >= 0) & (events["t"] < milliseconds * MICROSECONDS)]
     x, y, p = (inside[field].astype(np.int64) for field in ("x", "y", "p"))
     for name, found, size in (("x", x, width), ("y", y, height), ("p", p, 2)):
@@ -223,15 +226,27 @@ def frame_length(timesteps: int, milliseconds: int) -> int:
     Raises:
         ValueError: the timesteps do not divide the recording.
     """
-    if not isinstance(timesteps, int) or isinstance(timesteps, bool) or timesteps < 1 or milliseconds % timesteps:
+    for name, value in (("timesteps", timesteps), ("milliseconds", milliseconds)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise InputError(f"{name} must be a positive whole number; got {value!r}")
+    if milliseconds % timesteps:
         raise InputError(
             f"timesteps must divide the {milliseconds} ms of a recording, so that frames are equally long; got "
             f"{timesteps!r}"
         )
-    return milliseconds // timesteps
+    return int(milliseconds // timesteps)
+
+
+def _sides(sensor: tuple[int, int]) -> tuple[int, int]:
+    sides = sensor if isinstance(sensor, (tuple, list)) else ()
+    if len(sides) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in sides):
+        raise InputError(f"sensor must be (height, width) in pixels; got {sensor!r}")
+    return int(sides[0]), int(sides[1])
 
 
 def _check(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise InputError(f"images must be a tensor (N, 1, H, W); got {type(images).__name__}")
     if images.dim() != 4 or images.shape[1] != 1:
         raise InputError(f"expected grey images (N, 1, H, W); got shape {tuple(images.shape)}")
     if not bool(((images >= 0) & (images <= 1)).all()):

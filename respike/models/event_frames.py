@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..errors import InputError
 from .event_camera import EventCamera, frame_length
 
 USUAL = 30
@@ -32,13 +34,15 @@ class EventFrames(Dataset[tuple[Tensor, Tensor]]):
         camera: What films.
 
     Raises:
-        ValueError: ``timesteps`` does not divide the recording's 300 ms; when an item is asked for, images of another
-            shape or out of range.
+        ValueError: ``timesteps`` does not divide the recording's 300 ms, or images and labels do not pair; when an item
+            is asked for, images of another shape or out of range.
     """
 
     def __init__(
         self, images: Tensor, labels: Tensor, timesteps: int | None = None, camera: EventCamera | None = None
     ) -> None:
+        if len(images) != len(labels):
+            raise InputError(f"each image needs a label; got {len(images):,} images and {len(labels):,} labels")
         self.images, self.labels, self.timesteps = images, labels, timesteps
         self.camera = camera or EventCamera()
         if timesteps is not None:
@@ -48,7 +52,7 @@ class EventFrames(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        one = isinstance(index, int)
+        one = isinstance(index, Integral) or (isinstance(index, Tensor) and not index.dim())
         images = self.images[index]
         found = self._filmed(images.unsqueeze(0) if one else images)
         return found[0] if one else found, self.labels[index]

@@ -176,6 +176,17 @@ def test_samples_of_a_stream_begin_anew_with_their_encoder(encoder: Any, schedul
         snn.encoded(replace(snn.graph.encodings["input"], seed=1)).stream(3).load(tmp_path / "state.safetensors")
 
 
+@pytest.mark.parametrize("encoder", ["rate", "poisson"])
+def test_recordings_that_begin_alike_have_their_own_noise_where_they_differ(encoder: Any) -> None:
+    snn = respike.from_torch(cnn(), respike.Encoded(respike.Frames(torch.rand(64, 6, 2, 10, 10)), encoder), 6)
+    frames = torch.rand(12, 6, 2, 10, 10)
+    frames[:, :2] = frames[:1, :2].clone()
+    noise = snn.frames(frames) - frames
+    assert torch.equal(noise[:, :2], noise[:1, :2].expand(12, -1, -1, -1, -1))
+    share = torch.corrcoef(noise[:, 2:].flatten(1))
+    assert float(share.fill_diagonal_(0).abs().max()) < 5 / noise[0, 2:].numel() ** 0.5
+
+
 def test_scales_are_the_largest_magnitude_of_the_samples_unless_given() -> None:
     x = images(64) * 2 - 1.5
     _, snn = made("rate")
@@ -185,6 +196,8 @@ def test_scales_are_the_largest_magnitude_of_the_samples_unless_given() -> None:
     x[7] *= 2  # of a list, each eighth sample judges, and does not calibrate
     judge = respike.from_torch(model, respike.Encoded([x], "rate"), STEPS, correction="none")
     assert judge.graph.encodings["input"].scale == 1.5
+    with pytest.raises(ConversionError, match=r"largest magnitude of the input 'input' .* is 3e-31; rescale"):
+        respike.from_torch(model, respike.Encoded(x * 1e-31, "rate"), STEPS, correction="none")
     given = respike.from_torch(model, respike.Encoded(x, Encoding("rate", scale=3.0)), STEPS)
     assert set(given.frames(x).unique().tolist()) == {-3.0, 0.0, 3.0}
     dark = respike.from_torch(model, respike.Encoded(x * 0, "rate"), STEPS, correction="none")

@@ -74,6 +74,7 @@ def test_memory_is_a_share_of_what_is_free_and_shared_by_the_threads(monkeypatch
     assert memory.room(snn.memory_budget, x.device, 2) == 50
     snn.memory_budget = 2**40
     assert memory.room(snn.memory_budget, x.device, 2) == memory.PIECE
+    assert memory.room(snn.memory_budget, x.device, 2, weights=memory.PIECE) == memory.WEIGHTS * memory.PIECE
     seen = list(parallel.map_pieces(lambda _: parallel.worker_count(), range(4), 2))
     assert seen == [2] * 4
     assert parallel.worker_count() == 1

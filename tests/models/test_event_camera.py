@@ -100,19 +100,37 @@ def test_the_examples_of_docstrings_run(explained: type) -> None:
 
 def test_mistakes_are_named() -> None:
     camera, image = EventCamera(), digits(1)
-    for timesteps in (7, 0, True, 2.0):
-        with pytest.raises(ValueError, match="timesteps must divide the 300 ms of a recording"):
-            camera.frames(image, timesteps)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="timesteps must divide the 300 ms of a recording"):
+        camera.frames(image, 7)
+    for odd in (0, True, 2.0, "30"):
+        with pytest.raises(ValueError, match="timesteps must be a positive whole number"):
+            camera.frames(image, odd)  # type: ignore[arg-type]
+    assert torch.equal(camera.frames(image, np.int64(30)), camera.frames(image, 30))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="images must be a tensor"):
+        camera.frames(image.numpy(), 30)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"expected grey images \(N, 1, H, W\); got shape \(1, 28, 28\)"):
         camera.frames(image[0], 30)
     with pytest.raises(ValueError, match=r"grey values must be in \[0, 1\]"):
         camera.events(255 * image[0])
     for name in ("threshold", "dark"):
-        with pytest.raises(ValueError, match=f"{name} must be a positive number; got -1"):
-            EventCamera(**{name: -1})
+        for odd in (-1, "a", None, True, 1e-40, math.nan):
+            with pytest.raises(ValueError, match=f"{name} must be a number from 1e-6 to 1e6; got {odd!r}"):
+                EventCamera(**{name: odd})  # type: ignore[arg-type]
     events = camera.events(image[0])
     with pytest.raises(ValueError, match=r"events have y from .* expected 0 to 19"):
         to_frames(events, (20, 34), 30)
+    for odd in (34, (34,), (0, 34), "34"):
+        with pytest.raises(ValueError, match=r"sensor must be \(height, width\)"):
+            to_frames(events, odd, 30)  # type: ignore[arg-type]
+    for odd in (0, -300, 300.0):
+        with pytest.raises(ValueError, match="milliseconds must be a positive whole number"):
+            to_frames(events, (34, 34), 30, odd)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="events must be a structured numpy array; got list"):
+        to_frames([1, 2], (34, 34), 30)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="each image needs a label; got 1 images and 2 labels"):
+        EventFrames(image, torch.zeros(2))
+    one = EventFrames(image, torch.zeros(1), 30)
+    assert one[0][0].shape == one[np.int64(0)][0].shape == one[torch.tensor(0)][0].shape == (30, 2, 34, 34)
     with pytest.raises(ValueError, match="missing: p"):
         to_frames(events[["x", "y", "t"]], (34, 34), 30)
 

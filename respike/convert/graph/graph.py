@@ -112,6 +112,8 @@ class Graph:
                     raise InputError(f"the network was traced with the constant {leaf!r} and got {value!r}")
             elif not isinstance(value, Tensor):
                 raise InputError(f"input {leaf.name!r} must be a tensor, got {type(value).__name__}")
+            elif value.is_complex():
+                raise InputError(f"input {leaf.name!r} holds complex numbers; networks take real ones, such as x.abs()")
             else:
                 _check_shape(leaf.name, self.inputs[leaf.name], value, leaf.name in self.moving)
                 whole = leaf.name in self.integers and not value.is_floating_point()

@@ -48,11 +48,11 @@ class Encoding(Value):
     - ``"events"``: of inputs that move, the frames as they are: whole numbers of events.
 
     What is drawn depends on the seed and on the sample alone: each sample has random numbers of its own, number i of
-    which is a function of the seed, a hash of the sample's values and i (SplitMix64: Steele, Lea and Flood, "Fast
-    splittable pseudorandom number generators", OOPSLA 2014). So the same call gives the same events, whatever shares
-    the batch, in blocks of any size, on every device; and two samples have different noise, which one draw for all
-    would not give: what is the same in all of them calibration would learn. Equal samples get equal events; for
-    another draw take another seed.
+    which is a function of the seed, a hash of the sample's values (of frames: of those so far) and i (SplitMix64:
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). So the same call gives the
+    same events, whatever shares the batch, in blocks of any size, on every device; and two samples have different
+    noise, which one draw for all would not give: what is the same in all of them calibration would learn. Equal samples
+    get equal events; for another draw take another seed.
 
     >>> respike.Encoding("poisson", seed=1, scale=0.5)
     Encoding(encoder='poisson', seed=1, scale=0.5, start=0.5, threshold=0.1, unit=False)

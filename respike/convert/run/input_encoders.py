@@ -26,11 +26,13 @@ class Clock:
         first: Its next timestep, counted from 0.
         total: Steps of the whole run.
         begun: The steps that had passed when each sample began, ``(N,)``; None: all began with the run.
+        moves: Whether the input differs from step to step.
     """
 
     first: int
     total: int
     begun: Tensor | None = None
+    moves: bool = False
 
     def at(self, step: int, like: Tensor) -> Tensor:
         """The time of each sample in a step of the block, counted from 0, to broadcast over ``(N, ...)``."""
@@ -42,8 +44,8 @@ class Clock:
         return own.reshape(-1, *[1] * (like.dim() - 1))
 
 
-Step = Callable[[Encoding, Tensor, str, Tensor, dict[str, Any], int], Tensor]
-"""(encoding, values ``(N, ...)``, name in the state, time, state, steps of the run) -> whole numbers."""
+Step = Callable[[Encoding, Tensor, str, Tensor, dict[str, Any], Clock], Tensor]
+"""(encoding, values ``(N, ...)``, name in the state, time, state, clock) -> whole numbers."""
 
 GOLDEN = 0x9E3779B97F4A7C15
 """The step of SplitMix64, 2^64 over the golden ratio."""
@@ -67,7 +69,7 @@ def encoded(
     """
     step = _STEPS[encoding.encoder]
     key = f"{name}:encoder"
-    return torch.stack([step(encoding, x, key, clock.at(t, x), state, clock.total) for t, x in enumerate(values)])
+    return torch.stack([step(encoding, x, key, clock.at(t, x), state, clock) for t, x in enumerate(values)])
 
 
 def _held(state: dict[str, Any], key: str, t: Tensor, begin: Callable[[], Tensor]) -> Tensor:
@@ -79,14 +81,14 @@ def _held(state: dict[str, Any], key: str, t: Tensor, begin: Callable[[], Tensor
     return torch.where(fresh.reshape(-1, *[1] * (held.dim() - 1)), begin(), held) if bool(fresh.any()) else held
 
 
-def _rate(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
-    sent: Tensor = x.sign() * (_uniform(encoding, x, key, t, state) < x.abs() / _scale(encoding))
+def _rate(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
+    sent: Tensor = x.sign() * (_uniform(encoding, x, key, t, state, clock.moves) < x.abs() / _scale(encoding))
     return sent
 
 
-def _poisson(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
+def _poisson(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
     """Counts k: the smallest with u below the distribution function at k."""
-    u, mean = _uniform(encoding, x, key, t, state).double(), (x.abs() / _scale(encoding)).double()
+    u, mean = _uniform(encoding, x, key, t, state, clock.moves).double(), (x.abs() / _scale(encoding)).double()
     most = float(mean.max()) if mean.numel() else 0.0
     if most > MOST:
         raise InputError(
@@ -106,7 +108,7 @@ def _poisson(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str
     return sent
 
 
-def _error_diffusion(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
+def _error_diffusion(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
     share = (x / _scale(encoding)).double()
     held = _held(state, key, t, lambda: torch.full_like(share, encoding.start)) + share
     sent = held.floor()
@@ -114,21 +116,21 @@ def _error_diffusion(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: 
     return sent.to(x.dtype)
 
 
-def _latency(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
+def _latency(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
     share = (x.abs() / _scale(encoding)).clamp(max=1)
-    time = torch.round((total - 1) * (1 - share.clamp(min=encoding.threshold)))
+    time = torch.round((clock.total - 1) * (1 - share.clamp(min=encoding.threshold)))
     sent = (time == t) & (share >= encoding.threshold)
     return sent.to(x.dtype) * x.sign()
 
 
-def _delta(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
+def _delta(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
     change = x - _held(state, key, t, lambda: x)
     state[key] = x.clone()
     sent: Tensor = change.sign() * (change.abs() >= encoding.threshold)
     return sent
 
 
-def _events(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], total: int) -> Tensor:
+def _events(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], clock: Clock) -> Tensor:
     return x / _scale(encoding)
 
 
@@ -149,9 +151,12 @@ def _scale(encoding: Encoding) -> float:
     return encoding.scale
 
 
-def _uniform(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any]) -> Tensor:
+def _uniform(encoding: Encoding, x: Tensor, key: str, t: Tensor, state: dict[str, Any], moves: bool) -> Tensor:
     """Numbers in [0, 1) of 24 bits, of the shape of ``x``: those of a step in the sequence of each sample."""
-    state[key] = _held(state, key, t, lambda: _keys(x, encoding.seed))
+    if moves and key in state:  # of all frames so far: recordings that begin alike part where they differ
+        state[key] = torch.where(t.flatten() > 0, _mixed(state[key] * 3), 0) + _keys(x, encoding.seed)
+    else:
+        state[key] = _held(state, key, t, lambda: _keys(x, encoding.seed))
     count = x[0].numel() if len(x) else 0
     place = t.reshape(-1, 1) * count + torch.arange(1, count + 1, device=x.device)
     bits = _mixed(state[key][:, None] + place * _signed(GOLDEN))

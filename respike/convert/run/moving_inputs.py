@@ -49,8 +49,9 @@ class StepInputs:
             if encoding is None:
                 frames = x[:, start : start + mode.steps].transpose(0, 1)
             else:
-                each = _each(x, name in self.graph.moving, start, mode.steps)
-                events = encoded(encoding, each, name, Clock(mode.elapsed, self.total, mode.begun), mode.state)
+                moves = name in self.graph.moving
+                clock = Clock(mode.elapsed, self.total, mode.begun, moves)
+                events = encoded(encoding, _each(x, moves, start, mode.steps), name, clock, mode.state)
                 frames = events * encoding.carried
                 if mode.recorder is not None:
                     mode.tell(event_source(self.graph, name), whole(events, name), Timed(frames))

@@ -180,7 +180,7 @@ class Simulator(nn.Module):
         if not apart or batch < 2:
             return [slice(None)], 1
         workers = torch.get_num_threads()
-        budget = room(self.memory_budget, inputs[0].device, workers)
+        budget = self._room(inputs[0].device, workers)
         size = self.plan.piece(batch, min(timesteps, STEPS), budget, workers)
         pieces = [slice(start, start + size) for start in range(0, batch, size)]
         return pieces, min(workers, len(pieces))
@@ -231,7 +231,7 @@ class Simulator(nn.Module):
         sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
         walk = Walk(self.graph, arithmetic.weights, frames.still, plan.late_names, plan.paired, pooled, sparse)
         walk.run(plan.static, mode)
-        length = length or plan.block(max(batch, 1), total, room(self.memory_budget, inputs[0].device, worker_count()))
+        length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):
             walk.env.update(frames.at(mode.elapsed - before, mode))
             walk.run(plan.body, mode, plan.last_use)
@@ -245,6 +245,10 @@ class Simulator(nn.Module):
                 assert isinstance(mode, Synchronous)
                 for one in (walk, mode, frames):
                     one.keep(rows)
+
+    def _room(self, device: torch.device, workers: int) -> int:
+        """Bytes for what a worker has under way."""
+        return room(self.memory_budget, device, workers, sum(t.nbytes for t in self.weights.buffers()))
 
     def _ready(self) -> Arithmetic:
         """Weights in the form in which they are used; made anew when they, or the neurons, have changed."""

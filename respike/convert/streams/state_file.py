@@ -40,7 +40,8 @@ def write_state(path: str | os.PathLike[str], snn: Simulator, about: About, tens
         WriteError: the system does not let it be written.
     """
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    metadata = {"format": FORMAT, "about": json.dumps({**about, **_digests(snn)}, sort_keys=True)}
+    told = {**about, **_digests(snn), "tensors": _of_tensors(held)}
+    metadata = {"format": FORMAT, "about": json.dumps(told, sort_keys=True)}
     with written_whole(path) as whole:
         whole.write_bytes(save(held, metadata))
 
@@ -63,7 +64,7 @@ def read_state(
     name = shown(str(path), 400)
     try:
         tensors, told = _read(Path(path))
-        _agree(told, {**about, **_digests(snn)})
+        _agree(told, {**about, **_digests(snn), "tensors": _of_tensors(tensors)})
         if tensors.keys() != wanted.keys():
             odd = min(tensors.keys() ^ wanted.keys())
             raise FormatError(f"the tensor {shown(odd)!r} is missing or not part of such a state; the file is damaged")
@@ -108,6 +109,8 @@ def _agree(told: dict[str, Any], wanted: About) -> None:
     for key, value in wanted.items():
         if told[key] == value:
             continue
+        if key == "tensors":
+            raise FormatError("its numbers are not those that were saved; the file is damaged")
         if key == "graph":
             raise FormatError("it is the state of another network: the layers are not those of this one")
         if key == "parameters":
@@ -126,12 +129,17 @@ def _digests(snn: Simulator) -> dict[str, str]:
     encodings = {name: repr(encoding) for name, encoding in sorted(graph.encodings.items())}
     inputs = [_plain(list(graph.inputs.items())), sorted(graph.moving), encodings]
     operations.update(json.dumps([nodes, neurons, inputs, _plain(graph.outputs)]).encode())
+    return {"graph": operations.hexdigest(), "parameters": _of_tensors(snn.state_dict())}
+
+
+def _of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """A digest of all their bits."""
     numbers = hashlib.sha256()
-    for name, tensor in sorted(snn.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         numbers.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         if tensor.numel():
             numbers.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return {"graph": operations.hexdigest(), "parameters": numbers.hexdigest()}
+    return numbers.hexdigest()
 
 
 def _plain(value: Any) -> Any:

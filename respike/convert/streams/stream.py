@@ -16,11 +16,15 @@ from ...errors import InputError
 from .. import checks
 from ..errors import ConversionError, FormatError
 from ..graph import BATCH
+from ..run.before_run import number_type
 from ..run.schedules.delayed import Delayed
 from ..run.schedules.streaming import Streaming
 from ..run.simulator import Simulator
 from .samples import mask_of, require_apart
 from .state_file import About, read_state, write_state
+
+LONGEST = 2**53
+"""Steps that are counted."""
 
 
 class Stream:
@@ -49,7 +53,7 @@ class Stream:
     def __init__(
         self, snn: Simulator, batch: int, *, window: int | None = None, forgetting: float | None = None
     ) -> None:
-        self.snn, self.batch = snn, checks.whole("batch", batch, 1)
+        self.snn, self.batch = snn, checks.whole("batch", batch, 1, 2**31 - 1)
         if window is not None:
             window = checks.whole("window", window, 1, checks.STEPS, " or None")
         if forgetting is not None:
@@ -69,12 +73,12 @@ class Stream:
         # An estimate of a few steps is that of a short run, however long the stream.
         self._longest = window if forgetting is None else round(1 / (1 - forgetting))
         self._graph = replace(snn.graph, moving=frozenset())  # of which each call gets one frame
-        self._as_begun = {"precision": snn.precision, "schedule": snn.schedule, "delay": snn.delay}
+        self._as_begun = self._settings()
         self._mode, self._open = self._begin(), True
-        self._last: tuple[list[Tensor], Any] | None = None  # inputs and estimate
+        self._estimate: Any = None
 
     def _begin(self) -> Streaming:
-        self._last = None
+        self._estimate = None
         if self.snn.schedule == "pipelined":
             return Delayed(self.snn.layers(), self.snn.plan, self.snn.delay, self.window, self.forgetting)
         return Streaming(self.snn.layers(), self.window, self.forgetting)
@@ -120,17 +124,31 @@ class Stream:
         return self._step(frames)
 
     def _step(self, frames: list[Tensor]) -> Any:
-        (block,) = self.snn.blocks(frames, timesteps=1, held=self._mode, length=1)
-        self._last = frames, self.snn.output_at(block, 0)
-        return self._last[1]
+        mode = self._mode
+        before = mode.elapsed, mode.steps, dict(mode.state)  # no step writes into what another one has left
+        try:
+            (block,) = self.snn.blocks(frames, timesteps=1, held=mode, length=1)
+        except BaseException:
+            mode.elapsed, mode.steps, mode.state = before
+            raise
+        found = self.snn.output_at(block, 0)
+        self._estimate = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, found)
+        return found
 
-    def _require(self) -> None:
+    def _settings(self) -> dict[str, str | int]:
+        kind = str(number_type(self.snn.buffers())).removeprefix("torch.")
+        return {"precision": self.snn.precision, "schedule": self.snn.schedule, "delay": self.snn.delay, "type": kind}
+
+    def _require_open(self) -> None:
         if not self._open:
             raise InputError("the stream is closed; snn.stream(...) begins another one")
+
+    def _require(self) -> None:
+        self._require_open()
         if isinstance(self._mode, Delayed) and self._mode.ended is not None:
             raise InputError("the input has ended; reset() begins another one")
-        for name, began in self._as_begun.items():
-            now = getattr(self.snn, name)
+        for name, now in self._settings().items():
+            began = self._as_begun[name]
             if now != began:
                 raise InputError(f"the stream began with {name}={began!r}, and the network has {now!r} now; begin anew")
 
@@ -140,16 +158,22 @@ class Stream:
         A synchronous network has it already. Pipelined it takes ``latency`` more steps, without input.
 
         Raises:
-            ValueError: no frame was given before, or the stream has ended.
+            ValueError: a sample that has got no frame since it began, or the stream has ended.
         """
         self._require()
-        if self._last is None:
-            raise InputError("the stream has no estimate yet; give it a frame")
-        frames, estimate = self._last
-        if isinstance(self._mode, Delayed):
-            self._mode.ended = self._passed
-            for _ in range(self.latency):
-                estimate = self._step(frames)
+        idle = (self.steps == 0).nonzero().flatten().tolist()
+        if idle:
+            raise InputError(
+                f"{len(idle)} of {self.batch} samples have no estimate yet: they got no frame since they began (the "
+                f"first is number {idle[0]}, counted from 0)"
+            )
+        if not isinstance(self._mode, Delayed):
+            return self._estimate
+        self._mode.ended = self._passed
+        moving, estimate = self.snn.graph.moving, self._estimate
+        none = [x.unsqueeze(1) if n in moving else x for n, x in zip(self._graph.inputs, self._zeros(), strict=True)]
+        for _ in range(self.latency):
+            estimate = self._step(none)
         return estimate
 
     def reset(self, samples: Tensor | Sequence[int] | Sequence[bool] | None = None) -> None:
@@ -187,8 +211,10 @@ class Stream:
         self._require()
         begun = torch.zeros(self.batch, dtype=torch.long) if self._mode.begun is None else self._mode.begun
         clock = {"passed": torch.tensor(self._passed), "begun": begun}
-        state = self._mode.state if self._passed else self._form()
-        write_state(path, self.snn, self._about(), {**_named(state), **clock})
+        held = self if self._passed else self._after_a_step()
+        write_state(
+            path, self.snn, self._about(), {**_named(held._mode.state), **_named({"": held._estimate}), **clock}
+        )
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from the state in a file: exactly as if the stream had not been interrupted.
@@ -201,28 +227,32 @@ class Stream:
                 of a stream with another batch, window, forgetting factor or precision.
         """
         checks.path("path", path)
-        form = self._form()
+        self._require_open()
+        other = self._after_a_step()
+        form, estimate = other._mode.state, {"": other._estimate}
         clock = {"passed": torch.tensor(0), "begun": torch.zeros(self.batch, dtype=torch.long)}
-        found = read_state(path, self.snn, self._about(), {**_named(form), **clock})
+        found = read_state(path, self.snn, self._about(), {**_named(form), **_named(estimate), **clock})
         passed, begun = int(found.pop("passed")), found.pop("begun")
         mode = self._begin()
-        if passed < 0 or bool((begun < 0).any() | (begun > passed).any()):
+        if not 0 <= passed < LONGEST or bool((begun < 0).any() | (begun > passed).any()):
             raise FormatError(f"cannot load the state in {path}: its clock is wrong; the file is damaged")
         mode.elapsed = passed
         mode.begun = begun.to(next(self.snn.buffers()).device) if bool(begun.any()) else None
         mode.state = _unnamed(form, found) if passed else {}
-        self._mode = mode
+        self._mode, self._estimate = mode, _unnamed(estimate, found)[""]
 
-    def _form(self) -> dict[str, Any]:
-        """The state of another stream after a step, which says what a state consists of."""
+    def _after_a_step(self) -> Stream:
+        """Another stream, whose state says what a state consists of."""
         other = Stream(self.snn, self.batch, window=self.window, forgetting=self.forgetting)
-        other(*self._graph.unflatten([self._zeros(name) for name in self._graph.inputs]))
-        return other._mode.state
+        other(*self._graph.unflatten(self._zeros()))
+        return other
 
-    def _zeros(self, name: str) -> Tensor:
-        shape = [self.batch if n is None else n for n in self._graph.inputs[name]]
-        kind = self._graph.integers.get(name, torch.float32)
-        return torch.zeros(shape, dtype=kind, device=next(self.snn.buffers()).device)
+    def _zeros(self) -> list[Tensor]:
+        """A frame of zeros of each input."""
+        device = next(self.snn.buffers()).device
+        shapes = {n: [self.batch if k is None else k for k in shape] for n, shape in self._graph.inputs.items()}
+        kinds = self._graph.integers
+        return [torch.zeros(s, dtype=kinds.get(n, torch.float32), device=device) for n, s in shapes.items()]
 
     def _about(self) -> About:
         return {

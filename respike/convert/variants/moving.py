@@ -115,12 +115,21 @@ def with_scales(graph: Graph, data: Iterable[list[Tensor]]) -> Graph:
     Args:
         graph: Of the network; scales that it has stay.
         data: Batches of inputs, in the order of the graph's.
+
+    Raises:
+        ConversionError: values so small or large that no event stands for them.
     """
     largest = dict.fromkeys(graph.encodings, 0.0)
     for inputs in data:
         for name, x in zip(graph.inputs, inputs, strict=True):
             if name in largest and x.numel():
                 largest[name] = max(largest[name], float(x.abs().max()))
+    for name, found in largest.items():
+        if graph.encodings[name].scale is None and found and not 1e-30 <= found <= 1e30:
+            raise ConversionError(
+                f"the largest magnitude of the input {name!r} among the calibration samples is {found:g}; rescale "
+                "them, as an event can stand for 1e-30 to 1e30"
+            )
     return replace(
         graph,
         encodings={

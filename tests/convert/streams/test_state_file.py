@@ -160,3 +160,46 @@ def test_broken_files_are_refused_and_nothing_is_changed(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError):
         run.save(tmp_path / "nowhere" / "state.safetensors")
     assert torch.equal(run(frames[:, 1]), wanted[:, 1])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_a_recording_that_was_saved_after_its_last_frame_can_be_finished(tmp_path: Path, schedule: Any) -> None:
+    snn, frames = made(schedule=schedule)
+    run, later = snn.stream(6), snn.stream(6)
+    for frame in frames.unbind(1):
+        run(frame)
+    run.save(tmp_path / "state.safetensors")
+    later.load(tmp_path / "state.safetensors")
+    assert torch.equal(later.finish(), run.finish())
+    with snn.stream(6) as closed:
+        pass
+    with pytest.raises(ValueError, match="the stream is closed"):
+        closed.load(tmp_path / "state.safetensors")
+
+
+def test_no_bit_of_a_state_can_change(tmp_path: Path) -> None:
+    """The numbers are held against a digest, and what a file says of its clock against what can be."""
+    snn, frames = made()
+    run, path = snn.stream(6), tmp_path / "state.safetensors"
+    run(frames[:, 0])
+    run.save(path)
+    written, draw = bytearray(path.read_bytes()), random.Random(0)
+    for _ in range(150):
+        bit = draw.randrange(8 * len(written))
+        changed = written.copy()
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(FormatError):
+            snn.stream(6).load(path)
+
+
+@pytest.mark.parametrize("passed", [-1, 2**62, 2**63 - 1])
+def test_a_clock_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: int) -> None:
+    snn, frames = made()
+    run = snn.stream(6)
+    run(frames[:, 0])
+    monkeypatch.setattr(type(run), "_passed", property(lambda self: passed))
+    run.save(tmp_path / "state.safetensors")
+    monkeypatch.undo()
+    with pytest.raises(FormatError, match="clock is wrong"):
+        snn.stream(6).load(tmp_path / "state.safetensors")

@@ -41,7 +41,7 @@ class Streaming(Synchronous):
         else:
             assert self.forgetting is not None
             before = self.state.get(key)
-            total = value if before is None else self.forgetting * before + value
+            total = value.clone() if before is None else self.forgetting * before + value  # it may be the caller's
             self.state[key] = total
             weight = ((1 - self.forgetting ** clock.double()) / (1 - self.forgetting)).to(total.dtype)
         return Timed(x.like(total.unsqueeze(0) / weight).real)
