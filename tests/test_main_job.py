@@ -52,7 +52,7 @@ def test_a_quick_conversion_agrees_with_its_ann(name: str) -> None:
 
 
 def test_unknown_names_are_errors() -> None:
-    with pytest.raises(ValueError, match=r"known: .*, mnist_cnn, mnist_mlp"):
+    with pytest.raises(ValueError, match=r"known: .*, mnist_cnn, mnist_events, mnist_mlp"):
         respike.models.load("mnist")
     with pytest.raises(ValueError, match="known: mnist, fashion_mnist"):
         datasets.load("cifar")
