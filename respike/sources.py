@@ -23,6 +23,8 @@ from .weights_file import fill
 
 MODELS = sorted(REGISTRY)
 DATA = ["mnist", "fashion_mnist", "mnist_events"]
+OF_FRAMES = ["mnist_events"]
+"""Of these, those with as many frames as one asks for."""
 MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
 DATA_HELP = (
     f"data: {', '.join(DATA)}, mnist_events:60 (60 frames), folder:DIR (one folder per class), FILE.npz "

@@ -101,12 +101,18 @@ def find_test(options: dict[str, Any], labelled: bool = True) -> Any:
 def data_name(options: dict[str, Any], which: str) -> str:
     """What ``--calibration`` or ``--data`` names, or else the data set of the reference network.
 
+    That has as many frames as the other one of the two, or as ``--frames`` asks for.
+
     Raises:
         SourceError: neither.
     """
-    name: str | None = (
-        options[which] or sources.own_data(options["model"]) or sources.own_data(options.get("ann") or "")
-    )
+    own = sources.own_data(options["model"]) or sources.own_data(options.get("ann") or "")
+    other = options.get("data" if which == "calibration" else "calibration") or ""
+    if own is not None and other.startswith(f"{own}:"):
+        own = other
+    elif own in sources.OF_FRAMES and options.get("frames") and options["timesteps"] != "auto":
+        own = f"{own}:{options['timesteps']}"
+    name: str | None = options[which] or own
     if name is None:
         if not is_saved(options["model"]):  # a mistyped name is the first thing to say
             sources.find_model(options["model"], options["weights"], options["outputs"])
@@ -128,7 +134,8 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
     try:
         snn.graph.flatten(next(batches(data, snn.graph.arity, 0)))
     except ValueError as error:
-        raise SourceError(f"the network cannot take the samples of {name}: {error}") from error
+        frames = f" (for {snn.timesteps} frames say {name}:{snn.timesteps})" if name in sources.OF_FRAMES else ""
+        raise SourceError(f"the network cannot take the samples of {name}: {error}{frames}") from error
     if ann is not None:
         inputs = snn.graph.flatten(example(next(batches(data, snn.graph.arity, 0))))
         shown = snn.graph.unflatten(means(snn.graph, inputs))

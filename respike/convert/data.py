@@ -268,12 +268,16 @@ def tensors_of(args: tuple[Any, ...], graph: Graph, device: torch.device, steps:
         ConversionError: a batch of another structure or shape than the first, or with fewer frames.
     """
     try:
-        return [x.to(device) for x in graph.first_frames(graph.flatten(args), steps)]
+        given = graph.flatten(args)
     except ValueError as error:
         raise ConversionError(
             f"the calibration batches differ in type or shape: {error}. A tuple is read as several batches; instead of "
             "inputs and labels pass the inputs alone, or [(inputs, labels)]"
         ) from error
+    try:
+        return [x.to(device) for x in graph.first_frames(given, steps)]
+    except ValueError as error:
+        raise ConversionError(f"calibration: {error}") from error
 
 
 def inputs(calibration: Any, graph: Graph, seed: int, device: torch.device, steps: int) -> Iterator[list[Tensor]]:

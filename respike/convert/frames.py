@@ -44,6 +44,11 @@ class Frames(Told):
         if self.inputs is not True:
             names("inputs", self.inputs)
         checks.flag("events", self.events, optional=True)
+        if isinstance(self.data, Told):
+            kind = type(self.data).__name__
+            raise ConversionError(
+                f"Frames are made of plain data, and these are {kind} already; encoded frames are Encoded(Frames(data))"
+            )
 
     def moving(self, args: tuple[Any, ...], model: nn.Module) -> tuple[Any, ...]:
         """For each value among the arguments of a batch, whether it moves, in the same structure.

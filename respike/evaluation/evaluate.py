@@ -75,7 +75,7 @@ def evaluate(
         batch_size: For a Dataset or a pair of tensors.
         against_float32: Run the network in float32 too, and count how often it decides alike in its own precision.
         ann_on: What the ANN is shown of inputs that move: the ``"mean"`` of their frames, which is what a rate code
-            reads; or ``"frames"``: each, and the mean of its outputs counts. Work of the ANN is that of one pass.
+            reads; or ``"frames"``: each, and the mean of its outputs counts, and the work of all passes.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 
     Returns:
@@ -109,8 +109,6 @@ def evaluate(
             expected = None
             if reference is not None:
                 with products or nullcontext():
-                    expected = ann_output(reference, snn.graph, given, "mean")
-                if ann_on == "frames":
                     expected = ann_output(reference, snn.graph, given, ann_on)
             if not seen and expected is not None:
                 _require_alike(snn, expected)
@@ -135,6 +133,7 @@ def evaluate(
     if curves is None or not seen:
         raise InputError("there is no data to evaluate on")
     layers, work = counter.layers(seen), counter.work
+    of_ann = work.ann.times(total if ann_on == "frames" else 1)
     clock = np.arange(1, total + 1)
     spiking = [layer for layer in layers if layer.kind == "spike"]
     return Evaluation(
@@ -143,12 +142,12 @@ def evaluate(
         spikes=np.sum([layer.spikes for layer in spiking], axis=0),
         synops=np.sum([layer.synops for layer in layers], axis=0),
         macs=work.once.macs + work.every_step.macs * clock.astype(np.float64),
-        ann_macs=work.ann.macs,
+        ann_macs=of_ann.macs,
         input_work=work.once,
         input_macs=inputs.mean(seen),
         step_work=work.every_step,
-        ann_work=work.ann,
-        ann_needed_macs=products.needed / seen if products and products.macs == work.ann.macs * seen else None,
+        ann_work=of_ann,
+        ann_needed_macs=products.needed / seen if products and products.macs == of_ann.macs * seen else None,
         neurons=sum(layer.neurons for layer in spiking),
         latency=np.array([snn.latency_at(int(t)) for t in clock]),
         layers=layers,

@@ -179,9 +179,17 @@ def to_frames(events: Events, sensor: tuple[int, int], timesteps: int, milliseco
     It gives what ``ToFrame((W, H, 2), time_window=1000 * milliseconds / timesteps, start_time=0,
     end_time=1000 * milliseconds)`` gives, and needs numpy alone, so that the data set that ships needs no extra.
 
+    >>> import numpy as np
+    >>> kind = [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "?")]
+    >>> events = np.array([(0, 1, 2_000_000, True), (2, 0, 2_015_000, False)], kind)
+    >>> events["t"] -= events["t"].min()  # from the start of the recording
+    >>> frames = to_frames(events, (2, 3), timesteps=2, milliseconds=20)  # (2, 2, 2, 3)
+    >>> frames.nonzero().tolist()  # frame, falling or rising, y, x
+    [[0, 1, 1, 0], [1, 0, 0, 2]]
+
     Args:
-        events: A structured array with the fields x, y, t (microseconds) and p; in any order. Those outside of the
-            recording do not count.
+        events: A structured array with the fields x, y, t (microseconds from the start of the recording) and p (0 or 1:
+            whether brightness rose), of whole numbers; in any order.
         sensor: Its height and width in pixels.
         timesteps: T, which divides the milliseconds.
         milliseconds: How long the recording is.
@@ -190,7 +198,8 @@ def to_frames(events: Events, sensor: tuple[int, int], timesteps: int, milliseco
         Whole numbers, float32 ``(T, 2, H, W)``; channel 1 counts those of rising brightness.
 
     Raises:
-        ValueError: a field is missing, an event lies beside the sensor, or T does not divide the milliseconds.
+        ValueError: a field is missing or holds no whole numbers, an event lies beside the sensor or outside of the
+            recording, or T does not divide the milliseconds.
     """
     import numpy as np
 
@@ -201,12 +210,25 @@ def to_frames(events: Events, sensor: tuple[int, int], timesteps: int, milliseco
         raise InputError(f"events need the fields x, y, t and p; missing: {', '.join(sorted(missing))}")
     window = frame_length(timesteps, milliseconds) * MICROSECONDS
     height, width = _sides(sensor)
-    inside = events[(events["t"] >= 0) & (events["t"] < milliseconds * MICROSECONDS)]
-    x, y, p = (inside[field].astype(np.int64) for field in ("x", "y", "p"))
-    for name, found, size in (("x", x, width), ("y", y, height), ("p", p, 2)):
-        if len(found) and not (found.min() >= 0 and found.max() < size):
-            raise InputError(f"events have {name} from {found.min()} to {found.max()}; expected 0 to {size - 1}")
-    place = ((inside["t"] // window * 2 + p) * height + y) * width + x
+    pixels = f"the sensor is {height} pixels high and {width} wide, which is sensor=({height}, {width})"
+    clock = (
+        "count microseconds from the start of the recording (events['t'] - events['t'].min()), give its length in "
+        "milliseconds, and leave out what lies outside of it"
+    )
+    sign = "1 for rising and 0 for falling brightness; of signs take events['p'] > 0"
+    limits = {"x": (width, pixels), "y": (height, pixels), "t": (milliseconds * MICROSECONDS, clock), "p": (2, sign)}
+    found = {}
+    for name, (size, advice) in limits.items():
+        values = events[name]
+        whole = values.astype(np.int64)
+        if not bool((whole == values).all()):
+            raise InputError(f"events have a field {name} that does not hold whole numbers; {advice}")
+        if len(whole) and not (whole.min() >= 0 and whole.max() < size):
+            raise InputError(
+                f"events have {name} from {whole.min()} to {whole.max()}; expected 0 to {size - 1}: {advice}"
+            )
+        found[name] = whole
+    place = ((found["t"] // window * 2 + found["p"]) * height + found["y"]) * width + found["x"]
     counts = np.bincount(place, minlength=timesteps * 2 * height * width)
     return torch.from_numpy(counts).reshape(timesteps, 2, height, width).float()
 

@@ -131,6 +131,23 @@ def test_mistakes_are_named() -> None:
         EventFrames(image, torch.zeros(2))
     one = EventFrames(image, torch.zeros(1), 30)
     assert one[0][0].shape == one[np.int64(0)][0].shape == one[torch.tensor(0)][0].shape == (30, 2, 34, 34)
+    for field, change, message in (
+        ("t", 5_000_000, "count microseconds from the start of the recording"),
+        ("t", -1_000_000, "count microseconds from the start of the recording"),
+        ("p", -1, r"of signs take events\['p'\] > 0"),
+    ):
+        moved = events.astype([(name, np.int64) for name in "xytp"])
+        moved[field] += change
+        with pytest.raises(ValueError, match=f"events have {field} from .*{message}"):
+            to_frames(moved, (34, 34), 30)
+    for kind in (np.float64, np.uint64):
+        assert torch.equal(
+            to_frames(events.astype([(name, kind) for name in "xytp"]), (34, 34), 30), to_frames(events, (34, 34), 30)
+        )
+    halves = events.astype([(name, np.float64) for name in "xytp"])
+    halves["t"] += 0.5
+    with pytest.raises(ValueError, match="a field t that does not hold whole numbers"):
+        to_frames(halves, (34, 34), 30)
     with pytest.raises(ValueError, match="missing: p"):
         to_frames(events[["x", "y", "t"]], (34, 34), 30)
 

@@ -28,3 +28,7 @@ class Work:
             self.multiplications + other.multiplications,
             self.values + other.values,
         )
+
+    def times(self, count: int) -> Work:
+        """The same done so many times."""
+        return Work(count * self.macs, count * self.additions, count * self.multiplications, count * self.values)

@@ -133,9 +133,10 @@ class Graph:
         """
         for name, x in zip(self.inputs, inputs, strict=True):
             if name in self.moving and x.shape[1] < steps:
+                count = x.shape[1]
                 raise InputError(
-                    f"input {name!r} has {x.shape[1]} frame{'s' * (x.shape[1] != 1)}, and {steps} timesteps were asked "
-                    "for; give one frame for each timestep"
+                    f"input {name!r} has {count} frame{'s' * (count != 1)}, too few for {steps} timesteps; give one "
+                    f"frame for each timestep, or timesteps={count}"
                 )
         named = zip(self.inputs, inputs, strict=True)
         return [x[:, :steps] if name in self.moving else x for name, x in named]

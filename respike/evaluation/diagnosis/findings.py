@@ -3,7 +3,7 @@
 A layer is called broken by what it does alone, with exact and even input (``Trial``): there no other layer's fault
 shows, and what it could do at best with this T is known. Which of its parts is at fault is told by the one whose
 change makes it better. What is left over when no layer is broken is the price of T and of the code. A remedy is
-suggested only if it was tried and helps, see ``Remedies``.
+suggested only if it was tried and helps, see ``Remedies``; and weights and biases of which none helps are not broken.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ FINE = 0.07
 ROUNDING = 1e-5
 """Error of a layer up to which it is rounding."""
 NOTHING = "The usual remedy was tried on these samples and does not reduce the output's error."
+MADE_UP: frozenset[Cause] = frozenset({"weights changed", "bias shifted"})
+"""What calibration may have done on purpose, to make up for what really arrives, which is neither exact nor even: if to
+undo it does not help, it is no fault."""
 BEYOND = 0.1
 """Share of the ANN's squared output beyond what calibration saw, from which on that can be the cause."""
 EXPLAINED = 0.5
@@ -101,7 +104,10 @@ def _mended(
         assert layer.trial is not None
         suggestion = f'snn = snn.recalibrated(calibration, "{labels[layer.name]}")' if helps else again
         one = _broken(layer, layer.trial, suggestion)
-        found.append(one if suggestion else replace(one, text=f"{one.text} {NOTHING}"))
+        if suggestion:
+            found.append(one)
+        elif one.cause not in MADE_UP:
+            found.append(replace(one, text=f"{one.text} {NOTHING}"))
     return found
 
 
