@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -102,3 +104,8 @@ def test_what_the_page_shows_is_what_is_printed(tmp_path: Path, monkeypatch: pyt
         assert run(*shlex.split(typed)).output == shown
     listed = re.findall(r"^\| `respike (\w+)", page, re.M)
     assert listed == every_command()
+
+
+def test_the_package_runs_as_the_command() -> None:
+    told = subprocess.run([sys.executable, "-m", "respike", "--version"], capture_output=True, text=True, check=True)
+    assert "respike, version" in told.stdout

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections import Counter
 from importlib import metadata
 from pathlib import Path
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import Converted
+from frame_networks import small
 from PIL import Image
 from samples import one_in
 from torch import Tensor, nn
 
 import respike
-from respike.report import Report, gather
+from respike.report import Report, gather, write_page
 from respike.report.contents.activations import activations
 from respike.report.contents.decisions import decisions
 from respike.report.contents.pictures import picture
@@ -239,3 +241,13 @@ def test_data_that_cannot_be_read_again_and_samples_that_are_not_there(converted
         gather(converted.snn, iter([converted.data]), converted.ann)
     with pytest.raises(ValueError, match="no sample 48: the data has 48"):
         gather(converted.snn, converted.data, sample=48)
+
+
+def test_a_page_about_frames_says_so(tmp_path: Path) -> None:
+    model, snn, frames = small()
+    report = gather(snn, (frames, torch.zeros(64).long()), model, name="frames", calibration=frames)
+    write_page(report, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "The picture is the mean of its frames." in text
+    assert re.search(r"a frame for each timestep</dt>\s*<dd[^>]*>input<", text)
+    assert re.search(r"input \(input\)</th>\s*<td[^>]*>events<", text)

@@ -83,8 +83,12 @@ def told_apart(reports: Sequence[Report]) -> list[str]:
 def _single(report: Report, found: Sequence[Chart]) -> dict[str, Any]:
     known = {chart.key: chart for chart in found}
     layers = [(name, [known[chart.key] for chart in pair]) for name, pair in single_layers(report)]
-    settings = {key: value for key, value in (report.network or {}).items() if not isinstance(value, (list, dict))}
+    network = report.network or {}
+    settings = {key: value for key, value in network.items() if not isinstance(value, (list, dict))}
     settings.pop("format", None)
+    moving, encodings = network.get("moving") or [], network.get("encodings") or {}
+    settings["a frame for each timestep"] = ", ".join(moving) or None
+    settings["encoded"] = ", ".join(f"{name} by {how['encoder']}" for name, how in encodings.items()) or None
     return {
         "report": report,
         "title": report.name,
@@ -97,6 +101,7 @@ def _single(report: Report, found: Sequence[Chart]) -> dict[str, Any]:
         "errors": tables.errors(report),
         "single_layers": layers,
         "confused": tables.confused(report),
+        "moves": bool(moving),
         "settings": {key: value for key, value in settings.items() if value is not None},
     }
 

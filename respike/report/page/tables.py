@@ -97,6 +97,10 @@ def baselines(report: Report) -> Table | None:
     return Table("What the network is held against, per sample", head, rows)
 
 
+SENDERS = {"max": "max-pool", "input": "events"}
+"""What sends, where it is no neuron."""
+
+
 def layers(report: Report) -> Table:
     """A row for each layer: what it is, and what it did."""
     shapes = {x["name"]: x["shape"] for x in (report.network or {"layers": ()})["layers"]}
@@ -108,7 +112,7 @@ def layers(report: Report) -> Table:
         rows.append(
             [
                 named[row["name"]],
-                f"{row['neuron']}{burst}" if about else "–" if spikes else "max-pool",
+                f"{row['neuron']}{burst}" if about else SENDERS.get(row["kind"], "–"),
                 "×".join(map(str, shapes.get(row["name"]) or [row["neurons"]])),
                 span([row["threshold_lowest"], row["threshold_highest"]]) if about else "–",
                 f"{row['spikes']:,.1f}",

@@ -1,0 +1,5 @@
+"""``python -m respike``, the command ``respike``."""
+
+from .cli import main
+
+main()
