@@ -34,8 +34,8 @@ class Stream:
     keeps only what the next step needs, however long it goes on. A stream has its own state: several may be under way
     in one network. In a ``with`` block the state is let go at its end.
 
-    What a window forgets is what the estimate has seen. Potentials go on, and those that an old scene has inhibited keep
-    neurons silent in a new one: ``reset`` where something new begins, or take ``snn.with_floor(-1.0)``.
+    What a window forgets is what the estimate has seen. Potentials go on, and those that an old scene has inhibited
+    keep neurons silent in a new one: ``reset`` where something new begins, or take ``snn.with_floor(-1.0)``.
 
     Pipelined, an estimate is that of the steps that have passed all layers, ``latency`` behind the frames; before the
     first of them it is that of no spikes.
