@@ -89,12 +89,13 @@ class Closeness:
         return {**asdict(self), "by": self.by, "poor": self.poor}
 
 
-def warn_if_poor(closeness: Closeness, options: Options) -> None:
+def warn_if_poor(closeness: Closeness, options: Options, moves: bool = False) -> None:
     """Say that a network is far from the ANN, and what to try, in the order in which it is likely to help.
 
     Args:
         closeness: How close it came.
         options: How it was converted.
+        moves: Whether each timestep takes a frame.
     """
     if not closeness.poor:
         return
@@ -104,19 +105,20 @@ def warn_if_poor(closeness: Closeness, options: Options) -> None:
     else:
         named = "its outputs have" if closeness.output is None else f"{shown(closeness.output)} has"
         found = f"{held} {named} a relative error of {100 * (closeness.error or 0):.1f} %"
-    *rest, last = remedies(options)
+    *rest, last = remedies(options, moves)
     tries = f"{', '.join(rest)} or {last}" if rest else last
     warn(f"this network is far from the ANN: {found}. Try {tries}; respike.diagnose shows which layer is at fault")
 
 
-def remedies(options: Options) -> list[str]:
+def remedies(options: Options, moves: bool = False) -> list[str]:
     """What to convert with instead, as users write it: more timesteps, other neurons, other repairs.
 
     Where nothing is left to change but T, that is all.
     """
     own, found = options.neurons, []
     if options.timesteps < checks.STEPS:
-        found.append(f"timesteps={min(2 * options.timesteps, checks.STEPS)}")
+        more = f"timesteps={min(2 * options.timesteps, checks.STEPS)}"
+        found.append(f"{more} with as many frames a sample" if moves else more)
     better: list[NeuronName] = []
     if own.neuron != "multi_threshold":
         if own.max_spikes == 1 and holds(options.precision, NeuronOptions("multi_threshold")):

@@ -199,7 +199,7 @@ def from_torch(
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"
     snn.closeness = judged(snn, origin, withheld, told)
     if snn.closeness is not None and choice is None:  # else the choice has said how close it is
-        warn_if_poor(snn.closeness, options)
+        warn_if_poor(snn.closeness, options, bool(snn.graph.moving))
     return snn
 
 

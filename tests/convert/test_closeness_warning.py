@@ -142,3 +142,10 @@ def test_a_network_that_was_changed_has_no_closeness_but_if_it_is_the_same() -> 
     assert same.closeness == snn.closeness is not None
     held = judging(x).double()
     assert error_of(same(held), model.double()(held)) == pytest.approx(ours(snn).error, rel=1e-4)
+
+
+def test_more_timesteps_of_frames_take_more_frames() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3))
+    with pytest.warns(ConversionWarning, match=f"{FAR}.* Try timesteps=2 with as many frames a sample"):
+        respike.from_torch(model, respike.Frames(torch.rand(64, 2, 4)), timesteps=1, correction="none")
