@@ -177,3 +177,13 @@ def test_wrong_frames_are_named() -> None:
     snn.schedule = "layerwise"
     with pytest.raises(ValueError, match="inputs that move"):
         snn(frames)
+
+
+def test_frames_that_were_not_said_to_be_some_are_told() -> None:
+    with pytest.raises(ConversionError, match=r"if that is time, pass respike.Frames\(calibration\)"):
+        respike.from_torch(cnn(), torch.rand(16, 6, 2, 10, 10), 6)
+    with pytest.raises(ConversionError, match="2 channels") as told:
+        respike.from_torch(cnn(), torch.rand(16, 3, 10, 10), 6)
+    assert "Frames" not in str(told.value)
+    with pytest.raises(ConversionError, match="these are Encoded already"):
+        respike.Frames(respike.Encoded(torch.rand(16, 6, 2, 10, 10)))

@@ -85,8 +85,20 @@ def _run(model: nn.Module, args: tuple[Any, ...]) -> Any:
         shapes = ", ".join(str(tuple(x.shape)) for x in _tensors(args))
         raise ConversionError(
             f"{type(model).__name__} fails on calibration samples of shape {shapes}, whose first axis counts the "
-            f"samples: {error}"
+            f"samples: {error}{_if_frames(model, args)}"
         ) from error
+
+
+def _if_frames(model: nn.Module, args: tuple[Any, ...]) -> str:
+    """What to do, if the model takes the samples without their second axis."""
+    many = [isinstance(x, Tensor) and x.is_floating_point() and x.dim() > 2 for x in args]
+    if not any(many):
+        return ""
+    try:
+        model(*(x.mean(1) if is_many else x for x, is_many in zip(args, many, strict=True)))
+    except Exception:  # user code
+        return ""
+    return ". It does take them without their second axis: if that is time, pass respike.Frames(calibration)"
 
 
 def _tensors(args: tuple[Any, ...]) -> list[Tensor]:
