@@ -71,6 +71,36 @@ def drawn_points(draw: random.Random) -> tuple[Tensor, Tensor, Tensor | None, tu
     return x, torch.randn(outputs, inputs, 1, 1, generator=generator), bias, (stride, (0, 0), (1, 1), 1)
 
 
+def drawn_whole(draw: random.Random) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
+    """Inputs and weights of 8 bits, up to the largest ones, so that sums of 16 bits would not hold them."""
+    generator = torch.Generator().manual_seed(draw.getrandbits(32))
+    groups, inputs = draw.choice([1, 1, 2]), draw.choice([3, 64, 200])
+    outputs = groups * draw.choice([16, 63, 64, 100, 128, 200, 300])
+    kernel, stride = draw.choice([(1, 1), (3, 3), (3, 3), (2, 5)]), draw.choice([(1, 1), (2, 1)])
+    padding, dilation = draw.choice([(0, 0), (1, 1), (1, 2)]), draw.choice([(1, 1), (1, 1), (2, 1)])
+    least = draw.choice([0, 1, 100, 127])
+    shape = (outputs, inputs, *kernel)
+    weight = torch.randint(least, 128, shape, generator=generator) * draw.choice([1, -1])
+    weight = weight * (1 - 2 * torch.randint(0, 2, shape, generator=generator) * draw.choice([0, 1]))
+    shape = (draw.choice([0, 1, 3]), groups * inputs, draw.choice([5, 7]), draw.choice([5, 8]))
+    active = torch.rand(shape, generator=generator) < draw.choice([0.0, 0.1, 0.5, 1.0])
+    low, high = draw.choice([(1, 2), (-1, 2), (0, 8), (-128, 128), (127, 128), (-128, -127)])
+    x = active * torch.randint(low, high, shape, generator=generator)
+    return x.to(torch.int8), weight.to(torch.int8), (stride, padding, dilation, groups)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_weights_of_8_bits_are_added_up_exactly(seed: int) -> None:
+    x, weight, how = drawn_whole(random.Random(seed))
+    found = kernels.event_synapses(weight, None, *how)(x)
+    wanted = F.conv2d(x.double(), weight.double(), None, *how)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted.float())
+    if len(x):
+        with pytest.raises(ValueError, match="got float32"):
+            kernels.event_synapses(weight, None, *how)(x.float())
+
+
 @pytest.mark.parametrize("draw", [drawn, drawn_plain, drawn_points])
 @pytest.mark.parametrize("seed", range(60))
 def test_it_is_the_convolution(seed: int, draw: Callable[..., Any]) -> None:

@@ -80,7 +80,8 @@ def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> s
 
 def sparse_below(node: Node, weight: Tensor) -> float:
     """The share of active spikes below which adding up events is quicker than vectors of 8 bits (VNNI)."""
-    return kernels.sparse_below(weight, *_as_image(node))
+    sides = [n for n in (node.shape or ())[2:] if n is not None and n > 0] if node.op == "aten.conv2d.default" else []
+    return kernels.sparse_below(weight, *_as_image(node), side=min(sides, default=1))
 
 
 def compact(graph: Graph, by_events: Set[str], paired: Set[str] = frozenset()) -> frozenset[str]:

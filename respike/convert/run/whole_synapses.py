@@ -50,7 +50,7 @@ class WholeSynapses:
         self._largest = int(self.weight.flatten(1).abs().sum(1).max())
         self._below = events_below(node, weight, by_events)
         if self._below:
-            self._events = event_synapses(node, self.weight.float(), None)
+            self._events = event_synapses(node, self.weight, None)
 
     def __call__(self, spikes: Tensor) -> Tensor:
         """Sums ``(T, N, ...)``, whole numbers in float32, for spikes of that shape, int8."""

@@ -125,10 +125,19 @@ def why_dense(
 
 
 def sparse_below(
-    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    side: int,
 ) -> float:
-    """The share of active inputs below which ``event_synapses`` are better than vectors of 8-bit numbers, too."""
-    found: float = import_module(".cpu.synapses", __package__).sparse_below(weight, stride, padding, dilation, groups)
+    """The share of active inputs below which ``event_synapses`` are better than vectors of 8-bit numbers, too.
+
+    Arguments as for ``event_synapses``; ``side``: the shortest of a map of outputs.
+    """
+    module = import_module(".cpu.synapses", __package__)
+    found: float = module.sparse_below(weight, stride, padding, dilation, groups, side)
     return found
 
 
@@ -143,7 +152,7 @@ def event_synapses(
     """A convolution of spikes whose cost follows their number, see ``cpu.synapses``; ``why_dense`` says where.
 
     Args:
-        weight: ``(F, C, kh, kw)``.
+        weight: ``(F, C, kh, kw)``; float32, or whole numbers from −127 to 127, int8, for spikes that are int8 too.
         bias: ``(F,)`` or None.
         stride, padding, dilation: ``(vertical, horizontal)``.
         groups: Groups of channels.

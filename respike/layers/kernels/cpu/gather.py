@@ -7,7 +7,7 @@ nothing else in the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,14 @@ from .gather_code import (
     real_at,
 )
 from .parts import compiled
+from .whole_code import LARGEST, whole64, whole128
+from .whole_code import WIDTHS as WIDTHS_WHOLE
 
 BLOCKS = sorted(WIDTHS, reverse=True)
 BLOCK = BLOCKS[-1]
 """Outputs are padded to a multiple of this."""
+SHORT = 32767
+"""The largest number of 16 bits."""
 TOGETHER = 256
 """Positions that a block of weights is used for, at least, before the next one takes its place in the cache."""
 
@@ -83,9 +87,16 @@ def _listed(
 
 
 @compiled
-def _gathered(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any) -> None:
-    """``gather`` for a block of outputs."""
-    if block == 64:
+def _gathered(
+    block: Any, most: Any, weights: Any, apart: Any, listed: Any, starts: Any, run: Any, begin: Any, to: Any
+) -> None:
+    """``gather`` for a block of outputs; ``most``: None for real weights, of 8 bits how many products fit 16 bits."""
+    if most is not None:
+        if block == 128:
+            whole128(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], most, begin, to)
+        else:
+            whole64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], most, begin, to)
+    elif block == 64:
         gather64(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
     elif block == 32:
         gather32(weights, apart, block, listed[0], listed[1], starts, run[0], run[1], begin, to)
@@ -94,10 +105,22 @@ def _gathered(block: Any, weights: Any, apart: Any, listed: Any, starts: Any, ru
 
 
 @compiled
+def _most(whole: Any, values: Any, count: Any) -> Any:
+    """How many products with such inputs fit 16 bits together; None if weights are real."""
+    if whole is None:
+        return None
+    largest = np.float32(1)
+    for k in range(count):
+        largest = max(largest, abs(values[k]))
+    return np.int64(SHORT) // (LARGEST * np.int64(largest))
+
+
+@compiled
 def _convolved(
     images: Any,
     size: Any,
     shape: Any,
+    whole: Any,
     rows: Any,
     bias: Any,
     groups: Any,
@@ -114,7 +137,13 @@ def _convolved(
     out: Any,
     out_shape: Any,
 ) -> None:
-    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once."""
+    """Convolve images ``(M, h, w, C)`` to ``(M, h', w', F)``, ``together`` of them at once.
+
+    Args:
+        whole: None if weights are float32, else they have 8 bits.
+        rows: Address of the weights.
+    """
+    bytes_each = np.int64(4) if whole is None else np.int64(1)
     height, width, depth = shape[1:]
     rows_out, columns_out, outputs_out = out_shape[1:]
     count, line, outputs = depth // groups, width + 1, outputs_out // groups
@@ -130,11 +159,14 @@ def _convolved(
             for i in range(many):
                 image, lines = images + size * (start + i) * height * width * depth, starts[i * height * line :]
                 n = _listed(image, size, (height, width), depth, group * count, count, n, channels, values, lines)
+            most = _most(whole, values, n)
             f = 0
             while f < padded:
                 block = 64 if padded - f >= 64 else 32 if padded - f >= 32 else 16
+                if whole is not None:
+                    block = 128 if padded - f >= 128 else 64
                 begin = bias + 4 * (group * padded + f)
-                of_block = rows + 4 * sides[0] * inputs * (group * padded + f)
+                of_block = rows + bytes_each * sides[0] * inputs * (group * padded + f)
                 fits = f + block <= outputs
                 for line_out in range(many * rows_out):
                     i, row = divmod(line_out, rows_out)
@@ -152,18 +184,22 @@ def _convolved(
                                 of_rows + 4 * min(max(left, 0), width),
                                 of_rows + 4 * max(min(left + sides[1], width), 0),
                             )
-                            weights = of_block + 4 * block * (k0 * inputs - left * count)
+                            weights = of_block + bytes_each * block * (k0 * inputs - left * count)
                             run = dilation[0] * line, max(k1 - k0, 0)
-                            _gathered(block, weights, inputs * block, listed_at, ends, run, begin, to)
+                            _gathered(block, most, weights, inputs * block, listed_at, ends, run, begin, to)
                         else:
                             j0 = -(min(left, 0) // dilation[1])
                             j1 = min(sides[1], -((left - width) // dilation[1]))
-                            _gathered(block, rows, none, listed_at, (starts_at, starts_at), (none, none), begin, to)
+                            _gathered(
+                                block, most, rows, none, listed_at, (starts_at, starts_at), (none, none), begin, to
+                            )
                             run, step = (dilation[1], max(j1 - j0, 0)), count * (1 - dilation[1])
                             for k in range(k0, k1):
                                 first = lines_at + 4 * (k * dilation[0] * line + left + j0 * dilation[1])
-                                weights = of_block + 4 * block * (k * inputs - left * count + j0 * step)
-                                _gathered(block, weights, step * block, listed_at, (first, first + 4), run, to, to)
+                                weights = of_block + bytes_each * block * (k * inputs - left * count + j0 * step)
+                                _gathered(
+                                    block, most, weights, step * block, listed_at, (first, first + 4), run, to, to
+                                )
                         if not fits:
                             for k in range(outputs - f):
                                 out[where + k] = scratch[k]
@@ -175,7 +211,7 @@ class GatheredSynapses:
     """A convolution of images.
 
     Args:
-        weight: ``(F, C, kh, kw)`` for C channels in each group.
+        weight: ``(F, C, kh, kw)`` for C channels in each group; float32, or whole numbers from −127 to 127, int8.
         bias: ``(F,)``.
         stride, padding, dilation: ``(vertical, horizontal)``.
         groups: Groups of channels.
@@ -193,10 +229,12 @@ class GatheredSynapses:
         self.outputs, self.groups, self.sides = len(weight), groups, (weight.shape[2], weight.shape[3])
         self.stride, self.padding, self.dilation = stride, padding, dilation
         each = self.outputs // groups
-        missing = -each % BLOCK
-        rows = pad(weight.float().unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1), (0, missing))
+        self.whole = weight.dtype == torch.int8 and each >= WIDTHS_WHOLE[-1]
+        widths, weight = (WIDTHS_WHOLE, weight) if self.whole else (BLOCKS, weight.float())
+        missing = -each % widths[-1]
+        rows = pad(weight.unflatten(0, (groups, each)).permute(0, 3, 4, 2, 1), (0, missing))
         # Block by block, each with all its rows: a block is to stay in the cache.
-        blocks = [block.flatten() for of_group in rows for block in _blocks(of_group)]
+        blocks = [block.flatten() for of_group in rows for block in _blocks(of_group, widths)]
         self.rows = torch.cat(blocks)
         self.bias = pad(bias.reshape(groups, each), (0, missing))
 
@@ -212,6 +250,7 @@ class GatheredSynapses:
                 images.data_ptr(),
                 images.itemsize,
                 tuple(images.shape),
+                True if self.whole else None,
                 self.rows.data_ptr(),
                 self.bias.data_ptr(),
                 self.groups,
@@ -224,17 +263,17 @@ class GatheredSynapses:
                 np.empty(events, np.float32),
                 np.empty(together * height * (width + 1), np.int32),
                 together,
-                np.empty(BLOCKS[0], np.float32),
+                np.empty(WIDTHS_WHOLE[0], np.float32),
                 out.view(-1).numpy(),
                 tuple(out.shape),
             )
         return out
 
 
-def _blocks(rows: Tensor) -> Iterator[Tensor]:
+def _blocks(rows: Tensor, widths: Sequence[int]) -> Iterator[Tensor]:
     """The weights ``(kh, kw, C, F)`` of blocks of outputs, as large ones as there are."""
     first = 0
     while first < rows.shape[-1]:
-        size = next(block for block in BLOCKS if rows.shape[-1] - first >= block)
+        size = next(width for width in widths if rows.shape[-1] - first >= width)
         yield rows[..., first : first + size]
         first += size

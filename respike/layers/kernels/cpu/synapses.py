@@ -28,11 +28,14 @@ ways take equally long from about here on.
 FEWEST_SPREAD = 2048
 """The same of ``spread``, which takes half as long as a dense convolution from about here on."""
 
-NARROW, SPARSE, SPARSEST, DEEP = 0.3, 0.15, 0.04, 2048
+WHOLE = 128
+"""Outputs from which on ``gather`` with weights of 8 bits is quicker than ``spread`` with real ones."""
+NARROW, SPARSE, SPARSEST, DEEP, SMALL = 0.3, 0.15, 0.04, 0.22, 0.5
 """Shares of active inputs up to which 8-bit multiplications by vectors take longer.
 
-``SPARSE`` is that of ``points``, of ``spread`` and of neurons with ``DEEP`` inputs, ``NARROW`` theirs with no more than
-32 outputs, ``SPARSEST`` that of others.
+``SPARSE`` is that of ``points``, of ``spread`` and of ``WHOLE`` outputs; ``NARROW`` that of the first two with no more
+than 32 outputs; ``DEEP`` that of ``WHOLE`` outputs with 1,024 inputs each; ``SMALL`` theirs on a map with sides below
+``SMALLEST``, where vectors multiply much that lies outside; ``SPARSEST`` that of others.
 """
 
 
@@ -49,11 +52,22 @@ def why_dense(
 
 
 def sparse_below(
-    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    side: int,
 ) -> float:
-    """The share of active inputs below which events are quicker than 8-bit multiplications by vectors (VNNI)."""
-    plain = spread.fits(weight, stride, padding, dilation, groups) or points.fits(weight, padding, groups)
-    if not plain and weight[0].numel() < DEEP:
+    """The share of active inputs below which events are quicker than 8-bit multiplications by vectors (VNNI).
+
+    ``side``: the shortest of a map of outputs.
+    """
+    is_points = points.fits(weight, padding, groups)
+    if len(weight) // groups >= WHOLE and not is_points:
+        deep = weight[0].numel() >= 1024
+        return SPARSE if not deep else DEEP if side >= spread.SMALLEST else SMALL
+    if not is_points and not spread.fits(weight, stride, padding, dilation, groups):
         return SPARSEST
     return NARROW if len(weight) <= 32 else SPARSE
 
@@ -62,7 +76,8 @@ class EventSynapses:
     """A convolution of images, or a linear layer as one of single positions, by events.
 
     Args:
-        weight: ``(F, C, kh, kw)`` for C channels in each group.
+        weight: ``(F, C, kh, kw)`` for C channels in each group; float32, or whole numbers from −127 to 127, int8, for
+            inputs that are int8 too.
         bias: ``(F,)`` or None.
         stride, padding, dilation: ``(vertical, horizontal)``.
         groups: Groups of channels.
@@ -91,7 +106,8 @@ class EventSynapses:
         Raises:
             ValueError: inputs of another type or number of channels, which the kernel would read past their end.
         """
-        if x.dtype not in (torch.float32, torch.int8) or x.dim() != 4 or x.shape[1] != self.inputs:
+        kinds = (torch.int8,) if self.weight.dtype == torch.int8 else (torch.float32, torch.int8)
+        if x.dtype not in kinds or x.dim() != 4 or x.shape[1] != self.inputs:
             kind = str(x.dtype).removeprefix("torch.")
             raise InputError(f"these synapses read {self.inputs} channels of images, got {kind} {tuple(x.shape)}")
         images = x.permute(0, 2, 3, 1)
@@ -100,7 +116,8 @@ class EventSynapses:
         images = images.contiguous()
         # By what one image is like, never by what is in it, or the same input could give other sums in another batch.
         large = min(images.shape[1:3]) >= spread.SMALLEST or self.weight.numel() < FEWEST
-        found: Tensor = (self._spread if self.spreads and large else self._gathered)(images)
+        narrow = self.weight.dtype == torch.float32 or len(self.weight) < WHOLE
+        found: Tensor = (self._spread if self.spreads and large and narrow else self._gathered)(images)
         return found.permute(0, 3, 1, 2)
 
     @cached_property
