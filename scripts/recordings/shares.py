@@ -194,7 +194,7 @@ def _spikes(snn: respike.SpikingNetwork, runs: dict[str, Run], digits: tuple[Ten
     """Spikes of a neuron in a step, over all layers."""
     frames, _ = digits
     result = respike.evaluate(snn, digits, progress=False)
-    chances = frames.shape[1] * sum(layer.neurons for layer in result.layers)
+    chances = frames.shape[1] * sum(layer.neurons for layer in result.layers if layer.kind == "spike")
     others = {name: run.spikes(frames) for name, run in runs.items() if isinstance(run, _Sinabs)}
     return {"respike": float(result.spikes[-1]) / chances} | {
         name: sent / len(frames) / chances for name, sent in others.items()
