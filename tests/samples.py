@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import random
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +19,12 @@ def quick_are(quick: Collection[Any], cases: Iterable[Any]) -> list[Any]:
     listed = list(cases)
     assert all(case in listed for case in quick)
     return [case if case in quick else slow(case) for case in listed]
+
+
+def one_of_each(every: int, cases: Iterable[Any], *others: Sequence[Any], seed: int = 0) -> list[Any]:
+    """Each case with one value of each of the other arguments, drawn, as all together are too many; see ``one_in``."""
+    draw = random.Random(seed)
+    return one_in(every, [(case, *map(draw.choice, others)) for case in cases])
 
 
 def slow(case: Any) -> Any:

@@ -199,6 +199,6 @@ def test_it_spikes_as_it_decides_with_frames_that_come_one_at_a_time() -> None:
     wanted = snn.simulate(frames)
     with snn.stream(60) as run:
         for t in range(30):
-            assert torch.equal(run(frames[:, t]), wanted[:, t])
+            torch.testing.assert_close(run(frames[:, t]), wanted[:, t])
     right = (wanted.argmax(2) == labels[:, None]).double().mean(0)
     assert right[-1] >= 0.95 and right[14] >= 0.9

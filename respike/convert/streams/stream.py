@@ -30,9 +30,10 @@ LONGEST = 2**53
 class Stream:
     """A network under way: each call is a timestep, and gives the estimate after it.
 
-    ``SpikingNetwork.stream`` makes it. Step by step it computes what one run over all frames computes, bit for bit, and
-    keeps only what the next step needs, however long it goes on. A stream has its own state: several may be under way
-    in one network. In a ``with`` block the state is let go at its end.
+    ``SpikingNetwork.stream`` makes it. Step by step it computes what one run over all frames computes, up to how a
+    dense product of torch rounds by the number of images that it gets at once, and keeps only what the next step needs,
+    however long it goes on. A stream has its own state: several may be under way in one network. In a ``with`` block
+    the state is let go at its end.
 
     What a window forgets is what the estimate has seen. Potentials go on, and those that an old scene has inhibited
     keep neurons silent in a new one: ``reset`` where something new begins, or take ``snn.with_floor(-1.0)``.
