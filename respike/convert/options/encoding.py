@@ -35,7 +35,7 @@ class Encoding(Value):
     """How an input becomes events: in each timestep whole numbers, mostly 0 and 1, each of which carries ``scale``.
 
     The encoders are those of ``respike.layers.encoders``, step by step, so that a long run takes no more memory. They
-    see the magnitude of x in units of ``scale``, m = |x| / scale; what is below 0 sends events of the sign −1.
+    see the magnitude of x in units of ``scale``, ``m = |x| / scale``; what is below 0 sends events of the sign −1.
 
     - ``"rate"``: Bernoulli, one event with the probability m in each step. Beyond ``scale`` it is clipped.
     - ``"poisson"``: Poisson counts with the mean m; several events in a step are possible. Nothing is clipped.
