@@ -12,6 +12,7 @@ from cli_models import run, tiny, write_data
 from safetensors.torch import save_file
 
 import respike
+from respike.cli.network import data_name
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,17 @@ def test_a_network_with_an_encoder(tmp_path: Path) -> None:
     again = run("convert", net, "--encode", "rate")
     assert again.exit_code == 1
     assert "is already converted; --encode cannot be changed" in again.output
+
+
+def test_data_that_ship_as_frames_are_found(tmp_path: Path) -> None:
+    """As many as timesteps, or as the other data have."""
+    file = str(tmp_path / "events.respike")
+    options = ("--correction", "none", "--threshold", "max", "--samples", "40")
+    made = run("convert", "mnist_events", "--frames", "-T", "6", *options, "-o", file)
+    assert made.exit_code == 0, made.output
+    assert respike.load(file).graph.moving == {"x"}
+    odd = run("evaluate", file, "--ann", "mnist_events")
+    assert odd.exit_code == 1 and "for 6 frames say mnist_events:6" in odd.stderr
+    named = {"model": file, "ann": "mnist_events", "data": "mnist_events:6", "calibration": None}
+    assert data_name(named, "calibration") == data_name(named, "data") == "mnist_events:6"
+    assert data_name({**named, "calibration": "mnist_events:3"}, "calibration") == "mnist_events:3"

@@ -257,3 +257,14 @@ def test_a_suggested_call_has_all_options_of_the_network_and_makes_such_a_one(ow
         respike.diagnose(values["snn"], x, progress=False).output_error
         < respike.diagnose(snn, x, progress=False).output_error
     )
+
+
+def test_what_calibration_makes_up_for_uneven_frames_is_no_fault() -> None:
+    """Ridge fits weights to spikes that come unevenly, so that a layer alone, with even input, is off."""
+    model = respike.models.load("mnist_events")
+    snn = respike.from_torch(model, respike.Frames(datasets.calibration("mnist_events", timesteps=30)[:200]), 30)
+    frames, _ = datasets.load("mnist_events", timesteps=30)[:48]
+    found = respike.diagnose(snn, frames, model)
+    off = [x for x in found.layers if x.trial is not None and x.trial.now > 2.5 * x.trial.best + 0.2]
+    assert off
+    assert not [finding for finding in found.findings if finding.layer is not None]
