@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
     from .hardware.check import check as check
+    from .ranks import RankError as RankError
+    from .ranks import alone as alone
     from .training.finetune import finetune as finetune
 
 __all__ = [
@@ -44,8 +46,10 @@ __all__ = [
     "MultiThreshold",
     "Percentile",
     "Pipelined",
+    "RankError",
     "RespikeError",
     "SpikingNetwork",
+    "alone",
     "check",
     "diagnose",
     "evaluate",
@@ -63,7 +67,9 @@ __version__: str
 
 _FOLDERS = {"convert", "evaluation", "hardware", "layers", "models", "training"}
 _ELSEWHERE = {
+    "RankError": "ranks",
     "RespikeError": "errors",
+    "alone": "ranks",
     "check": "hardware",
     "diagnose": "evaluation",
     "evaluate": "evaluation",
