@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .evaluation.diagnosis.diagnose import diagnose as diagnose
     from .evaluation.evaluate import evaluate as evaluate
     from .hardware.check import check as check
-    from .ranks import RankError as RankError
     from .ranks import alone as alone
     from .training.finetune import finetune as finetune
 
@@ -46,7 +45,6 @@ __all__ = [
     "MultiThreshold",
     "Percentile",
     "Pipelined",
-    "RankError",
     "RespikeError",
     "SpikingNetwork",
     "alone",
@@ -67,7 +65,6 @@ __version__: str
 
 _FOLDERS = {"convert", "evaluation", "hardware", "layers", "models", "training"}
 _ELSEWHERE = {
-    "RankError": "ranks",
     "RespikeError": "errors",
     "alone": "ranks",
     "check": "hardware",
