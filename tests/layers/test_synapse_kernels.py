@@ -158,6 +158,9 @@ def test_they_pay_for_large_layers_of_float32_on_a_processor() -> None:
     few = "products for a position, fewer than"
     assert kernels.why_dense(torch.ones(16, 8, 3, 3), *PLAIN) == f"1,152 {few} 2,048"
     assert kernels.why_dense(torch.ones(16, 16, 3, 3), (2, 2), *PLAIN[1:]) == f"2,304 {few} 4,096"
+    points = torch.ones(32, 16, 1, 1), (2, 2), (0, 0), (1, 1), 1
+    assert kernels.why_dense(*points) == f"512 {few} 2,048"
+    assert kernels.why_dense(*points, shared=True) == ""  # they read what others list anyway
     assert kernels.why_dense(torch.ones(512, 1, 3, 3), *PLAIN[:3], 512) == "1 outputs of a group, fewer than 16"
     assert kernels.why_dense(torch.ones(64, 64, 3, 3).double(), *PLAIN) == "weights in float64"
     assert kernels.why_dense(torch.ones(64, 64, 3, 3, device="meta"), *PLAIN) == "no kernel for eager on meta"

@@ -23,7 +23,7 @@ from ..graph.channel_groups import layer_groups
 from ..options import NeuronOptions, Precision
 from .event_synapses import event_synapses
 from .neurons import SpikingReLU
-from .time_varying import Timed
+from .time_varying import DeferredCurrent, Timed
 from .whole_synapses import WholeSynapses, has_tiles
 
 HELD = {"bfloat16": 256, "int8": 127}
@@ -36,8 +36,8 @@ ROUNDED = ("aten.linear.default", "aten.conv1d.default", "aten.conv2d.default")
 _LOCK = threading.Lock()
 """Held while something is made ready that all pieces of a batch use."""
 
-Synapses = Callable[[Tensor], Timed]
-"""Spikes ``(T, N, ...)``, whole numbers, to the currents that they cause."""
+Synapses = Callable[[Tensor], DeferredCurrent]
+"""Spikes ``(T, N, ...)``, whole numbers, to the currents that they will cause."""
 
 
 def holds(precision: str, options: NeuronOptions) -> bool:
@@ -118,7 +118,7 @@ class Arithmetic:
             self._biases[key] = neuron.bias + reduce(torch.add, offsets)
         return self._biases[key]
 
-    def synapses(self, node: Node, x: Timed) -> Timed | None:
+    def synapses(self, node: Node, x: Timed) -> DeferredCurrent | None:
         """The currents that spikes cause behind a node's weights; None where the operation itself says them."""
         if x.offset is not None or node.op not in ROUNDED:
             return None
@@ -152,26 +152,25 @@ class Arithmetic:
         if plain or self.kind is None or (self.kind == torch.bfloat16 and node.name in self.by_events):
             sums = event_synapses(node, weight if plain or self.kind is None else weight.bfloat16().float(), added)
 
-            def by_events(spikes: Tensor) -> Timed:
-                whole = spikes.float() if spikes.dtype == torch.bfloat16 else spikes  # which has no kernel
-                return Timed(sums(whole.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
+            def by_events(spikes: Tensor) -> DeferredCurrent:
+                return DeferredCurrent(spikes.float() if spikes.dtype == torch.bfloat16 else spikes, sums)
 
-            return by_events
+            return by_events  # bfloat16 has no kernel
         offset = None if added is None else _row(node, added)
         if self.kind == torch.int8:
             integers = WholeSynapses(node, weight, node.name in self.by_events)
             step = _row(node, integers.step)
-            return lambda spikes: Timed(integers(spikes), step, offset)
+            return lambda spikes: DeferredCurrent(spikes, integers.way(spikes), step, offset)
         rounded = weight.bfloat16()
         if rounded.dim() == 4:
             rounded = rounded.contiguous(memory_format=torch.channels_last)
         fn, rest = function(node.op), node.args[3:]
 
-        def apply(spikes: Tensor) -> Timed:
-            found: Tensor = fn(spikes.flatten(0, 1), rounded, None, *rest, **node.kwargs)
-            return Timed(found.unflatten(0, spikes.shape[:2]), None, offset)
+        def apply(spikes: Tensor) -> Tensor:
+            found: Tensor = fn(spikes, rounded, None, *rest, **node.kwargs)
+            return found
 
-        return apply
+        return lambda spikes: DeferredCurrent(spikes, apply, None, offset)
 
 
 def carried(node: Node, weight: Tensor, scale: Tensor) -> Tensor | None:

@@ -63,11 +63,15 @@ def why_dense(
         rule = LINEAR.get(node.op)
         if rule is not None and rule.weighted and node.name in graph.timed and node.role == Role.LINEAR:
             means = "behind the last neurons, fed by means over time, of which few are 0"
-            found[node.name] = means if node.name in late else _why_dense(node, weights, sparse)
+            found[node.name] = means if node.name in late else _why_dense(node, weights, sparse, False)
+    for node in graph.nodes:
+        readers = [reader.name for reader in graph.users.get(node.refs[0], [])] if found.get(node.name) else []
+        if node.name not in late and any(found.get(name) == "" for name in readers):
+            found[node.name] = _why_dense(node, weights, sparse, True)
     return found
 
 
-def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> str:
+def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str], shared: bool) -> str:
     if node.op not in SYNAPSES:
         return "no kernel for this operation"
     if node.refs[0] not in sparse:
@@ -75,7 +79,7 @@ def _why_dense(node: Node, weights: Mapping[str, Tensor], sparse: Set[str]) -> s
     weight, *bias = node.args[1:3]
     if not all(isinstance(x, Ref) and x.name in weights for x in (weight, *(b for b in bias if b is not None))):
         return "weights that are computed"
-    return kernels.why_dense(weights[weight.name], *_as_image(node))
+    return kernels.why_dense(weights[weight.name], *_as_image(node), shared)
 
 
 def sparse_below(node: Node, weight: Tensor) -> float:

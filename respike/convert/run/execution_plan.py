@@ -67,6 +67,23 @@ class Plan:
         return frozenset(found)
 
     @cached_property
+    def driving(self) -> frozenset[str]:
+        """Convolutions that neurons alone read, as they are or in a sum that is ``paired``; not those before a pool."""
+        found = set()
+        for node in self.body:
+            reader = self._only_reader(node.name)
+            if reader is not None and reader.name in self.paired:
+                reader = self._only_reader(reader.name)
+            fires = reader is not None and reader.role == Role.SPIKE and reader.name not in self.pooled
+            if fires and node.op == "aten.conv2d.default":
+                found.add(node.name)
+        return frozenset(found)
+
+    def _only_reader(self, name: str) -> Node | None:
+        users = self.graph.users.get(name, [])
+        return users[0] if len(users) == 1 and name not in self.graph.output_names() else None
+
+    @cached_property
     def pooled(self) -> frozenset[str]:
         """Neurons whose spikes only a max-pool reads."""
         users = {n.name: self.graph.users.get(n.name, []) for n in self.body if n.role == Role.SPIKE}

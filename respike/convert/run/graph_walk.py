@@ -18,7 +18,7 @@ from ..graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_lea
 from ..graph.rules import LINEAR, MOVES, RESHAPES, Role
 from ..sample_axis import Along, begins, places
 from .arithmetic import Arithmetic
-from .time_varying import DeferredFiring, DeferredSum, Timed, real
+from .time_varying import DeferredCurrent, DeferredFiring, DeferredSum, Timed, now, real
 
 Value = Any
 """A tensor, a ``Timed``, a number from shapes, or a list of them (what ``split`` gives)."""
@@ -54,6 +54,7 @@ class Walk:
         late: Names of nodes that are applied to what their arguments decode to, as the head is.
         paired: Names of sums that are left to the neurons that read them.
         pooled: Names of neurons that are left to the max-pool that reads them.
+        driving: Names of synapses that are left to the neurons that read them, or a sum that is.
         arithmetic: In what spikes are sent and synapses compute; None: float32.
     """
 
@@ -65,9 +66,11 @@ class Walk:
         late: Set[str] = frozenset(),
         paired: Set[str] = frozenset(),
         pooled: Set[str] = frozenset(),
+        driving: Set[str] = frozenset(),
         arithmetic: Arithmetic | None = None,
     ) -> None:
         self.graph, self.late, self.paired, self.pooled, self.arithmetic = graph, late, paired, pooled, arithmetic
+        self.driving = driving
         self.device = inputs[0].device
         self.kind = next((t.dtype for t in (*weights.values(), *inputs) if t.is_floating_point()), torch.float32)
         self.env: dict[str, Value] = {**weights, **dict(zip(graph.inputs, inputs, strict=True))}
@@ -112,9 +115,10 @@ class Walk:
             kwargs["device"] = self.device
         if node.role == Role.SPIKE:
             return DeferredFiring(node, args[0]) if node.name in self.pooled else mode.spike(node, args[0])
-        if node.name in self.paired and isinstance(args[0], Timed) and isinstance(args[1], Timed):
-            return DeferredSum(args[0], args[1])
-        fn = function(node.op)
+        if node.name in self.paired and all(isinstance(a, (Timed, DeferredCurrent)) for a in args):
+            first, second = args if isinstance(args[0], DeferredCurrent) else reversed(args)  # which may be deferred
+            return DeferredSum(first, now(second))
+        args, fn = [now(a) for a in args], function(node.op)
         if node.role in (Role.MAX, Role.ANALOG) and node.name in self.graph.timed:
             return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k), args, kwargs)
         if node.op in FILL_OPS and isinstance(args[0], Timed):
@@ -162,7 +166,7 @@ class Walk:
         if together and self.arithmetic is not None and isinstance(args[0], Timed):
             found = self._in_units(node, fn, args, kwargs)
             if found is not None:
-                return found
+                return found if node.name in self.driving else now(found)
         args, kwargs = map_leaves(_real, args), map_leaves(_real, kwargs)
         if together:
             return self._folded(node, fn, args, kwargs, steps)
@@ -180,7 +184,9 @@ class Walk:
         real = isinstance(value, Tensor) and value.is_floating_point() and value.dtype != self.kind
         return value.to(self.kind) if real else value
 
-    def _in_units(self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Timed | None:
+    def _in_units(
+        self, node: Node, fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Timed | DeferredCurrent | None:
         """The value from spikes in whole numbers, if the operation can do with them: as synapses, or moved."""
         arithmetic, x = self.arithmetic, args[0]
         assert arithmetic is not None

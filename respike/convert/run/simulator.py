@@ -229,7 +229,8 @@ class Simulator(nn.Module):
         alone = recorder is None and watch is None  # who records or watches wants every spike
         pooled = plan.pooled if alone and self.schedule != "layerwise" else frozenset()
         sparse = arithmetic if self.schedule != "layerwise" else None  # whose values are means over time
-        walk = Walk(self.graph, arithmetic.weights, frames.still, plan.late_names, plan.paired, pooled, sparse)
+        driving = plan.driving if watch is None and self.schedule == "synchronous" else frozenset()
+        walk = Walk(self.graph, arithmetic.weights, frames.still, plan.late_names, plan.paired, pooled, driving, sparse)
         walk.run(plan.static, mode)
         length = length or plan.block(max(batch, 1), total, self._room(inputs[0].device, worker_count()))
         for estimates in mode.runs(total, length, only_last):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +51,38 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class DeferredCurrent:
+    """What spikes cause behind synapses, where only neurons read it: their kernel may do both at once.
+
+    Attributes:
+        spikes: ``(T, N, ...)``.
+        synapses: Make of spikes ``(M, ...)`` what is ``values`` of a ``Timed``.
+        scale: See ``Timed``.
+        offset: See ``Timed``.
+    """
+
+    spikes: Tensor
+    synapses: Callable[[Tensor], Tensor]
+    scale: Tensor | None = None
+    offset: Tensor | None = None
+
+    @property
+    def now(self) -> Timed:
+        """The current itself."""
+        currents = self.synapses(self.spikes.flatten(0, 1)).unflatten(0, self.spikes.shape[:2])
+        return Timed(currents, self.scale, self.offset)
+
+    @property
+    def real(self) -> Tensor:
+        """The current as numbers."""
+        return self.now.real
+
+
+@dataclass(frozen=True)
 class DeferredSum:
     """The sum of two values of one shape, which only neurons read: the sum is deferred to their kernel."""
 
-    first: Timed
+    first: Timed | DeferredCurrent
     second: Timed
 
     @property
@@ -75,14 +104,19 @@ class DeferredFiring:
     current: Tensor | Timed | DeferredSum
 
 
+def now(value: Any) -> Any:
+    """A current that is not deferred any more; other values as they are."""
+    return value.now if isinstance(value, DeferredCurrent) else value
+
+
 def real(value: Timed | DeferredSum) -> Timed:
     """The same with nothing left to do."""
     return value if isinstance(value, Timed) and value.plain else Timed(value.real)
 
 
-def offsets(value: Timed | DeferredSum) -> list[Tensor]:
+def offsets(value: Timed | DeferredCurrent | DeferredSum) -> list[Tensor]:
     """The constant parts."""
-    parts = [value] if isinstance(value, Timed) else [value.first, value.second]
+    parts = [value.first, value.second] if isinstance(value, DeferredSum) else [value]
     return [x.offset for x in parts if x.offset is not None]
 
 

@@ -52,14 +52,15 @@ class WholeSynapses:
         if self._below:
             self._events = event_synapses(node, self.weight, None)
 
-    def __call__(self, spikes: Tensor) -> Tensor:
-        """Sums ``(T, N, ...)``, whole numbers in float32, for spikes of that shape, int8."""
-        flat = spikes.flatten(0, 1)
-        sums = self._units or self._plain
-        if self._events is not None and (self._units is None or self._is_for_events(flat)):
-            sums = self._events
-        found: Tensor = sums(flat).unflatten(0, spikes.shape[:2])
-        return found
+    def way(self, spikes: Tensor) -> Callable[[Tensor], Tensor]:
+        """What makes of spikes ``(M, ...)``, int8, their sums, whole numbers in float32.
+
+        Args:
+            spikes: Those to come, ``(T, N, ...)``.
+        """
+        if self._events is not None and (self._units is None or self._is_for_events(spikes.flatten(0, 1))):
+            return self._events
+        return self._units or self._plain
 
     def _is_for_events(self, spikes: Tensor) -> bool:
         """What is active may decide, as both ways give the same sums: as long as float32 counts them without gaps."""

@@ -84,7 +84,7 @@ class Means:
 
 
 def _steps(value: Timed | DeferredSum) -> int:
-    return len((value.first if isinstance(value, DeferredSum) else value).values)
+    return len((value.second if isinstance(value, DeferredSum) else value).values)
 
 
 @torch.no_grad()

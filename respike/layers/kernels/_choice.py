@@ -88,6 +88,12 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     Raises:
         ValueError: currents of another number of steps than T or 1, or two of different shapes.
     """
+    if drive.synapses is not None:
+        fused = getattr(_kernels(drive.values.device), "driven_scan", None)
+        found = None if fused is None else fused(rule, drive, threshold, state, send)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+        drive = drive.summed()
     values, extra = drive.values, drive.extra
     if len(values) not in (1, drive.steps) or (extra is not None and extra.shape != values.shape):
         shapes = f"{tuple(values.shape)}" + ("" if extra is None else f" and {tuple(extra.shape)}")
@@ -108,19 +114,27 @@ def differentiable_scan(currents: Tensor) -> Callable[..., tuple[Tensor, ...]] |
 
 
 def why_dense(
-    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    shared: bool = False,
 ) -> str:
     """Why a dense convolution is better than ``event_synapses``, if about one input in ten is not 0; ``""`` if not.
 
     That depends on device, type and geometry alone, never on the spikes: sums are rounded differently, and the same
-    input is to give the same spikes in any batch. Arguments as for ``event_synapses``.
+    input is to give the same spikes in any batch. Arguments as for ``event_synapses``; ``shared``: other synapses add
+    up the same events.
     """
     backend = backend_for(weight.device)
     if backend != "numba":
         return f"no kernel for {backend} on {weight.device.type}"
     if weight.dtype != torch.float32:
         return f"weights in {str(weight.dtype).removeprefix('torch.')}"
-    found: str = import_module(".cpu.synapses", __package__).why_dense(weight, stride, padding, dilation, groups)
+    found: str = import_module(".cpu.synapses", __package__).why_dense(
+        weight, stride, padding, dilation, groups, shared
+    )
     return found
 
 
@@ -225,6 +239,7 @@ def pooled_scan(
     Returns:
         Increments, the neurons' state and the sums.
     """
+    drive = drive.summed()
     fused = getattr(_kernels(drive.values.device), "pooled_scan", None)
     found = None if fused is None else fused(rule, drive, threshold, state, send, sums, geometry)
     if found is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,6 +55,7 @@ class Drive:
         extra: A second current of the shape of ``values``; None for none.
         extra_scale: What ``extra`` is multiplied by, likewise.
         bias: Constant current, added last, broadcasting over ``(N, ...)``; None for none.
+        synapses: Makes that of ``values``, which are spikes then: ``(M, ...)`` of ``(M, ...)``; None: nothing does.
     """
 
     values: Tensor
@@ -62,6 +64,14 @@ class Drive:
     extra: Tensor | None = None
     extra_scale: Tensor | None = None
     bias: Tensor | None = None
+    synapses: Callable[[Tensor], Tensor] | None = None
+
+    def summed(self) -> Drive:
+        """The same behind the synapses."""
+        if self.synapses is None:
+            return self
+        currents = self.synapses(self.values.flatten(0, 1)).unflatten(0, self.values.shape[:2])
+        return replace(self, values=currents, synapses=None)
 
 
 @dataclass(frozen=True)

@@ -130,3 +130,22 @@ def test_eight_bits_by_events_are_those_of_dense_layers(
         assert torch.equal(network.simulate(x), found)
     finally:
         kernels.use(None)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_neurons_that_fire_at_the_sums_send_the_same(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = respike.models.datasets.calibration()[:24]
+    snn = respike.from_torch(respike.models.load("fashion_resnet"), images, 4, samples=24, precision=precision)
+    assert len(snn.plan.driving) > 8
+    found = snn.simulate(images), respike.evaluate(snn, (images, torch.zeros(24).long())).spikes
+    monkeypatch.setitem(snn.plan.__dict__, "driving", frozenset())
+    wanted = snn.simulate(images), respike.evaluate(snn, (images, torch.zeros(24).long())).spikes
+    assert torch.equal(found[0], wanted[0])
+    assert (found[1] == wanted[1]).all()
+
+
+def test_a_downsampling_that_reads_the_same_spikes_adds_them_up_too() -> None:
+    snn = respike.from_torch(respike.models.load("fashion_resnet"), respike.models.datasets.calibration()[:16], 2)
+    pointed = [name for name, how in snn.synapses().items() if "downsample" in name or "shortcut" in name]
+    assert pointed
+    assert all(snn.synapses()[name].startswith("adds up events") for name in pointed)

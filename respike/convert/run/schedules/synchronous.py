@@ -18,7 +18,17 @@ from ..graph_walk import Value
 from ..neurons import SpikingReLU, rule_of
 from ..recording import Recorder, Watch, events_of
 from ..spike_units import pools_in, unit_behind
-from ..time_varying import DeferredFiring, DeferredSum, Timed, channels_last, column, first_result, offsets, real
+from ..time_varying import (
+    DeferredCurrent,
+    DeferredFiring,
+    DeferredSum,
+    Timed,
+    channels_last,
+    column,
+    first_result,
+    offsets,
+    real,
+)
 
 
 class Synchronous:
@@ -212,10 +222,11 @@ class Synchronous:
         if isinstance(x, Tensor):
             return Drive(channels_last(x).unsqueeze(0), self.steps, bias=neuron.bias)
         bias = neuron.bias if self.arithmetic is None else self.arithmetic.bias(neuron, offsets(x))
-        if isinstance(x, DeferredSum):
-            first, second = x.first, x.second
-            return Drive(first.values, self.steps, first.scale, second.values, second.scale, bias)
-        return Drive(x.values, self.steps, x.scale, bias=bias)
+        first, second = (x.first, x.second) if isinstance(x, DeferredSum) else (x, None)
+        extra, extra_scale = (None, None) if second is None else (second.values, second.scale)
+        if isinstance(first, DeferredCurrent):
+            return Drive(first.spikes, self.steps, first.scale, extra, extra_scale, bias, first.synapses)
+        return Drive(first.values, self.steps, first.scale, extra, extra_scale, bias)
 
     def tell(self, node: Node, events: Tensor, sent: Timed) -> None:
         """Tell the recorder of a block of events."""

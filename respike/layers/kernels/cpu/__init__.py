@@ -1,5 +1,6 @@
 """The kernels compiled for the CPU."""
 
+from .driven import driven_scan as driven_scan
 from .fused import pooled_scan as pooled_scan
 from .parts import TILE as TILE
 from .pool import pooled_increments as pooled_increments

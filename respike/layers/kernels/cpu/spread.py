@@ -6,6 +6,7 @@ below, each by column and channel, for 64 channels and then for the next 64. Tha
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..memory import empty
-from .masks import CHANNELS, LOOKED_AT, mask_of
+from .firing import fire
+from .masks import CHANNELS, LOOKED_AT, mask_of, more_of
 from .parts import compiled, part
 from .spread_code import (
     SIDE,
     WIDTHS,
     spread_bytes,
+    spread_ones,
     spread_reals,
 )
 
@@ -33,11 +36,13 @@ SMALLEST = 6
 
 reals_wide, bytes_wide = spread_reals[WIDEST], spread_bytes[WIDEST]
 reals_narrow, bytes_narrow = spread_reals[WIDTH], spread_bytes[WIDTH]
+ones_wide, ones_narrow = spread_ones[WIDEST], spread_ones[WIDTH]
 
 
 @part
 def _line(
     reals: Any,
+    ones: Any,
     wide: Any,
     weights: Any,
     inputs: Any,
@@ -51,7 +56,11 @@ def _line(
 ) -> None:
     """``spread`` for a block of outputs; only that for the kind of inputs is compiled."""
     if reals is None:
-        if wide:
+        if ones and wide:
+            ones_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
+        elif ones:
+            ones_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
+        elif wide:
             bytes_wide(weights, inputs, columns, bases, between, rows, apart, line, spill)
         else:
             bytes_narrow(weights, inputs, columns, bases, between, rows, apart, line, spill)
@@ -100,11 +109,14 @@ def _convolved(
         many = min(together, shape[0] - start)
         for first in range(0, depth, CHANNELS):
             count = min(CHANNELS, depth - first)
-            here = images + size * (start * height * width * depth + first)
+            here, more = images + size * (start * height * width * depth + first), np.int64(0)
             for at in range(many * height * width):
                 masks[at] = mask_of(here, reals, count)
+                if reals is None:
+                    more |= more_of(here, count)
                 here += step
-            block, f = weights + 4 * SIDE * SIDE * outputs * first, 0
+            behind = np.int64(0) if count == CHANNELS else np.int64(1) << count
+            block, f = weights + 4 * SIDE * SIDE * outputs * (first + first // CHANNELS), 0
             while f < outputs:
                 wide = outputs - f >= WIDEST
                 for i in range(many):
@@ -123,11 +135,53 @@ def _convolved(
                                 bases, between = (of_outputs, of_outputs, of_outputs), (none, none, none)
                             else:
                                 bases, between = (of_outputs, lines[1], lines[2]), (none, apart, apart)
-                        inputs = of_image + y * width * step, step, masks_at + 8 * (i * height + y) * width
+                        inputs = of_image + y * width * step, step, masks_at + 8 * (i * height + y) * width, behind
                         told = columns, padding[1]
-                        _line(reals, wide, block, inputs, width, bases, between, lines, apart, told, spill_at)
+                        _line(
+                            reals, more == 0, wide, block, inputs, width, bases, between, lines, apart, told, spill_at
+                        )
                 f += WIDEST if wide else WIDTH
-                block += 4 * SIDE * SIDE * count * (WIDEST if wide else WIDTH)
+                block += 4 * SIDE * SIDE * (count + 1) * (WIDEST if wide else WIDTH)
+
+
+@compiled
+def _driven(
+    images: Any,
+    reals: Any,
+    steps: Any,
+    samples: Any,
+    shape: Any,
+    weights: Any,
+    bias: Any,
+    padding: Any,
+    masks: Any,
+    together: Any,
+    spill: Any,
+    currents: Any,
+    out_shape: Any,
+    neurons: Any,
+) -> None:
+    """``together`` samples over all steps, then the next: images are ``(T, N, ...)``; see ``firing.fire``."""
+    each = np.int64(1 if reals is None else 4) * shape[0] * shape[1] * shape[2]
+    size = out_shape[0] * out_shape[1] * out_shape[2]
+    for first in range(0, samples, together):
+        many = min(together, samples - first)
+        for t in range(steps):
+            at = t * samples + first
+            _convolved(
+                images + at * each,
+                reals,
+                (many, shape[0], shape[1], shape[2]),
+                weights,
+                bias,
+                padding,
+                masks,
+                together,
+                spill,
+                currents,
+                (many, out_shape[0], out_shape[1], out_shape[2]),
+            )
+            fire(many * size, currents, at * size, first * size, *neurons)
 
 
 def fits(weight: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
@@ -150,6 +204,7 @@ class SpreadSynapses:
         of_inputs = pad(weight.float().permute(2, 3, 0, 1), (0, -weight.shape[1] % LOOKED_AT)).permute(3, 0, 1, 2)
         blocks = []
         for some in of_inputs.split(CHANNELS):
+            some = torch.cat([some, torch.zeros_like(some[:1])])  # of an event that is none
             f = 0
             while f < len(weight):
                 size = WIDEST if len(weight) - f >= WIDEST else WIDTH
@@ -159,24 +214,48 @@ class SpreadSynapses:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Outputs ``(M, h', w', F)`` of images ``(M, h, w, C)``, contiguous, float32 or int8."""
-        missing = -images.shape[3] % LOOKED_AT
-        images = pad(images, (0, missing)) if missing else images
-        count, height, width, _ = images.shape
-        sides = (n + 2 * p - SIDE + 1 for n, p in zip((height, width), self.padding, strict=True))
-        out = empty(count, *sides, len(self.bias))
+        images = self._padded(images)
+        out = empty(len(images), *self.sides_of(images), len(self.bias))
         if out.numel():
-            together = min(count, max(1, TOGETHER // (height * width)))
             _convolved(
                 images.data_ptr(),
                 None if images.dtype == torch.int8 else True,
                 tuple(images.shape),
-                self.weights.data_ptr(),
-                self.bias.numpy(),
-                self.padding,
-                np.empty(together * height * width, np.int64),
-                together,
-                np.zeros(out.shape[2] * len(self.bias) + WIDEST, np.float32),
-                out.view(-1).numpy(),
+                *self._rest(images, self._together(images, len(images)), out.view(-1).numpy()),
                 tuple(out.shape),
             )
         return out
+
+    def drive(self, images: Tensor, samples: int, neurons: tuple[Any, ...]) -> None:
+        """Let neurons fire at the outputs of images ``(T · N, h, w, C)``, see ``firing.fire``."""
+        images = self._padded(images)
+        out_shape, together = (*self.sides_of(images), len(self.bias)), self._together(images, samples)
+        _driven(
+            images.data_ptr(),
+            None if images.dtype == torch.int8 else True,
+            len(images) // samples,
+            samples,
+            tuple(images.shape[1:]),
+            *self._rest(images, together, np.empty(together * prod(out_shape), np.float32)),
+            out_shape,
+            neurons,
+        )
+
+    def sides_of(self, images: Tensor) -> tuple[int, int]:
+        """Height and width of the outputs of images ``(M, h, w, C)``."""
+        height, width = (n + 2 * p - SIDE + 1 for n, p in zip(images.shape[1:3], self.padding, strict=True))
+        return height, width
+
+    def _padded(self, images: Tensor) -> Tensor:
+        missing = -images.shape[3] % LOOKED_AT
+        return pad(images, (0, missing)) if missing else images
+
+    def _together(self, images: Tensor, samples: int) -> int:
+        return min(samples, max(1, TOGETHER // (images.shape[1] * images.shape[2])))
+
+    def _rest(self, images: Tensor, together: int, out: Any) -> tuple[Any, ...]:
+        """What the compiled code is told, from the weights on."""
+        height, width = images.shape[1:3]
+        line = (width + 2 * self.padding[1] - SIDE + 1) * len(self.bias)
+        masks, spill = np.empty(together * height * width, np.int64), np.zeros(line + WIDEST, np.float32)
+        return self.weights.data_ptr(), self.bias.numpy(), self.padding, masks, together, spill, out

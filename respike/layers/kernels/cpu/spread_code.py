@@ -30,7 +30,7 @@ How many there are is guessed wrong at every other position, which takes as long
 number = types.int64
 
 
-def _spreading(width: int, kind: Any) -> Any:
+def _spreading(width: int, kind: Any, ones: bool = False) -> Any:
     def spread(
         typingctx: Any,
         weights: Any,
@@ -46,9 +46,9 @@ def _spreading(width: int, kind: Any) -> Any:
         """Add what a line of inputs causes to the lines of outputs around it, ``width`` outputs of each position.
 
         Args:
-            weights: Address of ``(channels, SIDE, SIDE, width)`` weights.
-            inputs: Address of the line's inputs, how many bytes a position is long, and address of the positions' masks
-                of up to 64 channels.
+            weights: Address of ``(channels + 1, SIDE, SIDE, width)`` weights, of which the last are 0.
+            inputs: Address of the line's inputs, how many bytes a position is long, address of the positions' masks
+                of up to 64 channels, and a mask of the channel behind them, 0 if they are 64.
             columns: Length of the line of inputs.
             bases: Addresses of what the sums are added to, for kernel row 0, 1, ...
             between: How many bytes a position is long there.
@@ -58,10 +58,10 @@ def _spreading(width: int, kind: Any) -> Any:
             spill: Address of a place for outputs that are no part of a line.
         """
         pair, several = types.UniTuple(number, 2), types.UniTuple(number, SIDE)
-        told = (number, types.UniTuple(number, 3), number, several, several, several, number, pair, number)
+        told = (number, types.UniTuple(number, 4), number, several, several, several, number, pair, number)
 
         def code(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            _Spread(b, width, kind).write(*args)
+            _Spread(b, width, kind, ones).write(*args)
 
         return types.void(*told), code
 
@@ -75,10 +75,11 @@ class _Spread:
         builder: Of LLVM's code.
         width: Outputs at once.
         kind: Type of the inputs.
+        ones: Whether all of them are 0 or 1, so that weights are added up as they are.
     """
 
-    def __init__(self, builder: Any, width: int, kind: Any) -> None:
-        self.b, self.kind, self.width = builder, kind, width
+    def __init__(self, builder: Any, width: int, kind: Any, ones: bool) -> None:
+        self.b, self.kind, self.width, self.ones = builder, kind, width, ones
         self.vector = ir.VectorType(F32, width)
         self.zero = ir.Constant(self.vector, [0.0] * width)
         self.places = [(i, j) for i in range(SIDE) for j in range(SIDE)]
@@ -96,7 +97,7 @@ class _Spread:
         spill: Any,
     ) -> None:
         b = self.b
-        image, step, masks = (b.extract_value(inputs, k) for k in range(3))
+        image, step, masks, self.behind = (b.extract_value(inputs, k) for k in range(4))
         masks = b.inttoptr(masks, I64.as_pointer())
         length, beyond = (b.extract_value(line, k) for k in range(2))
         last = b.add(b.sub(length, beyond), I64(SIDE - 1))
@@ -148,18 +149,21 @@ class _Spread:
         fma = cgutils.get_or_insert_function(
             b.module, ir.FunctionType(self.vector, [self.vector] * 3), f"llvm.fmuladd.v{self.width}f32"
         )
-        channel = b.and_(b.call(trailing, [left, ir.Constant(ir.IntType(1), 0)]), I64(63))  # of no bit 64: the first
-        bits = ir.IntType(32 if self.kind == F32 else 8)
-        value = b.load(b.gep(b.inttoptr(here, bits.as_pointer()), [channel]), align=1)
-        if IN_A_TURN[self.width] > 1:  # without a choice, which would be made a jump
-            value = b.and_(value, b.sext(b.icmp_unsigned("!=", left, I64(0)), bits))
-        value = b.bitcast(value, F32) if self.kind == F32 else b.sitofp(value, F32)
-        many = everywhere(b, value, self.width)
+        # Without a choice, which would be made a jump: where no bit is left it is the channel whose weights are 0.
+        channel = b.call(trailing, [b.or_(left, self.behind), ir.Constant(ir.IntType(1), 0)])
         row = b.gep(b.inttoptr(weights, F32.as_pointer()), [b.mul(channel, I64(nine))])
 
         def weight(place: int) -> Any:
             return b.load(b.bitcast(b.gep(row, [I64(place * self.width)]), self.vector.as_pointer()), align=4)
 
+        if self.ones:
+            return {key: b.fadd(weight(k), sums[key]) for k, key in enumerate(self.places)}
+        bits = ir.IntType(32 if self.kind == F32 else 8)
+        some = b.icmp_unsigned("!=", left, I64(0))
+        value = b.load(b.gep(b.inttoptr(here, bits.as_pointer()), [b.select(some, channel, I64(0))]), align=1)
+        value = b.and_(value, b.sext(some, bits))
+        value = b.bitcast(value, F32) if self.kind == F32 else b.sitofp(value, F32)
+        many = everywhere(b, value, self.width)
         return {key: b.call(fma, [weight(k), many, sums[key]]) for k, key in enumerate(self.places)}
 
 
@@ -169,3 +173,4 @@ def _comes(phi: Any, *pairs: Any) -> None:
 
 
 spread_reals, spread_bytes = ({width: _spreading(width, kind) for width in WIDTHS} for kind in (F32, I8))
+spread_ones = {width: _spreading(width, I8, True) for width in WIDTHS}

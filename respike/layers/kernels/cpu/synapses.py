@@ -19,14 +19,16 @@ from .points import PointSynapses
 from .spread import SpreadSynapses
 
 FEWEST = 4096
-"""Products of an output position, for all outputs of a group, from which on ``gather`` and ``points`` are quicker.
+"""Products of an output position, for all outputs of a group, from which on ``gather`` is quicker.
 
 To find the events around a position takes about as long as 1,000 products of a dense convolution and more the wider it
 is, and each event as much as two (of 64 outputs) to six (of 16) for each output: with one input in ten active, both
 ways take equally long from about here on.
 """
-FEWEST_SPREAD = 2048
-"""The same of ``spread``, which takes half as long as a dense convolution from about here on."""
+FEWEST_SPREAD = FEWEST_POINTS = 2048
+"""The same of ``spread``, which takes half as long as a dense convolution from about here on, and of ``points``."""
+FEWEST_SHARED = 512
+"""The same of ``points`` where events are listed for others anyway: spikes need not be sent in 32 bits for it alone."""
 
 WHOLE = 128
 """Outputs from which on ``gather`` with weights of 8 bits is quicker than ``spread`` with real ones."""
@@ -40,14 +42,23 @@ than 32 outputs; ``DEEP`` that of ``WHOLE`` outputs with 1,024 inputs each; ``SM
 
 
 def why_dense(
-    weight: Tensor, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int], groups: int
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    shared: bool,
 ) -> str:
-    """Why a dense convolution is quicker, if about one input in ten is not 0; ``""`` if it is not."""
+    """Why a dense convolution is quicker, if about one input in ten is not 0; ``""`` if it is not.
+
+    ``shared``: other synapses add up the same events.
+    """
     outputs, products = len(weight) // groups, weight.numel() // groups
     if outputs < BLOCK:
         return f"{outputs} outputs of a group, fewer than {BLOCK}"
     spreads = spread.fits(weight, stride, padding, dilation, groups)
-    fewest = FEWEST_SPREAD if spreads else FEWEST
+    of_points = FEWEST_SHARED if shared else FEWEST_POINTS
+    fewest = FEWEST_SPREAD if spreads else of_points if points.fits(weight, padding, groups) else FEWEST
     return "" if products >= fewest else f"{products:,} products for a position, fewer than {fewest:,}"
 
 
@@ -106,19 +117,34 @@ class EventSynapses:
         Raises:
             ValueError: inputs of another type or number of channels, which the kernel would read past their end.
         """
+        images = self.images(x)
+        maps = self.maps(images)
+        found: Tensor = self._points(images) if maps is None else maps(images)
+        return found.permute(0, 3, 1, 2)
+
+    def images(self, x: Tensor) -> Tensor:
+        """Inputs ``(M, C, h, w)`` as the kernels read them, channels last; of 1×1 those positions that are read.
+
+        Raises:
+            ValueError: as for a call.
+        """
         kinds = (torch.int8,) if self.weight.dtype == torch.int8 else (torch.float32, torch.int8)
         if x.dtype not in kinds or x.dim() != 4 or x.shape[1] != self.inputs:
             kind = str(x.dtype).removeprefix("torch.")
             raise InputError(f"these synapses read {self.inputs} channels of images, got {kind} {tuple(x.shape)}")
         images = x.permute(0, 2, 3, 1)
         if self.is_points:
-            return self._points(images[:, :: self.stride[0], :: self.stride[1]].contiguous()).permute(0, 3, 1, 2)
-        images = images.contiguous()
+            images = images[:, :: self.stride[0], :: self.stride[1]]
+        return images.contiguous()
+
+    def maps(self, images: Tensor) -> SpreadSynapses | GatheredSynapses | None:
+        """The kernel for such images; None: that for single positions."""
+        if self.is_points:
+            return None
         # By what one image is like, never by what is in it, or the same input could give other sums in another batch.
         large = min(images.shape[1:3]) >= spread.SMALLEST or self.weight.numel() < FEWEST
         narrow = self.weight.dtype == torch.float32 or len(self.weight) < WHOLE
-        found: Tensor = (self._spread if self.spreads and large and narrow else self._gathered)(images)
-        return found.permute(0, 3, 1, 2)
+        return self._spread if self.spreads and large and narrow else self._gathered
 
     @cached_property
     def _spread(self) -> SpreadSynapses:
