@@ -8,7 +8,7 @@ import re
 import tarfile
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -90,13 +90,11 @@ def _bytes(file: io.BufferedReader, place: int, size: int) -> bytes:
 
 def _expanded(pattern: str) -> list[Path]:
     """The files that a pattern stands for."""
-    from braceexpand import braceexpand
-
     if "://" in pattern or pattern.startswith("pipe:"):
         raise SourceError(f"{shown(pattern, 400)}: only local tar files are read; download them first")
     found: list[Path] = []
     try:
-        for name in braceexpand(pattern, escape=False):
+        for name in _alternatives(pattern):
             several = [] if Path(name).is_file() else sorted(glob.glob(name))
             for path in map(Path, several or [name]):
                 require(path, "tar file")
@@ -105,6 +103,16 @@ def _expanded(pattern: str) -> list[Path]:
         raise
     except ValueError as error:
         raise SourceError(f"{shown(pattern, 400)} is not of the form shards/{{000000..000009}}.tar: {error}") from error
+    return found
+
+
+def _alternatives(pattern: str) -> Iterable[str]:
+    """The names that a pattern with braces stands for, in its order."""
+    if "{" not in pattern:
+        return [pattern]
+    from braceexpand import braceexpand
+
+    found: Iterator[str] = braceexpand(pattern, escape=False)
     return found
 
 
