@@ -133,8 +133,8 @@ class _Batches:
             if not self.workers or not _is_end(error):
                 raise
             raise InputError(
-                "a process that read images has ended, perhaps for lack of memory: use fewer --workers (0: none), "
-                f"a smaller --batch-size, or a larger /dev/shm ({str(error).partition(chr(10))[0] or 'no answer'})"
+                "a process that reads images has ended or has no shared memory: use fewer --workers (0: none), a "
+                f"smaller --batch-size, or a larger /dev/shm ({(str(error).strip() or 'no answer').splitlines()[-1]})"
             ) from error
         finally:  # not when the iterator is deleted, which a traceback may put off
             if hasattr(batches, "_shutdown_workers"):
@@ -143,6 +143,6 @@ class _Batches:
 
 
 def _is_end(error: Exception) -> bool:
-    """Whether a worker is gone, as torch says or finds out when it asks for a tensor; not what a worker raised."""
+    """Whether a worker is gone, as torch says or finds out when it asks for a tensor, or could not pass on a batch."""
     lost = isinstance(error, EOFError | ConnectionError | FileNotFoundError) and not str(error).startswith("Caught ")
-    return lost or "DataLoader worker (pid" in str(error)
+    return lost or any(words in str(error) for words in ("DataLoader worker (pid", "shared memory(shm)"))

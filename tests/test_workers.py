@@ -49,6 +49,10 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def no_shared_memory() -> None:
+    raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+
 def bug() -> None:
     raise KeyError("a bug")
 
@@ -112,10 +116,17 @@ def test_samples_that_do_not_fit_together_are_told_as_without_workers() -> None:
             list(picked_batches(InWorkers(Uneven(), workers), torch.arange(4), 4, 1))
 
 
+def test_too_little_shared_memory_is_an_error_with_advice() -> None:
+    with pytest.raises(InputError, match=r"or a larger /dev/shm \(.*: No space left on device \(28\)\)"):
+        list(loader(InWorkers(Numbers(at=17, act=no_shared_memory), 1), batch_size=4))
+    with pytest.raises(RuntimeError, match="unable to allocate"):  # of the data set itself, without workers
+        list(loader(InWorkers(Numbers(at=17, act=no_shared_memory)), batch_size=4))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kills with a POSIX signal")
 def test_a_process_that_is_killed_is_an_error_with_advice() -> None:
     before = children()
-    with pytest.raises(InputError, match=r"use fewer --workers \(0: none\)"):
+    with pytest.raises(InputError, match=r"has ended .* use fewer --workers \(0: none\)"):
         list(loader(InWorkers(Numbers(at=17, act=die), 2), batch_size=4))
     assert children() == before
 

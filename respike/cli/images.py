@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 
 from .. import sources
 from ..convert.graph import Graph
@@ -17,6 +19,10 @@ from .given import was_given
 
 MOST_WORKERS = 4
 """Processes that read images, unless the user says how many."""
+LEAST_BATCH = 64
+"""Images that calibration reads at once."""
+SHARED = Path("/dev/shm")
+"""Where Linux has memory that processes share."""
 
 
 def reading(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +40,9 @@ def reading(name: str, options: dict[str, Any]) -> dict[str, Any]:
         said.add(prepare.words)
         echo(f"images: {prepare.words}", err=True)
     workers = options["workers"]
-    return {"prepare": prepare, "workers": min(MOST_WORKERS, _cores()) if workers is None else workers}
+    if workers is None:
+        workers = _usual_workers(12 * prepare.size**2 * max(LEAST_BATCH, options.get("batch_size", 0)))
+    return {"prepare": prepare, "workers": workers}
 
 
 def class_names(options: dict[str, Any]) -> list[str] | None:
@@ -72,6 +80,14 @@ def _weights(options: dict[str, Any]) -> Any:
     return next((found for name in names if name is not None and (found := named_weights(name)) is not None), None)
 
 
-def _cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _usual_workers(size: int) -> int:
+    """One for each processor that this process may use; none where shared memory is small, as in containers.
+
+    Args:
+        size: Bytes of a batch. Each worker passes on two of them, and one is in use.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(MOST_WORKERS, cores)
+    if SHARED.is_dir() and psutil.disk_usage(str(SHARED)).free < size * (2 * workers + 1):
+        return 0
+    return workers

@@ -19,10 +19,12 @@ class Preparation:
     Attributes:
         transform: From an RGB image of Pillow to a tensor ``(3, H, W)``, float32, normalised.
         words: The same in words.
+        size: Height and width of the result, in pixels.
     """
 
     transform: Callable[[Any], Tensor]
     words: str
+    size: int
 
 
 def of_size(size: int) -> Preparation:
@@ -35,7 +37,7 @@ def of_size(size: int) -> Preparation:
 
     resized = size * 256 // 224
     steps = Compose([Resize(resized), CenterCrop(size), ToTensor(), Normalize(MEAN, STD)])
-    return Preparation(steps, _words([resized], [size], "bilinear", MEAN, STD))
+    return Preparation(steps, _words([resized], [size], "bilinear", MEAN, STD), size)
 
 
 def of_weights(weights: Any) -> Preparation:
@@ -46,7 +48,7 @@ def of_weights(weights: Any) -> Preparation:
     """
     made = weights.transforms()
     words = _words(made.resize_size, made.crop_size, made.interpolation.value, made.mean, made.std)
-    return Preparation(made, f"{words}, as {weights!r} says")
+    return Preparation(made, f"{words}, as {weights!r} says", made.crop_size[0])
 
 
 def _words(resized: Sequence[int], cut: Sequence[int], how: str, mean: Sequence[float], std: Sequence[float]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from cli_models import run
 from image_files import write_photos, write_shards
 from torchvision import models
+
+from respike.cli import images
 
 SMALL = ["-T", "4", "--samples", "16", "--image-size", "16"]
 
@@ -74,6 +77,16 @@ def test_folders_that_are_not_the_networks_classes_are_told(place: Path) -> None
     result = run("evaluate", "cli_models:photos", "--calibration", "folder:train", "--data", "folder:two", *SMALL)
     assert result.exit_code == 0
     assert "warning: folder:two has 2 folders" in result.stderr and "the network has 3 outputs" in result.stderr
+
+
+def test_no_workers_start_where_shared_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MiB are what a container has: less than two workers need for batches of 224 pixels."""
+    free = SimpleNamespace(free=64 * 2**20)
+    monkeypatch.setattr(images, "SHARED", Path.cwd())
+    monkeypatch.setattr(images.psutil, "disk_usage", lambda path: free)
+    monkeypatch.setattr(images.os, "sched_getaffinity", lambda process: range(16), raising=False)
+    assert images._usual_workers(12 * 224**2 * 100) == 0
+    assert images._usual_workers(12 * 16**2 * 100) == images.MOST_WORKERS
 
 
 def test_a_broken_image_is_named_whoever_reads_it(place: Path) -> None:
