@@ -7,7 +7,7 @@ JPEGs of 500x375 pixels and weights are made in a temporary folder, where torchv
 commands run in processes of their own. Their results mean nothing, as the weights are random.
 
 alone    peak of the command's own memory, in MiB, weights and libraries included
-workers  the same of all processes that decode images, beside it
+workers  the same of all processes that decode images, beside it; what processes share is divided among them
 file     size of what convert wrote, in MiB; for evaluate, of the weights
 """
 
