@@ -15,20 +15,29 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from .data_file import arrays_in
+from .images import Preparation, Shards, folder, imagenet, of_size
 from .models import REGISTRY, datasets
 from .models import load as load_reference
+from .pretrained import load as load_pretrained
+from .pretrained import named_weights, torchvision_models
 from .source_names import SourceError, ending, is_onnx, is_saved, lengths, require
 from .text import did_you_mean, shown
 from .weights_file import fill
+from .workers import InWorkers
 
 MODELS = sorted(REGISTRY)
 DATA = ["mnist", "fashion_mnist", "mnist_events"]
 OF_FRAMES = ["mnist_events"]
 """Of these, those with as many frames as one asks for."""
-MODEL_HELP = f"models: {', '.join(MODELS)}, torchvision:NAME, FILE.onnx, FILE.respike, or package.module:callable"
+IMAGE_DATA = ("folder:", "imagenet:", "webdataset:")
+"""What names of images in files begin with."""
+MODEL_HELP = (
+    f"models: {', '.join(MODELS)}, torchvision:NAME, torchvision:NAME:WEIGHTS, FILE.onnx, FILE.respike, or "
+    "package.module:callable"
+)
 DATA_HELP = (
-    f"data: {', '.join(DATA)}, mnist_events:60 (60 frames), folder:DIR (one folder per class), FILE.npz "
-    "(arrays x and y), FILE.safetensors"
+    f"data: {', '.join(DATA)}, mnist_events:60 (60 frames), folder:DIR (one folder per class), imagenet:DIR, "
+    "webdataset:{00..09}.tar, FILE.npz (arrays x and y), FILE.safetensors"
 )
 
 
@@ -46,12 +55,13 @@ def find_model(
     """The network that a name stands for, in eval mode.
 
     Args:
-        name: A reference network, ``torchvision:NAME``, an ONNX file, or ``package.module:callable`` (a
-            function or class without arguments that gives a module; the current folder is looked in first).
+        name: A reference network, ``torchvision:NAME`` or ``torchvision:NAME:WEIGHTS``, an ONNX file, or
+            ``package.module:callable`` (a function or class without arguments that gives a module; the current folder
+            is looked in first).
         weights: A state_dict as ``.safetensors``, or as ``.pt`` read with ``weights_only``, so that
             nothing in it is executed; also inside a training checkpoint, and with the prefixes of ``DataParallel``,
-            ``torch.compile`` and Lightning before its names. Without it a torchvision network has random weights,
-            the same every time.
+            ``torch.compile`` and Lightning before its names. Without it a torchvision network whose name
+            names none has random weights, the same every time.
         outputs: Of an ONNX file: names of the values to return.
         verify: Of an ONNX file: hold it against onnxruntime, and say how far apart they are.
 
@@ -67,7 +77,9 @@ def find_model(
     if outputs is not None or verify:
         raise SourceError("--outputs and --verify are for ONNX files")
     if name.startswith("torchvision:"):
-        model = _torchvision(name.removeprefix("torchvision:"))
+        if weights is not None and named_weights(name) is not None:
+            raise SourceError(f"{name} names its weights; omit --weights, or name the network alone")
+        model = load_pretrained(name)
     elif ":" in name:
         model = _callable(name)
     elif name in REGISTRY:
@@ -105,27 +117,6 @@ def _onnx(name: str, outputs: Sequence[str] | None, verify: bool) -> nn.Module:
     return net
 
 
-def _torchvision(name: str) -> nn.Module:
-    from torchvision import models
-
-    known = torchvision_models()
-    if name not in known:
-        raise SourceError(f"torchvision has no model {name!r}{did_you_mean(name, known)}")
-    quick = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model: nn.Module = models.get_model(name, weights=None, **quick)
-    return model
-
-
-def torchvision_models() -> list[str]:
-    """Names of torchvision's classifiers, which may stand behind ``torchvision:``."""
-    from torchvision import models
-
-    found: list[str] = models.list_models(models)
-    return found
-
-
 def _callable(name: str) -> nn.Module:
     module, _, attribute = name.partition(":")
     if "" not in sys.path:  # the current folder, as python -m has it; a console script begins with its own
@@ -147,27 +138,38 @@ def _callable(name: str) -> nn.Module:
 
 
 def find_test_data(
-    name: str, data_dir: str | PathLike[str] | None = None, image_size: int = 224, *, labelled: bool = True
+    name: str,
+    data_dir: str | PathLike[str] | None = None,
+    prepare: Preparation | None = None,
+    workers: int = 0,
+    *,
+    labelled: bool = True,
 ) -> Dataset[Any]:
     """The test data that a name stands for.
 
     Args:
         name: See ``DATA_HELP``.
         data_dir: Where torchvision's data sets lie, or are downloaded to.
-        image_size: Of ``folder:`` data sets: images are cut to so many pixels squared.
+        prepare: What is done to images in files; by default they are cut to 224 pixels squared.
+        workers: Processes that read images in files.
         labelled: Targets are needed too.
 
     Raises:
         SourceError: nothing of that name.
     """
-    data = _find(name, False, data_dir, image_size)
+    data = _find(name, False, data_dir, prepare, workers, labelled)
     if labelled and isinstance(data, TensorDataset) and len(data.tensors) < 2:
         raise SourceError(f"{name} contains inputs x but no targets y; test data needs both")
     return data
 
 
 def find_calibration(
-    name: str, data_dir: str | PathLike[str] | None = None, image_size: int = 224
+    name: str,
+    data_dir: str | PathLike[str] | None = None,
+    prepare: Preparation | None = None,
+    workers: int = 0,
+    *,
+    labelled: bool = False,
 ) -> Tensor | Dataset[Any]:
     """The inputs that a name stands for; ``mnist`` and ``mnist_events`` without ``data_dir`` are what ships.
 
@@ -183,20 +185,32 @@ def find_calibration(
     if source in datasets.SHIPPED and data_dir is None:
         shipped: Tensor = _of_ours(datasets.calibration, source, timesteps=frames)
         return shipped
-    return _find(name, True, data_dir, image_size)
+    return _find(name, True, data_dir, prepare, workers, labelled)
 
 
-def _find(name: str, train: bool, data_dir: str | PathLike[str] | None, image_size: int) -> Dataset[Any]:
+def is_images(name: str) -> bool:
+    """Whether a name stands for images in files, which are prepared, and read by several processes."""
+    return name.startswith(IMAGE_DATA)
+
+
+def _find(
+    name: str,
+    train: bool,
+    data_dir: str | PathLike[str] | None,
+    prepare: Preparation | None,
+    workers: int,
+    labelled: bool,
+) -> Dataset[Any]:
     source, frames = _frames_of(name)
     if source in DATA:
         found: Dataset[Any] = _of_ours(datasets.load, source, train=train, data_dir=data_dir, timesteps=frames)
         return found
-    if name.startswith("folder:"):
-        return _folder(Path(name.removeprefix("folder:")), image_size)
+    if is_images(name):
+        return InWorkers(_images(name, train, (prepare or of_size(224)).transform, labelled), workers)
     path = Path(name)
     if ending(path) in (".npz", ".safetensors"):
         return arrays_in(path)
-    raise SourceError(f"no data set is called {name!r}{did_you_mean(name, [*DATA, 'folder:'])} ({DATA_HELP})")
+    raise SourceError(f"no data set is called {name!r}{did_you_mean(name, [*DATA, *IMAGE_DATA])} ({DATA_HELP})")
 
 
 def _frames_of(name: str) -> tuple[str, int | None]:
@@ -221,18 +235,8 @@ def _of_ours(load: Callable[..., Any], name: str, **options: Any) -> Any:
         raise SourceError(str(error)) from error
 
 
-def _folder(path: Path, image_size: int) -> Dataset[Any]:
-    from torchvision import transforms
-    from torchvision.datasets import ImageFolder
-
-    steps = [
-        transforms.Resize(image_size * 256 // 224),
-        transforms.CenterCrop(image_size),
-        transforms.ToTensor(),
-        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    ]
-    try:
-        found: Dataset[Any] = ImageFolder(str(path), transforms.Compose(steps))
-    except (FileNotFoundError, RuntimeError) as error:
-        raise SourceError(f"{path} is not a folder with one subfolder of images per class: {error}") from error
-    return found
+def _images(name: str, train: bool, transform: Callable[[Any], Tensor], labelled: bool) -> Dataset[Any]:
+    kind, _, place = name.partition(":")
+    if kind == "webdataset":
+        return Shards(place, transform, labelled)
+    return folder(Path(place), transform) if kind == "folder" else imagenet(Path(place), train, transform)

@@ -39,7 +39,7 @@ def fill(model: nn.Module, path: Path, name: str) -> None:
         SourceError: no such file, one that is damaged or holds more than data, or weights that do not fit.
     """
     require(path, "weights file")
-    held = _read(path)
+    held = read_weights(path)
     sets = list(_sets(held, ""))
     if not sets:
         kind = "a whole model" if isinstance(held, nn.Module) else f"no state_dict, but {_described(held)}"
@@ -54,7 +54,12 @@ def fill(model: nn.Module, path: Path, name: str) -> None:
     raise SourceError(f"the weights in {path} do not fit {name}: {_difference(nearest, wanted)}")
 
 
-def _read(path: Path) -> Any:
+def read_weights(path: Path) -> Any:
+    """What a file holds; nothing in it is run.
+
+    Raises:
+        SourceError: it is damaged, or holds more than data.
+    """
     try:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file

@@ -17,7 +17,13 @@ from .spelling import as_typed
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate|bad_alloc")
 """What torch says on each device when there is none left."""
-EXTRAS = {"onnxruntime": "verify", "altair": "report", "vl_convert": "report"}
+EXTRAS = {
+    "onnxruntime": "verify",
+    "altair": "report",
+    "vl_convert": "report",
+    "webdataset": "webdataset",
+    "braceexpand": "webdataset",
+}
 """Libraries that not every installation has, and the extra of respike that brings them."""
 
 

@@ -16,8 +16,10 @@ from ..convert.options import NAMED, gathered
 from ..convert.run.moving_inputs import means
 from ..progress import Bar
 from ..source_names import SourceError, is_saved, require
+from ..workers import first_samples
 from .conversion_options import CONVERSION_NAMES
 from .given import was_given
+from .images import check_classes, reading
 from .room import check_run, check_steps
 
 OF_A_RUN = {"timesteps", "judge", "samples", "seed", "memory_budget"}
@@ -48,7 +50,7 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
                 ann, given, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
             )
     except conversion.ConversionError as error:
-        args = example(next(batches(data, arity(ann), 0)))
+        args = example(next(batches(first_samples(data), arity(ann), 0)))
         moving = conversion.Frames(data)
         shown = moving.shown(args, moving.moving(args, ann)) if frames else args
         _check_model(ann, model, shown, data_name(options, "calibration"), error)
@@ -85,7 +87,7 @@ def calibration(options: dict[str, Any]) -> Any:
         SourceError: none were named, and the model has none of its own; or nothing has that name.
     """
     name = data_name(options, "calibration")
-    return sources.find_calibration(name, options["data_dir"], options["image_size"])
+    return sources.find_calibration(name, options["data_dir"], **reading(name, options))
 
 
 def find_test(options: dict[str, Any], labelled: bool = True) -> Any:
@@ -95,7 +97,7 @@ def find_test(options: dict[str, Any], labelled: bool = True) -> Any:
         SourceError: as ``calibration``.
     """
     name = data_name(options, "data")
-    return sources.find_test_data(name, options["data_dir"], options["image_size"], labelled=labelled)
+    return sources.find_test_data(name, options["data_dir"], labelled=labelled, **reading(name, options))
 
 
 def data_name(options: dict[str, Any], which: str) -> str:
@@ -131,13 +133,17 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
     """
     name = data_name(options, "data")
     check_run(snn, len(data), options)
+    few = first_samples(data)
     try:
-        snn.graph.flatten(next(batches(data, snn.graph.arity, 0)))
+        snn.graph.flatten(next(batches(few, snn.graph.arity, 0)))
+    except SourceError:
+        raise
     except ValueError as error:
         frames = f" (for {snn.timesteps} frames say {name}:{snn.timesteps})" if name in sources.OF_FRAMES else ""
         raise SourceError(f"the network cannot take the samples of {name}: {error}{frames}") from error
+    check_classes(data, snn.graph, name)
     if ann is not None:
-        inputs = snn.graph.flatten(example(next(batches(data, snn.graph.arity, 0))))
+        inputs = snn.graph.flatten(example(next(batches(few, snn.graph.arity, 0))))
         shown = snn.graph.unflatten(means(snn.graph, inputs))
         _check_model(ann, options["ann"] or options["model"], shown, name)
 

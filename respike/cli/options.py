@@ -12,13 +12,15 @@ from .command import option
 from .values import Choice, DataName, ModelName, Names, Output
 
 MODELS_ARE = (
-    "MODEL is a reference network (mnist_cnn), torchvision:resnet18, net.onnx, net.respike (what convert -o wrote), "
+    "MODEL is a reference network (mnist_cnn), torchvision:resnet18 (random weights), torchvision:resnet18:DEFAULT "
+    "(torchvision's weights), net.onnx, net.respike (what convert -o wrote), "
     "or package.module:callable, a function or class of yours that returns a trained module."
 )
 DATA_ARE = (
     "Data sets are mnist, fashion_mnist, mnist_events (mnist_events:60 as 60 frames), folder:DIR (a folder for each "
-    "class), FILE.npz or FILE.safetensors (arrays x and y); for calibration, random:3x64x64 is noise, enough to check "
-    "whether a network converts."
+    "class), imagenet:DIR (ImageNet as torchvision keeps it), webdataset:shards/{00..09}.tar, FILE.npz or "
+    "FILE.safetensors (arrays x and y); for calibration, random:3x64x64 is noise, enough to check whether a network "
+    "converts."
 )
 
 
@@ -68,7 +70,13 @@ MODEL_AND_DATA = several(
         default=224,
         type=click.IntRange(1, 2**16),
         part="Model and data",
-        help="Side length of images from folder: data sets, in pixels.",
+        help="Side length of images in files, in pixels; by default torchvision:NAME:WEIGHTS decides for itself.",
+    ),
+    option(
+        "--workers",
+        type=click.IntRange(0, 1024),
+        part="Model and data",
+        help="Processes that read images in files; 0: none. By default one for each processor, at most 4.",
     ),
 )
 MODEL = several(click.argument("model", type=ModelName()), MODEL_AND_DATA)

@@ -106,11 +106,14 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from ..sources import MODELS, torchvision_models
+        from ..pretrained import torchvision_models, torchvision_weights
+        from ..sources import MODELS
 
         names = [*MODELS, "torchvision:"]
         if incomplete.startswith("torchvision:"):  # only then, as importing it takes a second
-            names = [f"torchvision:{name}" for name in torchvision_models()]
+            network, colon, _ = incomplete.removeprefix("torchvision:").partition(":")
+            several = [f"{network}:{name}" for name in torchvision_weights(network)] if colon else torchvision_models()
+            names = [f"torchvision:{name}" for name in several]
         return [CompletionItem(incomplete, type="file"), *_starting(names, incomplete)]
 
 
@@ -120,9 +123,9 @@ class DataName(ModelName):
     name = "data"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from ..sources import DATA
+        from ..sources import DATA, IMAGE_DATA
 
-        names = [*DATA, "folder:"] + (["random:"] if param.name == "calibration" else [])
+        names = [*DATA, *IMAGE_DATA] + (["random:"] if param.name == "calibration" else [])
         return [CompletionItem(incomplete, type="file"), *_starting(names, incomplete)]
 
 

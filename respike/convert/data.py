@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils.data import DataLoader, Dataset, Subset, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
+from ..workers import gives_batches, loader
 from .errors import ConversionError
 from .graph import Graph
 from .onnx_import.module import OnnxModule
@@ -122,7 +123,7 @@ def checked(raw: Iterable[Any], order: Tensor | None, count: int) -> Iterator[tu
             yield args
 
 
-def picked_batches(data: Any, order: Tensor, size: int, count: int | None) -> DataLoader[Any]:
+def picked_batches(data: Any, order: Tensor, size: int, count: int | None) -> Iterable[Any]:
     """Some samples of a Dataset, in batches.
 
     Args:
@@ -132,7 +133,7 @@ def picked_batches(data: Any, order: Tensor, size: int, count: int | None) -> Da
         count: How many inputs stand before the labels, which are not even put into a tensor; None: labels are wanted.
     """
     collate = partial(_collated, count=count)
-    return DataLoader(Subset(data, order.tolist()), batch_size=size, collate_fn=collate)
+    return loader(data, order.tolist(), batch_size=size, collate_fn=collate)
 
 
 def _collated(samples: list[Any], count: int | None) -> Any:
@@ -145,7 +146,7 @@ def _collated(samples: list[Any], count: int | None) -> Any:
 def is_dataset(data: Any) -> bool:
     """Whether these are samples with numbers: torch's Dataset, or what has its methods alone, as those of tonic."""
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, (Iterable, nn.Module))
-    return indexed or isinstance(data, Dataset)
+    return indexed or (isinstance(data, Dataset) and not gives_batches(data))
 
 
 def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any], Tensor | None]:
@@ -164,7 +165,7 @@ def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any],
             return (), None
         order = torch.randperm(len(calibration), generator=generator)
         return picked_batches(calibration, order, BATCH_SIZE, count), order
-    if isinstance(calibration, Dataset):
+    if is_dataset(calibration):
         return DataLoader(calibration, batch_size=BATCH_SIZE, collate_fn=partial(_collated, count=count)), None
     if isinstance(calibration, Iterable) and not isinstance(calibration, (str, bytes, Mapping)):
         return calibration, None

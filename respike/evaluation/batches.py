@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ..convert.data import is_dataset, rows, tensors_in, untold
 from ..convert.graph import Graph
 from ..errors import InputError
+from ..workers import loader
 
 
 def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:
@@ -31,7 +32,7 @@ def batched(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
         return data, len(data.dataset) if hasattr(data.dataset, "__len__") else None
     if is_dataset(data):
         length = len(data) if hasattr(data, "__len__") else None
-        return () if length == 0 else DataLoader(data, batch_size=batch_size), length
+        return () if length == 0 else loader(data, batch_size=batch_size), length
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping, Tensor, np.ndarray)):
         return data, None
     raise InputError(

@@ -43,7 +43,9 @@ def test_models_and_data_sets_are_named_beside_files() -> None:
     assert completed("evaluate", "net.respike", "--ann", "fashion_r") == ["fashion_resnet"]
     assert completed("convert", "t") == ["torchvision:"]
     assert "torchvision:resnet18" in completed("convert", "torchvision:resnet1")
-    assert completed("evaluate", "--data", "") == ["mnist", "fashion_mnist", "mnist_events", "folder:"]
+    files = ["folder:", "imagenet:", "webdataset:"]
+    assert completed("evaluate", "--data", "") == ["mnist", "fashion_mnist", "mnist_events", *files]
+    assert "torchvision:resnet50:IMAGENET1K_V2" in completed("convert", "torchvision:resnet50:IMAGENET1K")
     assert completed("evaluate", "--calibration", "r") == ["random:"]
     assert files_too("convert", "mn") and files_too("evaluate", "--data", "")
     assert files_too("convert", "mnist_cnn", "--config", "") and not files_too("convert", "--neuron", "")

@@ -42,6 +42,8 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("convert mnist_cn", "no model is called 'mnist_cn'; did you mean 'mnist_cnn'?", 1),
     ("convert resnet18", "did you mean 'torchvision:resnet18'?", 1),
     ("convert torchvision:resnet81", "torchvision has no model 'resnet81'; did you mean", 1),
+    ("convert torchvision:resnet18:DEFALT", "no weights 'DEFALT' for resnet18; did you mean 'DEFAULT'? (there are", 1),
+    ("convert torchvision:resnet18:DEFAULT --weights x.pt", "names its weights; omit --weights", 1),
     ("convert torchvison:resnet18", "did you mean 'torchvision'?", 1),
     ("convert net.pt", "Name the model, and --weights net.pt", 1),
     ("convert nowhere.onnx", "there is no ONNX file nowhere.onnx (looked for in ", 1),
@@ -62,6 +64,17 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("convert mnist_cnn --calibration none.npz", "there is no data file none.npz (looked for in ", 1),
     ("convert mnist_cnn --calibration random:3xlarge", "not of the form random:3x64x64", 1),
     ("convert mnist_cnn --calibration folder:nowhere", "is not a folder with one subfolder of images per class", 1),
+    ("convert mnist_cnn --calibration imagenet:nowhere", "there is no folder nowhere; imagenet:DIR is the folder", 1),
+    ("convert mnist_cnn --calibration imagenet:folder.npz", "there is no folder.npz/ILSVRC2012_devkit_t12.tar.gz", 1),
+    ("convert mnist_cnn --calibration imagenet:folder.npz", "folder:folder.npz/train needs no archive", 1),
+    ("convert mnist_cnn --calibration webdataset:nowhere.tar", "there is no tar file nowhere.tar (looked for in ", 1),
+    ("evaluate mnist_cnn --data webdataset:pipe:ls", "pipe:ls: only local tar files are read", 1),
+    (
+        "evaluate mnist_mlp --data folder:photos -T 2 --samples 16",
+        "cannot read photos/a/x.jpg: it is not an image, or is damaged",
+        1,
+    ),
+    ("evaluate mnist_cnn --workers -1", "-1 is not in the range", 2),
     ("convert mnist_cnn --calibration empty.npz", "must hold x", 1),
     ("convert mnist_cnn --calibration random:3x8x8", "of shape 3x8x8: its layer features.0 (Conv2d(1, 32,", 1),
     ("convert mnist_events --calibration mnist_events:many", "not of the form mnist_events:60", 1),
@@ -244,6 +257,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "null_weights.toml").write_text('[evaluate]\nmodel = "mnist_mlp"\nweights = "a\\u0000b.pt"\n')
     (path / "deep.toml").write_text(f"[convert]\nsamples = {'[' * 5000}{']' * 5000}\n")
     (path / "words.pt").write_text("hello\n")
+    (path / "photos" / "a").mkdir(parents=True)
+    (path / "photos" / "a" / "x.jpg").write_text("hello\n")
     (path / "nothing.pt").touch()
     (path / "text.npz").write_text("hello\n")
     with (path / "array.npz").open("wb") as file:

@@ -62,11 +62,12 @@ def check(
     samples to run (--data). The exit code is 1 if a rule fails.
     """
     from ... import convert, hardware, sources
+    from ...images import of_size
 
     hardware.target_named(target)
     require_saved(str(file))
     snn = convert.load(file)
-    given: Any = None if data is None else sources.find_calibration(data, data_dir, image_size)
+    given: Any = None if data is None else sources.find_calibration(data, data_dir, of_size(image_size))
     found = hardware.check(snn, target, given, samples=samples)
     if as_json:
         say_json(found.as_dict())

@@ -80,6 +80,7 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
 
     from ... import sources, training
     from ...progress import Bar
+    from ..images import reading
     from ..network import data_name, network
 
     if is_saved(options["model"]) and options["ann"] is None:
@@ -87,7 +88,8 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
             f"{options['model']} does not contain the ANN to learn from: name it, for example --ann mnist_cnn"
         )
     name = options["data"] or options["calibration"] or data_name(options, "calibration")
-    data = sources.find_calibration(name, options["data_dir"], options["image_size"])
+    labelled = bool(options["labels"])
+    data = sources.find_calibration(name, options["data_dir"], labelled=labelled, **reading(name, options))
     if options["labels"] and isinstance(data, Tensor):
         raise SourceError(f"--labels needs labels, and {name} has none without --data-dir")
     ann, snn = network(options)

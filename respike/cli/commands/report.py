@@ -59,6 +59,7 @@ def _gather(options: dict[str, Any]) -> Any:
     """The report of a model."""
     from ... import evaluation
     from ...report import gather
+    from ..images import class_names
     from ..network import calibration, check_data, data_name, find_test, network
 
     test = find_test(options)
@@ -71,7 +72,7 @@ def _gather(options: dict[str, Any]) -> Any:
         ann,
         name=options["name"] or options["model"],
         calibration=calibration(options) if _calibrated(options) else None,
-        classes=options["classes"],
+        classes=options["classes"] or class_names(options),
         sample=options["sample"],
         judge=options["judge"],
         ann_on=options["ann_on"],

@@ -1,0 +1,1 @@
+"""Images in files: what reading, converting and judging them takes."""
