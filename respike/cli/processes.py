@@ -61,11 +61,12 @@ def together(command: str) -> Iterator[None]:
         yield
         return
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     from ..ranks import RankError
 
     try:
-        store, rank, size = next(dist.rendezvous("env://"))
+        store, rank, size = next(rendezvous("env://"))
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
