@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from ..errors import InputError
 from ..sealed_file import digest
 from .data import is_dataset, untold
-from .graph import Ref
+from .graph import Graph, Ref
 from .run.simulator import Simulator
 
 SAMPLES: Final = 16
@@ -28,15 +28,19 @@ SAMPLES: Final = 16
 
 def digests_of_network(snn: Simulator) -> dict[str, str]:
     """What tells a network from others: ``graph``, its operations and neurons; ``parameters``, its numbers."""
-    graph = snn.graph
-    nodes = [[n.name, n.op, _plain(n.args), _plain(n.kwargs), _plain(n.shape)] for n in graph.nodes]
     neurons = {name: repr(neuron.options) for name, neuron in snn.layers().items()}
+    return {"graph": digest(_operations(snn.graph), neurons), "parameters": digest(snn.state_dict())}
+
+
+def digest_of_graph(graph: Graph) -> str:
+    """A digest of a graph: its operations, and its numbers bit for bit."""
+    return digest(_operations(graph), graph.tensors)
+
+
+def _operations(graph: Graph) -> list[Any]:
+    nodes = [[n.name, n.op, _plain(n.args), _plain(n.kwargs), _plain(n.shape)] for n in graph.nodes]
     encodings = {name: repr(encoding) for name, encoding in graph.encodings.items()}
-    inputs = [_plain(list(graph.inputs.items())), sorted(graph.moving), encodings]
-    return {
-        "graph": digest(nodes, neurons, inputs, _plain(graph.outputs)),
-        "parameters": digest(snn.state_dict()),
-    }
+    return [nodes, _plain(list(graph.inputs.items())), sorted(graph.moving), encodings, _plain(graph.outputs)]
 
 
 def digest_of_network(snn: Simulator) -> str:
@@ -124,8 +128,9 @@ def _spread(length: int) -> list[int]:
 def _of_sample(data: Any, place: int) -> str:
     """Of a sample; of one that is another each time, as where images are turned at random, its shape."""
     with torch.random.fork_rng(devices=[]):
-        first, second = digest(data[place]), digest(data[place])
-    return first if first == second else digest(_shapes(data[place]))
+        sample = data[place]
+        found = digest(sample)
+        return found if found == digest(data[place]) else digest(_shapes(sample))
 
 
 def _shapes(sample: Any) -> Any:
