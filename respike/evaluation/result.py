@@ -50,6 +50,8 @@ class Evaluation:
         error: The error against the ANN, where outputs are judged by it: root mean square, in units of the ANN's
             standard deviation over samples, the root of the mean square over outputs; else None.
         judged: The note about it below the table; empty where the highest of several scores decides.
+        sums: What the means were made from, whole numbers and exact sums, and digests of network, ANN and data: what
+            ``merged`` needs.
     """
 
     samples: int
@@ -73,6 +75,7 @@ class Evaluation:
     float32_agreement: Curve | None = None
     error: Curve | None = None
     judged: str = ""
+    sums: dict[str, Any] | None = None
 
     @property
     def timesteps(self) -> int:
