@@ -128,7 +128,7 @@ def _command(arguments: list[str], folder: str, settings: dict[str, str]) -> Non
     os.environ.update(settings)
     os.chdir(folder)
     for name, number in (("out", 1), ("err", 2)):
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     sys.argv = ["respike", *arguments]
