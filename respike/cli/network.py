@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,17 +15,21 @@ from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..convert.run.moving_inputs import means
 from ..progress import Bar
+from ..ranks import device_of_rank, here
 from ..source_names import SourceError, is_saved, require
 from .conversion_options import CONVERSION_NAMES
 from .given import was_given
 from .room import check_run, check_steps
 
+Module = TypeVar("Module", bound=nn.Module)
 OF_A_RUN = {"timesteps", "judge", "samples", "seed", "memory_budget"}
 """Conversion options that mean something for a network that is already converted."""
 
 
 def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     """The ANN, if there is one, and the spiking network that was made from it or lies in a file.
+
+    Of several processes, each has them on the device of its own.
 
     Raises:
         ValueError: what the options name is not there or does not fit.
@@ -37,7 +41,7 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     if options.get("ann") is not None:
         raise SourceError(f"--ann is for a saved network; {model} is an ANN itself")
     _check_conversion(options)
-    ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
+    ann = _placed(sources.find_model(model, options["weights"], options["outputs"], options["verify"]))
     data, frames = calibration(options), options.get("frames", False)
     encoding = _encoding(options)
     try:
@@ -164,7 +168,7 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
             f"{model} contains its own weights; {', '.join(stray)} only applies to the network named by --ann"
         )
     require(Path(model), "saved network")
-    snn = conversion.load(model)
+    snn = _placed(conversion.load(model))
     snn.memory_budget = options.get("memory_budget")
     if was_given("timesteps"):
         if options["timesteps"] == "auto":
@@ -172,7 +176,11 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
         snn.timesteps = options["timesteps"]
     if ann is None:
         return None, snn
-    return sources.find_model(ann, options["weights"], options["outputs"], options["verify"]), snn
+    return _placed(sources.find_model(ann, options["weights"], options["outputs"], options["verify"])), snn
+
+
+def _placed(model: Module) -> Module:
+    return model if here().alone else model.to(device_of_rank())
 
 
 def _misfit(ann: nn.Module, args: tuple[Any, ...]) -> str | None:
