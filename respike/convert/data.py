@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
+from ..ranks import here
 from .errors import ConversionError
 from .graph import Graph
 from .onnx_import.module import OnnxModule
+from .rank_batches import shared
 
 BATCH_SIZE = 64
 
@@ -85,6 +87,8 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
     all; any other iterable is read as it comes. Labels and whatever else stands behind the inputs are
     not looked at.
 
+    Several processes get the same batches: each reads its own and sends them to the others, see ``rank_batches``.
+
     Args:
         calibration: A tensor or array ``(N, ...)``; a Dataset; or an iterable of batches: tensors or arrays, or tuples
             or dicts that begin with the inputs.
@@ -95,7 +99,8 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         ConversionError: something else, not a single sample, or one that holds NaN or infinity.
     """
     empty = True
-    for args in checked(*raw_batches(calibration, count, seed), count):
+    raw, order = raw_batches(calibration, count, seed)
+    for args in checked(shared(raw, here()), order, count):
         yield args
         empty = False
     if empty:
@@ -135,6 +140,19 @@ def picked_batches(data: Any, order: Tensor, size: int, count: int | None) -> Da
     return DataLoader(Subset(data, order.tolist()), batch_size=size, collate_fn=collate)
 
 
+class _Picked(Sequence[Tensor]):
+    """Some samples of a tensor in each batch, copied when a batch is read."""
+
+    def __init__(self, values: Tensor, batches: list[Tensor]) -> None:
+        self.values, self.batches = values, batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.values[self.batches[number].to(self.values.device)]
+
+
 def _collated(samples: list[Any], count: int | None) -> Any:
     try:
         return default_collate(samples if count is None else [inputs_of(sample, count) for sample in samples])
@@ -158,7 +176,7 @@ def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any],
         if not calibration.dim():
             raise ConversionError("calibration must be (N, ...), got a single number")
         order = torch.randperm(len(calibration), generator=generator)
-        return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i)), order
+        return _Picked(calibration, [i for i in order.split(BATCH_SIZE) if len(i)]), order
     if is_dataset(calibration) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
         if not len(calibration):
             return (), None

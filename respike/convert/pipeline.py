@@ -13,6 +13,7 @@ from torch import nn
 
 from ..layers import SpikingLayer
 from ..progress import Listener, listener
+from ..ranks import here
 from . import checks, data
 from .calibrate.calibrate import calibrate
 from .caller_state import undisturbed
@@ -160,7 +161,7 @@ def from_torch(
         precision=precision,
         memory_budget=memory_budget,
     )
-    told = listener(progress)
+    told = listener(progress if here().first else None)
     twin = prepare(model)
     device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
     batches = data.batches(given, data.arity(twin), options.seed)

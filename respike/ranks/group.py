@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -69,6 +69,11 @@ class Ranks:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
 
+    @property
+    def beside(self) -> int:
+        """How many of the processes are on this machine, this one among them."""
+        return max(1, sum(host == socket.gethostname() for host, _ in self._others))
+
     def gathered(self, work: Callable[[], Value]) -> list[Value]:
         """What each process computes, in the order of the ranks; tensors come to the CPU where others made them.
 
@@ -120,6 +125,21 @@ class Ranks:
         source = iter(items)
         while some := tuple(islice(source, self.size)):
             yield from self.gathered(partial(self._mine, some, work))[: len(some)]  # type: ignore[misc]
+
+    def divided(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Iterable[Value]]) -> list[Value]:
+        """What ``work`` gives of all items, in their order: each process does every ``size``-th; one exchange for all.
+
+        Args:
+            items: The same in all processes.
+            work: Gives a value for each of some of them, in their order.
+
+        Raises:
+            RankError: as ``gathered``.
+        """
+        if self.alone:
+            return list(work(items))
+        found = self.gathered(lambda: list(work(items[self.rank :: self.size])))
+        return [found[k % self.size][k // self.size] for k in range(len(items))]
 
     def _mine(self, some: tuple[Item, ...], work: Callable[[Item], Value]) -> Value | None:
         return work(some[self.rank]) if self.rank < len(some) else None
@@ -213,6 +233,11 @@ def here() -> Ranks:
         _KNOWN.clear()
         _KNOWN[id(group)] = known
     return known[1]
+
+
+def speaks() -> bool:
+    """Whether this process is the one that prints and warns; unlike ``here`` for one process to ask by itself."""
+    return bool(_APART) or not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 @contextmanager

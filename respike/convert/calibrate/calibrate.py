@@ -4,11 +4,13 @@ Two passes. The first streams all batches through the ANN for the statistics tha
 ``percentile`` need. The second takes ``Options.samples`` samples through ANN and SNN side by side, node by
 node: when a ReLU is reached, the layers before it are converted already, so its threshold and correction are
 chosen for the currents that really arrive. Neither needs more memory for more samples or timesteps; what the second
-keeps from layer to layer goes to a temporary file where it does not fit.
+keeps from layer to layer goes to a temporary file where it does not fit. Of several processes each computes what
+follows from its own batches, and the network is bit for bit the one that a single process finds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...progress import SILENT, Progress
+from ...ranks import here
 from ..graph import Graph
 from ..graph.rules import Role
 from ..memory_limits import calibration_budget, calibration_piece
@@ -65,17 +68,20 @@ def calibrate(
     if isinstance(options.threshold, MSE) or options.correction != "none":
         second = Sequential(graph, plan, neurons, options, device, progress)
     wanted = second is not None
+    ranks = here()
     work = calibration_piece(calibration_budget(options.memory_budget, device), device)
-    for number, given in enumerate(data, 1):
+    for number, given in enumerate(data):
         inputs = graph.first_frames(given, options.timesteps)
         if second is not None and wanted:
             wanted = second.take(inputs)
         if streamed:
-            for piece in _pieces(plan, inputs, work):
+            for piece in _pieces(plan, inputs, work) if number % ranks.size == ranks.rank else ():
                 _observe(graph, plan, piece, neurons, gathered)
-            progress.report("reading batches", number)
+            progress.report("reading batches", number + 1)
         elif not wanted:
             break
+    if streamed:
+        _merge(gathered, neurons)
     for node in relus if streamed else ():
         neuron = neurons[node.name]
         set_thresholds(neuron, gathered[node.name].result() / neuron.options.max_spikes, options)
@@ -84,6 +90,21 @@ def calibrate(
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons
+
+
+def _merge(gathered: dict[str, Statistic], neurons: dict[str, SpikingReLU]) -> None:
+    """Of several processes, each of which has seen some of the batches: what they have seen between them."""
+    ranks = here()
+    if ranks.alone:
+        return
+    seen = ranks.gathered(lambda: {name: (found, neurons[name].largest) for name, found in gathered.items()})
+    for name in gathered:
+        gathered[name] = copy.copy(seen[0][name][0])
+        for rank, (found, largest) in enumerate(one[name] for one in seen):
+            if rank:
+                gathered[name].merge(found)
+            if len(largest):  # else it has seen nothing
+                neurons[name].saw(largest[None])
 
 
 def _pieces(plan: Plan, inputs: list[Tensor], work: int) -> Iterator[list[Tensor]]:
