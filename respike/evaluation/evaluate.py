@@ -81,7 +81,7 @@ def evaluate(
         ann_on: What the ANN is shown of inputs that move: the ``"mean"`` of their frames, which is what a rate code
             reads; or ``"frames"``: each, and the mean of its outputs counts, and the work of all passes.
         part: ``(2, 5)``: the second of five parts of the data, of which each has every fifth batch; for programs on
-            several machines that know nothing of each other. ``Evaluation.merged`` makes one result of all.
+            several machines that know nothing of each other. ``respike.evaluation.merge`` makes one result of all.
         resume: A file to note in how far the work is, once a minute; if it is there, the work goes on from it, to the
             same result. Data that are no Dataset must come in the same order again.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
