@@ -13,7 +13,7 @@ by itself; then with a new file, until all kills are done. What must hold:
     damaged   files to resume from that could not be read after a kill: none
     left      files in the folder beside the result and the file to resume from, when a run has ended: none
     lost      the longest time, in intervals, from the last writing to the kill: one, and what one batch takes
-    quiet     kills after which the other ranks said nothing, or more than one error: none
+    quiet     kills after which other ranks failed and said nothing, or more than one error: none
     end       the longest time, in seconds of patience, that the other ranks took to end
 
 With ``--by stop`` a process is stopped (SIGSTOP) and the others must end, and say so, within twice the patience.
@@ -166,10 +166,10 @@ class Harness:
         if not ended:
             row.bad("hung", f"rank {rank} was killed: {run.text('err')}")
         run.end()
-        if row.ranks > 1 and not run.text("out"):
-            errors = [line for line in run.text("err").splitlines() if line.startswith("Error: ")]
-            if len(errors) != 1:
-                row.bad("quiet", f"{len(errors)} errors after the kill of rank {rank}: {run.text('err')}")
+        errors = run.text("err").count("Error: ")
+        failed = any(code is not None and code > 0 for code in run.codes())
+        if errors != failed:
+            row.bad("quiet", f"{errors} errors after the kill of rank {rank}: {run.text('err')}")
         return True
 
     def judged_file(self, row: Row, path: Path, done: int) -> int:

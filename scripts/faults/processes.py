@@ -29,10 +29,11 @@ class Run:
     Args:
         arguments: Of ``respike``.
         ranks: Processes of one group; 1: one without a group.
-        folder: Where they work, and where ``out`` and ``err`` are written.
-        settings: Environment variables.
+        folder: Where they work.
+        settings: Environment variables; ``CLOCK_BACK`` sets the clock back by so many seconds.
         torchrun: Whether ``torch.distributed.run`` starts them. Otherwise they are forked from a process that has
             imported everything, with the variables that ``torchrun`` would set, which is much quicker.
+        log: Where ``out`` and ``err`` are written; None: in ``folder``.
 
     Attributes:
         workers: Numbers of the processes, by rank.
@@ -40,13 +41,20 @@ class Run:
     """
 
     def __init__(
-        self, arguments: Sequence[str], ranks: int, folder: Path, settings: Mapping[str, str], torchrun: bool = False
+        self,
+        arguments: Sequence[str],
+        ranks: int,
+        folder: Path,
+        settings: Mapping[str, str],
+        torchrun: bool = False,
+        log: Path | None = None,
     ) -> None:
         self.folder, self.ranks, self.since = folder, ranks, time.time()
+        self.log = folder if log is None else log
         self.launcher: subprocess.Popen[bytes] | None = None
         self._forked: list[Any] = []
         for name in ("out", "err"):
-            (folder / name).unlink(missing_ok=True)
+            (self.log / name).unlink(missing_ok=True)
         if torchrun:
             self._launch(arguments, settings)
             return
@@ -54,7 +62,7 @@ class Run:
         for rank in range(ranks):
             group = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1"}
             told = {name: str(value) for name, value in {**group, "MASTER_PORT": port}.items()} if ranks > 1 else {}
-            process = SERVER.Process(target=_command, args=(list(arguments), str(folder), {**settings, **told}))
+            process = SERVER.Process(target=_command, args=(list(arguments), folder, self.log, {**settings, **told}))
             process.start()
             self._forked.append(process)
         self.workers = [process.pid for process in self._forked]
@@ -62,7 +70,7 @@ class Run:
     def _launch(self, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
         start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(self.ranks)]
         place = ["--master-addr", "127.0.0.1", "--master-port", str(_free_port())]
-        with (self.folder / "out").open("w") as out, (self.folder / "err").open("w") as err:
+        with (self.log / "out").open("w") as out, (self.log / "err").open("w") as err:
             self.launcher = subprocess.Popen(
                 [*start, *place, "-m", "respike", *arguments],
                 stdout=out,
@@ -120,15 +128,17 @@ class Run:
 
     def text(self, name: str) -> str:
         """What was written to ``out`` or ``err``."""
-        place = self.folder / name
+        place = self.log / name
         return place.read_text(errors="replace") if place.exists() else ""
 
 
-def _command(arguments: list[str], folder: str, settings: dict[str, str]) -> None:
+def _command(arguments: list[str], folder: Path, log: Path, settings: dict[str, str]) -> None:
     os.environ.update(settings)
     os.chdir(folder)
+    if "CLOCK_BACK" in settings:
+        _set_back(float(settings["CLOCK_BACK"]))
     for name, number in (("out", 1), ("err", 2)):
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        file = os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     sys.argv = ["respike", *arguments]
@@ -138,6 +148,12 @@ def _command(arguments: list[str], folder: str, settings: dict[str, str]) -> Non
 
     torch.set_num_threads(1)
     main(arguments)
+
+
+def _set_back(seconds: float) -> None:
+    """For this process: two seconds from now the clock shows so much less."""
+    right, begun = time.time, time.monotonic()
+    time.time = lambda: right() - (seconds if time.monotonic() > begun + 2 else 0)
 
 
 def _free_port() -> int:
