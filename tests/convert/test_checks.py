@@ -106,12 +106,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "batch_size": [*WHOLE, 0],
             "against_float32": [*FLAG, None],
             "ann_on": WORD,
+            "part": [3, "1/2", (1,), (0, 2), (3, 2), (1.5, 2), (1, True)],
+            "resume": FILE,
             "progress": FLAG,
         },
     ),
     "evaluate_exit": (
         lambda s, **o: evaluate_exit(**{"early": respike.EarlyExit(s, X, judge="decision"), "data": (X, Y), **o}),
         {"early": [None, 3, net()], "data": SAMPLES, "batch_size": [*WHOLE, 0], "progress": FLAG},
+    ),
+    "merge": (
+        lambda s, **o: merge(**{"results": [respike.evaluate(s, (X, Y))], **o}),
+        {"results": [None, 3, [], [3], X], "again": [*FLAG, None]},
     ),
     "EarlyExit": (
         lambda s, **o: respike.EarlyExit(**{"snn": s, "calibration": X, **o}),
