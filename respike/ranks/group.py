@@ -197,8 +197,9 @@ class Ranks:
 def _missing(message: str, size: int) -> str:
     """Of torch's message on a barrier that somebody did not reach: who it was."""
     ranks = message.partition("Ranks ")[2].partition(" failed")[0].strip()
-    names = f"rank {ranks} of {size}" if ranks else f"one of the {size} processes"
-    return f"{names} has not answered"
+    if "," in ranks:
+        return f"ranks {ranks} of {size} have not answered"
+    return f"{f'rank {ranks} of {size}' if ranks else f'one of the {size} processes'} has not answered"
 
 
 def _on_cpu(value: Any) -> Any:
