@@ -15,7 +15,7 @@ from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..convert.run.moving_inputs import means
 from ..progress import Bar
-from ..ranks import device_of_rank, here
+from ..ranks import alone, device_of_rank, here
 from ..source_names import SourceError, is_saved, require
 from .conversion_options import CONVERSION_NAMES
 from .given import was_given
@@ -26,10 +26,14 @@ OF_A_RUN = {"timesteps", "judge", "samples", "seed", "memory_budget"}
 """Conversion options that mean something for a network that is already converted."""
 
 
-def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
+def network(options: dict[str, Any], resume: Path | None = None) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     """The ANN, if there is one, and the spiking network that was made from it or lies in a file.
 
     Of several processes, each has them on the device of its own.
+
+    Args:
+        options: Of the command.
+        resume: The file that keeps how far a conversion is.
 
     Raises:
         ValueError: what the options name is not there or does not fit.
@@ -49,10 +53,15 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
             given = conversion.Frames(data) if frames else data
             given = given if encoding is None else conversion.Encoded(given, encoding)
             made = conversion.from_torch(
-                ann, given, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
+                ann,
+                given,
+                progress=bar,
+                resume=resume,
+                **gathered({name: options[name] for name in CONVERSION_NAMES}),
             )
     except conversion.ConversionError as error:
-        args = example(next(batches(data, arity(ann), 0)))
+        with alone():  # the other processes know nothing of it
+            args = example(next(batches(data, arity(ann), 0)))
         moving = conversion.Frames(data)
         shown = moving.shown(args, moving.moving(args, ann)) if frames else args
         _check_model(ann, model, shown, data_name(options, "calibration"), error)

@@ -105,3 +105,10 @@ ENERGY = option(
     part="Evaluation",
     help="Energy model: float32, 8-bit weights, or float32 with memory access.",
 )
+RESUME = option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    part="Evaluation",
+    help="Note in this file, once a minute, how far the work is; if it is there, go on from it, to the same result.",
+)

@@ -19,6 +19,7 @@ NAMES = (
     "inspect",
     "convert",
     "evaluate",
+    "merge",
     "diagnose",
     "finetune",
     "check",

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..errors import InputError
 from ..ranks import Ranks
+from ..sealed_file import digest
+from .caller_state import undisturbed
 
 
 def own(batches: Iterable[Any], ranks: Ranks, done: int = 0) -> Iterator[tuple[int, Any]]:
@@ -36,7 +39,7 @@ def own(batches: Iterable[Any], ranks: Ranks, done: int = 0) -> Iterator[tuple[i
         InputError: the sampler is for another number of processes, or for another rank.
         RankError: another process has failed.
     """
-    loader = batches if isinstance(batches, DataLoader) and _picks(batches) else None
+    loader = batches if isinstance(batches, DataLoader) and has_order(batches) else None
     if loader is not None and (done or not ranks.alone):
         found = ranks.gathered(lambda: _drawn(loader, ranks))
         if _is_split(loader, ranks):
@@ -51,7 +54,7 @@ def own(batches: Iterable[Any], ranks: Ranks, done: int = 0) -> Iterator[tuple[i
     return islice(enumerate(batches), first, None, ranks.size)
 
 
-def _picks(loader: DataLoader[Any]) -> bool:
+def has_order(loader: DataLoader[Any]) -> bool:
     """Whether a sampler says which samples each batch holds, and when it ends."""
     if isinstance(loader.dataset, IterableDataset) or type(loader).__iter__ is not DataLoader.__iter__:
         return False
@@ -112,6 +115,24 @@ def _own_share(loader: DataLoader[Any], ranks: Ranks) -> list[Any]:
     return found
 
 
+def order_of(loader: DataLoader[Any]) -> str:
+    """A digest of the samples of each batch that a loader would give now; what it draws for that it will draw again."""
+    kept = [(g, g.get_state()) for g in _generators(loader)]
+    with undisturbed():
+        torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
+        found = digest([np.asarray(samples, dtype=np.int64) for samples in _sampler(loader)])
+    for generator, state in kept:
+        generator.set_state(state)
+    return found
+
+
+def _generators(loader: DataLoader[Any]) -> list[torch.Generator]:
+    """Of the user's, those that a loader draws from."""
+    inner = getattr(loader.batch_sampler, "sampler", None)
+    found = [getattr(x, "generator", None) for x in (loader, loader.sampler, loader.batch_sampler, inner)]
+    return [x for x in found if isinstance(x, torch.Generator)]
+
+
 def reading(loader: DataLoader[Any], order: Sequence[Any]) -> DataLoader[Any]:
     """A loader like this one that reads these batches.
 
@@ -150,7 +171,7 @@ def shared(batches: Iterable[Any], ranks: Ranks) -> Iterator[Any]:
     if ranks.alone:
         yield from batches
         return
-    if isinstance(batches, Sequence) or (isinstance(batches, DataLoader) and _picks(batches)):
+    if isinstance(batches, Sequence) or (isinstance(batches, DataLoader) and has_order(batches)):
         mine = own(batches, ranks)
         while True:
             found = ranks.gathered(lambda: next(mine, None))

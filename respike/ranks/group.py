@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -126,7 +126,7 @@ class Ranks:
         while some := tuple(islice(source, self.size)):
             yield from self.gathered(partial(self._mine, some, work))[: len(some)]  # type: ignore[misc]
 
-    def divided(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Iterable[Value]]) -> list[Value]:
+    def divided(self, items: Iterable[Item], work: Callable[[Iterable[Item]], Iterable[Value]]) -> list[Value]:
         """What ``work`` gives of all items, in their order: each process does every ``size``-th; one exchange for all.
 
         Args:
@@ -136,10 +136,8 @@ class Ranks:
         Raises:
             RankError: as ``gathered``.
         """
-        if self.alone:
-            return list(work(items))
-        found = self.gathered(lambda: list(work(items[self.rank :: self.size])))
-        return [found[k % self.size][k // self.size] for k in range(len(items))]
+        found = self.gathered(lambda: list(work(islice(items, self.rank, None, self.size))))
+        return [found[k % self.size][k // self.size] for k in range(sum(map(len, found)))]
 
     def _mine(self, some: tuple[Item, ...], work: Callable[[Item], Value]) -> Value | None:
         return work(some[self.rank]) if self.rank < len(some) else None

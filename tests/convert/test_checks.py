@@ -51,6 +51,7 @@ FROM_TORCH: dict[str, list[Any]] = {
     "seed": [*WHOLE, 2**63, -(2**70)],
     "memory_budget": [*(x for x in WHOLE if x is not None), 0, -1],
     "progress": CALL,
+    "resume": [x for x in FILE if x is not None],
 }
 
 
@@ -105,12 +106,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "batch_size": [*WHOLE, 0],
             "against_float32": [*FLAG, None],
             "ann_on": WORD,
+            "part": [3, "1/2", (1,), (0, 2), (3, 2), (1.5, 2), (1, True)],
+            "resume": FILE,
             "progress": FLAG,
         },
     ),
     "evaluate_exit": (
         lambda s, **o: evaluate_exit(**{"early": respike.EarlyExit(s, X, judge="decision"), "data": (X, Y), **o}),
         {"early": [None, 3, net()], "data": SAMPLES, "batch_size": [*WHOLE, 0], "progress": FLAG},
+    ),
+    "merge": (
+        lambda s, **o: merge(**{"results": [respike.evaluate(s, (X, Y))], **o}),
+        {"results": [None, 3, [], [3], X], "again": [*FLAG, None]},
     ),
     "EarlyExit": (
         lambda s, **o: respike.EarlyExit(**{"snn": s, "calibration": X, **o}),
@@ -224,7 +231,7 @@ def test_the_main_road_takes_the_defaults_of_the_options() -> None:
     """One list of defaults, which signature and values share."""
     signature = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
     options, neuron = Options(), NeuronOptions()
-    assert len(signature) <= 14  # nobody holds more in mind: what belongs together becomes one value
+    assert len(signature) <= 15  # what belongs together becomes one value; progress and resume change no result
     for name in ("timesteps", "schedule", "correction", "samples", "seed"):
         assert signature[name] == getattr(options, name)
     assert signature["max_spikes"] == neuron.max_spikes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import respike
 from respike.convert import ConversionWarning
+from respike.progress import Progress
+from respike.ranks import here
 
 
 def net() -> nn.Module:
@@ -93,7 +96,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "meeting": (meeting, {}),
     "frames": (frames, {}),
     "encoded": (encoded, {}),
-    "auto": (plain, {"timesteps": respike.Auto(within=30, judge="error"), "samples": 48}),
+    "auto": (
+        plain,
+        {"timesteps": respike.Auto(within=60, judge="error"), "neuron": "iaf", "max_spikes": 2, "samples": 48},
+    ),
 }
 
 
@@ -120,17 +126,71 @@ def every(names: list[str]) -> dict[str, Any]:
     return {name: converted(*CASES[name]) for name in names}
 
 
+QUICK = ["plain", "few", "stream", "percentile"]
+
+
 @pytest.fixture(scope="module")
 def wanted() -> dict[str, Any]:
     """What one process without a group finds."""
-    return every(list(CASES))
+    return {}
 
 
-@pytest.mark.parametrize("size", [2, 3])
+def known(names: list[str], wanted: dict[str, Any]) -> dict[str, Any]:
+    wanted.update(every([name for name in names if name not in wanted]))
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [(2, QUICK), (3, QUICK), *(pytest.param(size, list(CASES), marks=pytest.mark.slow) for size in (2, 3))],
+)
 def test_the_network_does_not_depend_on_how_many_processes_there_are(
-    size: int, wanted: dict[str, Any], tmp_path: Path
+    size: int, names: list[str], wanted: dict[str, Any], tmp_path: Path
 ) -> None:
-    for found in run(every, size, tmp_path, list(CASES)):
+    for found in run(every, size, tmp_path, names):
         assert not isinstance(found, Exception), found
-        for name in CASES:
-            same(name, found[name], wanted[name])
+        for name in names:
+            same(name, found[name], known(names, wanted)[name])
+
+
+class Until(Progress):
+    """Ends the work when rank 0 has reported so often: that of all, as of a machine that is switched off."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def report(self, stage: str, done: int = 0, total: int | None = None) -> None:
+        self.most -= 1
+        if self.most < 0:
+            os._exit(1)
+
+
+def interrupted(path: str, most: int) -> None:
+    os.environ["RESPIKE_INTERVAL"] = "0"
+    os.environ["RESPIKE_PATIENCE"] = "20"
+    converted(plain, {"resume": path, "progress": Until(most)})
+
+
+def resumed(path: str) -> Any:
+    return converted(plain, {"resume": path})
+
+
+@pytest.mark.parametrize(("size", "then"), [(3, 1), (1, 2)])
+def test_another_number_of_processes_goes_on(size: int, then: int, wanted: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "net.resume"
+    run(interrupted, size, tmp_path, str(path), 6)
+    assert path.exists()
+    found = run(resumed, then, tmp_path, str(path))
+    for one in found:
+        assert not isinstance(one, Exception), one
+        same("resumed", one, known(["plain"], wanted)["plain"])
+
+
+def of_its_own() -> Any:
+    torch.manual_seed(here().rank)
+    return respike.from_torch(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.rand(30, 4), 2)
+
+
+def test_processes_with_other_models_are_refused(tmp_path: Path) -> None:
+    for error in run(of_its_own, 2, tmp_path):
+        assert "rank 1 of 2 converts another model than rank 0: all processes must give the same" in str(error)

@@ -20,7 +20,9 @@ from ..run.execution_plan import Plan, size_of
 from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.time_varying import Timed
+from .checkpoint import NOTHING, Checkpoint
 from .converted_prefix import Prefix
+from .finished_layers import FinishedLayers
 from .layer_order import Route, Stop
 from .memory_or_disk import Store, free_on_disk
 from .owned_batches import Found, Piece
@@ -51,6 +53,7 @@ class Sequential:
         progress: Told which layer is worked on, and the share of the work that is done.
         ann: The graph with the ANN's weights, if ``graph`` has others already.
         only: Names of the layers to calibrate; the others run as they are. None: all.
+        kept: Where it is noted which layers are done, and what those have that are done already.
     """
 
     def __init__(
@@ -63,8 +66,9 @@ class Sequential:
         progress: Progress,
         ann: Graph | None = None,
         only: Set[str] | None = None,
+        kept: Checkpoint = NOTHING,
     ) -> None:
-        self.graph, self.neurons = graph, neurons
+        self.graph, self.neurons, self.kept = graph, neurons, kept
         self.only = neurons.keys() if only is None else only
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
@@ -108,28 +112,35 @@ class Sequential:
             self.store.close()
 
     def _run(self) -> dict[str, Tensor]:
-        missing: dict[str, Tensor] = {}
+        notes = FinishedLayers(self.graph, self.neurons, self.generator, self.kept)
+        missing, finished = notes.restored(self.options.timesteps)
         work, done, number = [self._work(stop) for stop in self.route.stops], 0.0, 0
         layers = {*self.only, *self.ends, *self.readouts}
         count = sum(stop.node.name in layers for stop in self.route.stops)
-        stage = ""
-        for stop, each in zip(self.route.stops, work, strict=True):
+        stage, last = "", len(self.route.stops)
+        for stop, each, place in zip(self.route.stops, work, range(1, last + 1), strict=True):
             name = stop.node.name
             number += name in layers
-            what = f"calibrating layer {number} of {count}," if name in layers else "running"
+            again = place <= finished
+            what = f"calibrating layer {number} of {count}," if name in layers and not again else "running"
             stage = f"{what} {stop.node.where}"
             self.progress.report(stage, int(SHARES * done / sum(work)), SHARES)
             done += each
-            if name in self.only:
+            if again:
+                pass
+            elif name in self.only:
                 if stop.current in self.ends and self.ends[stop.current].rectified:
                     self._repair(stop, self.neurons[name])
                 self._calibrate(stop)
             elif name in self.ends and not self.ends[name].rectified:
                 self._repair(stop, None)
-            if name in self.readouts:
+            if name in self.readouts and not again:
                 missing[name] = self._missing(stop)
-            self.prefix.advance(stop)
-            give_back()
+            if finished < last:
+                self.prefix.advance(stop)
+                give_back()
+            if not again and (place == last or self.kept.due()):
+                notes.note([stop.node.name for stop in self.route.stops[:place]], missing)
         if stage:
             self.progress.report(stage, SHARES, SHARES)
         return missing
@@ -155,7 +166,8 @@ class Sequential:
         needed, given = each * prefix.samples, prefix.samples
         if needed <= self.store.budget:
             return
-        room = here().once(lambda: self.store.budget + int(SPARE * free_on_disk()))
+        free = self.kept.same("free on disk", lambda: here().once(free_on_disk))
+        room = self.store.budget + int(SPARE * free)
         if needed <= room:
             return
         prefix.leave(max(1, room // each))

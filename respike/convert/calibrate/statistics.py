@@ -25,6 +25,12 @@ class Statistic(Protocol):
     def merge(self, other: Any) -> None:
         """Take in as well what another one has seen: in whatever order, the result is the same."""
 
+    def state(self) -> dict[str, Tensor]:
+        """All that was seen, by name."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Have seen what ``state`` says."""
+
     def result(self) -> Tensor: ...
 
 
@@ -43,6 +49,12 @@ class Maximum:
     def merge(self, other: Maximum) -> None:
         if other.highest is not None:
             self._take(other.highest)
+
+    def state(self) -> dict[str, Tensor]:
+        return {} if self.highest is None else {"highest": self.highest}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.highest = state.get("highest")
 
     def result(self) -> Tensor:
         assert self.highest is not None
@@ -102,6 +114,15 @@ class Percentile:
         again.counts, again.exponent = other.counts.to(self.counts), other.exponent.to(self.exponent)
         again._widen(exponent)
         self.counts = self.counts + again.counts
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Statistic.state``."""
+        return {**self.maximum.state(), "counts": self.counts, "exponent": self.exponent}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """See ``Statistic.restore``."""
+        self.counts, self.exponent = state["counts"], state["exponent"]
+        self.maximum.restore(state)
 
     def result(self) -> Tensor:
         total = self.counts.sum(1, keepdim=True)

@@ -87,7 +87,7 @@ class Problem:
                 now, wanted = now.clamp_(min=0, max=cap), wanted.clamp(min=0, max=cap)
             return chunk.weight, now.sub_(wanted).square_().sum(1)
 
-        for weight, error in here().each(judged(), squares):
+        for weight, error in here().divided(judged(), lambda some: map(squares, some)):
             found.add_(error.to(self.device), alpha=weight)
         return found.nan_to_num(nan=torch.inf)
 
