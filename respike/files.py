@@ -152,11 +152,11 @@ def _clean(target: Path) -> None:
     with suppress(OSError):  # a folder that cannot be listed
         for found in target.parent.iterdir():
             match = pattern.fullmatch(found.name)
-            if match is not None and not _at_work(int(match[1]), found):
+            if match is not None and not at_work(int(match[1]), found):
                 found.unlink(missing_ok=True)
 
 
-def _at_work(process: int, file: Path) -> bool:
+def at_work(process: int, file: Path) -> bool:
     """Whether the process that made the file is still there, and not another one that has its number now."""
     import psutil
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
@@ -44,18 +44,26 @@ def first_samples(data: Any, count: int = 4) -> Any:
     return InWorkers(Subset(data.data, range(min(count, len(data))))) if isinstance(data, InWorkers) else data
 
 
-def loader(data: Any, order: Sequence[int] | None = None, **options: Any) -> Iterable[Any]:
+def loader(
+    data: Any,
+    order: Sequence[int] | None = None,
+    *,
+    batch_size: int,
+    collate_fn: Callable[[list[Any]], Any] = default_collate,
+) -> Iterable[Any]:
     """Batches of a Dataset, which as many processes read as it says.
 
     Args:
         data: The Dataset.
         order: Numbers of the samples to read; by default all of them, one after the other.
-        options: Of torch's ``DataLoader``: ``batch_size`` and ``collate_fn``.
+        batch_size: Samples of a batch.
+        collate_fn: Makes a batch of samples.
     """
-    picked = data if order is None else Subset(data, order)
     if not isinstance(data, InWorkers):
-        return DataLoader(picked, **options)
-    return _Batches(picked, data.workers, **options)
+        return DataLoader(data if order is None else Subset(data, order), batch_size, collate_fn=collate_fn)
+    numbers = range(len(data)) if order is None else order
+    batches = [numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size)]
+    return NumberedBatches(data, data.workers, batches, collate_fn)
 
 
 def gives_batches(data: Any) -> bool:
@@ -107,14 +115,35 @@ class _Collated:
             return _Failed(error)
 
 
-@dataclass(frozen=True)
-class _Batches:
-    """A loader that can be read again and again; the processes end with each reading, and when one stops early."""
+class NumberedBatches(Sequence[Any]):
+    """Batches of samples with numbers, each of which can be read by itself.
 
-    data: Dataset[Any]
-    workers: int
-    batch_size: int
-    collate_fn: Callable[[list[Any]], Any] = default_collate
+    Those of ``iter`` are read by several processes, which end with each reading, and when one stops early.
+
+    Args:
+        data: The samples.
+        workers: How many processes.
+        order: The numbers of the samples of each batch.
+        collate_fn: Makes a batch of samples.
+    """
+
+    def __init__(
+        self, data: Dataset[Any], workers: int, order: Sequence[Sequence[int]], collate_fn: Callable[[list[Any]], Any]
+    ) -> None:
+        self.data, self.workers, self.order, self.collate_fn = data, workers, order, collate_fn
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: Any) -> Any:
+        """A batch, read by this process, or batches of which others will read."""
+        if isinstance(number, slice):
+            return self.only(range(len(self))[number])
+        return next(iter(NumberedBatches(self.data, 0, [self.order[number]], self.collate_fn)))
+
+    def only(self, numbers: Sequence[int]) -> NumberedBatches:
+        """Some of the batches."""
+        return NumberedBatches(self.data, self.workers, [self.order[number] for number in numbers], self.collate_fn)
 
     def __iter__(self) -> Iterator[Any]:
         collate = _Collated(self.collate_fn)
@@ -122,7 +151,8 @@ class _Batches:
             # The user says how many. These processes only decode images, so that threads of this one are no danger.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
-            made = DataLoader(_Caught(self.data), self.batch_size, num_workers=self.workers, collate_fn=collate)
+            caught, order = _Caught(self.data), cast("Any", self.order)  # any sequence of numbers will do
+            made = DataLoader(caught, batch_sampler=order, num_workers=self.workers, collate_fn=collate)
             batches = iter(made)
         try:
             for batch in batches:

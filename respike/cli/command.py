@@ -11,6 +11,7 @@ import click
 
 from ..text import printable
 from . import config
+from .processes import is_first, together
 from .values import Output
 
 
@@ -47,11 +48,15 @@ class Command(click.Command):
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run, once it is clear that the files to write can be written."""
-        for param in self.params:
-            if isinstance(param.type, Output) and ctx.params[str(param.name)] is not None:
-                param.type.check(ctx.params[str(param.name)])
-        return super().invoke(ctx)
+        """Run, once it is clear that the files to write can be written; of several processes, the first one writes."""
+        with together(str(self.name)):
+            for param in self.params:
+                if isinstance(param.type, Output) and ctx.params[str(param.name)] is not None:
+                    if is_first():
+                        param.type.check(ctx.params[str(param.name)])
+                    else:
+                        ctx.params[str(param.name)] = None
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options under their headlines, in the order in which these first occur; the general ones last."""

@@ -13,6 +13,7 @@ import click
 
 from ..errors import RespikeError
 from ..text import printable
+from .processes import tells
 from .spelling import as_typed
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|[Oo]ut of memory|tried to allocate|bad_alloc")
@@ -32,7 +33,7 @@ def in_words() -> Iterator[None]:
     """Errors that the user can mend become one message and exit code 1, and Ctrl-C becomes exit code 130.
 
     These are respike's own errors, those of the system, too little memory, and libraries that are not installed. Any
-    other exception is a bug and keeps its traceback.
+    other exception is a bug and keeps its traceback. Of several processes, one tells of an error.
     """
     try:
         with warnings.catch_warnings():
@@ -44,12 +45,16 @@ def in_words() -> Iterator[None]:
     except BrokenPipeError:  # click knows what to do
         raise
     except click.ClickException as error:
+        if not tells(error):
+            sys.exit(error.exit_code)
         error.message = printable(error.message, keep="\n")  # type: ignore[misc]  # final for type checkers only
         raise
     except Exception as error:
         message = _message(error)
         if message is None:
             raise
+        if not tells(error):
+            sys.exit(1)
         raise click.ClickException(printable(message, keep="\n")) from error
 
 

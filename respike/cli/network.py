@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..convert.run.moving_inputs import means
 from ..progress import Bar
+from ..ranks import alone, device_of_rank, here
 from ..source_names import SourceError, is_saved, require
 from ..workers import first_samples
 from .conversion_options import CONVERSION_NAMES
@@ -22,12 +23,19 @@ from .given import was_given
 from .images import check_classes, reading
 from .room import check_run, check_steps
 
+Module = TypeVar("Module", bound=nn.Module)
 OF_A_RUN = {"timesteps", "judge", "samples", "seed", "memory_budget"}
 """Conversion options that mean something for a network that is already converted."""
 
 
-def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
+def network(options: dict[str, Any], resume: Path | None = None) -> tuple[nn.Module | None, conversion.SpikingNetwork]:
     """The ANN, if there is one, and the spiking network that was made from it or lies in a file.
+
+    Of several processes, each has them on the device of its own.
+
+    Args:
+        options: Of the command.
+        resume: The file that keeps how far a conversion is.
 
     Raises:
         ValueError: what the options name is not there or does not fit.
@@ -39,7 +47,7 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
     if options.get("ann") is not None:
         raise SourceError(f"--ann is for a saved network; {model} is an ANN itself")
     _check_conversion(options)
-    ann = sources.find_model(model, options["weights"], options["outputs"], options["verify"])
+    ann = _placed(sources.find_model(model, options["weights"], options["outputs"], options["verify"]))
     data, frames = calibration(options), options.get("frames", False)
     encoding = _encoding(options)
     try:
@@ -47,10 +55,15 @@ def network(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spiki
             given = conversion.Frames(data) if frames else data
             given = given if encoding is None else conversion.Encoded(given, encoding)
             made = conversion.from_torch(
-                ann, given, progress=bar, **gathered({name: options[name] for name in CONVERSION_NAMES})
+                ann,
+                given,
+                progress=bar,
+                resume=resume,
+                **gathered({name: options[name] for name in CONVERSION_NAMES}),
             )
     except conversion.ConversionError as error:
-        args = example(next(batches(first_samples(data), arity(ann), 0)))
+        with alone():  # the other processes know nothing of it
+            args = example(next(batches(first_samples(data), arity(ann), 0)))
         moving = conversion.Frames(data)
         shown = moving.shown(args, moving.moving(args, ann)) if frames else args
         _check_model(ann, model, shown, data_name(options, "calibration"), error)
@@ -170,7 +183,7 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
             f"{model} contains its own weights; {', '.join(stray)} only applies to the network named by --ann"
         )
     require(Path(model), "saved network")
-    snn = conversion.load(model)
+    snn = _placed(conversion.load(model))
     snn.memory_budget = options.get("memory_budget")
     if was_given("timesteps"):
         if options["timesteps"] == "auto":
@@ -178,7 +191,11 @@ def _saved(options: dict[str, Any]) -> tuple[nn.Module | None, conversion.Spikin
         snn.timesteps = options["timesteps"]
     if ann is None:
         return None, snn
-    return sources.find_model(ann, options["weights"], options["outputs"], options["verify"]), snn
+    return _placed(sources.find_model(ann, options["weights"], options["outputs"], options["verify"])), snn
+
+
+def _placed(model: Module) -> Module:
+    return model if here().alone else model.to(device_of_rank())
 
 
 def _misfit(ann: nn.Module, args: tuple[Any, ...]) -> str | None:

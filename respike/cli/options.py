@@ -113,3 +113,10 @@ ENERGY = option(
     part="Evaluation",
     help="Energy model: float32, 8-bit weights, or float32 with memory access.",
 )
+RESUME = option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    part="Evaluation",
+    help="Note in this file, every half minute, how far the work is; if it is there, go on from it.",
+)

@@ -12,12 +12,14 @@ from typing import Any
 import click
 
 from .guard import in_words
+from .processes import one_voice
 
 NAMES = (
     "demo",
     "inspect",
     "convert",
     "evaluate",
+    "merge",
     "diagnose",
     "finetune",
     "check",
@@ -58,11 +60,12 @@ class Commands(click.Group):
         return list(NAMES)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, with a way to print any character on any terminal."""
+        """Run, with a way to print any character on any terminal; of several processes, the first one prints."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **kwargs)
+        with one_voice():
+            return super().main(*args, **kwargs)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Options before the command, --help among them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,18 @@ class StepsOrAuto(click.ParamType):  # type: ignore[type-arg]
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return _starting([*(str(2**k) for k in range(7)), "auto"], incomplete)
+
+
+class Part(click.ParamType):  # type: ignore[type-arg]
+    """One of several parts, as ``2/5``: a pair of numbers."""
+
+    name = "part"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(value), re.ASCII)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"{value!r} is not of the form 2/5, the second of five parts", param, ctx)
+        return int(found[1]), int(found[2])
 
 
 class Lengths(Several):

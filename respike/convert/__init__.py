@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .nir_import.from_nir import from_nir as from_nir
     from .onnx_import import load_onnx as load_onnx
     from .onnx_import import verify_onnx as verify_onnx
-    from .onnx_inspection import inspect_onnx as inspect_onnx
+    from .onnx_import.inspection import inspect_onnx as inspect_onnx
     from .options import LIF as LIF
     from .options import MSE as MSE
     from .options import Auto as Auto
@@ -56,7 +56,7 @@ _PLACES = {
     "from_nir": "nir_import.from_nir",
     "from_onnx": "pipeline",
     "from_torch": "pipeline",
-    "inspect_onnx": "onnx_inspection",
+    "inspect_onnx": "onnx_import.inspection",
     "load": "network",
     "load_onnx": "onnx_import",
     "normal_form": "tracing.normal_form",

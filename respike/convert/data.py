@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from ..ranks import here
 from ..workers import gives_batches, loader
 from .errors import ConversionError
 from .graph import Graph
 from .onnx_import.module import OnnxModule
+from .rank_batches import PickedRows, shared
 
 BATCH_SIZE = 64
 
@@ -86,6 +88,8 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
     all; any other iterable is read as it comes. Labels and whatever else stands behind the inputs are
     not looked at.
 
+    Several processes get the same batches: each reads its own and sends them to the others, see ``rank_batches``.
+
     Args:
         calibration: A tensor or array ``(N, ...)``; a Dataset; or an iterable of batches: tensors or arrays, or tuples
             or dicts that begin with the inputs.
@@ -96,25 +100,26 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         ConversionError: something else, not a single sample, or one that holds NaN or infinity.
     """
     empty = True
-    for args in checked(*raw_batches(calibration, count, seed), count):
+    raw, order = raw_batches(calibration, count, seed)
+    for args in checked(shared(raw, here()), order, count):
         yield args
         empty = False
     if empty:
         raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
 
 
-def checked(raw: Iterable[Any], order: Tensor | None, count: int) -> Iterator[tuple[Any, ...]]:
+def checked(raw: Iterable[Any], order: Tensor | None, count: int, seen: int = 0) -> Iterator[tuple[Any, ...]]:
     """The inputs of each batch that is not empty.
 
     Args:
         raw: Batches as the user gives them.
         order: Which sample each is, where they are read in another order than that of the data.
         count: How many inputs the network takes.
+        seen: How many samples came before.
 
     Raises:
         ConversionError: batches of something else, or NaN or infinity.
     """
-    seen = 0
     for batch in raw:
         args = _arguments(batch, count)
         if rows(args):
@@ -159,7 +164,7 @@ def raw_batches(calibration: Any, count: int, seed: int) -> tuple[Iterable[Any],
         if not calibration.dim():
             raise ConversionError("calibration must be (N, ...), got a single number")
         order = torch.randperm(len(calibration), generator=generator)
-        return (calibration[i.to(calibration.device)] for i in order.split(BATCH_SIZE) if len(i)), order
+        return PickedRows(calibration, [i for i in order.split(BATCH_SIZE) if len(i)]), order
     if is_dataset(calibration) and hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
         if not len(calibration):
             return (), None

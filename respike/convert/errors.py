@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..ranks import speaks
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ class ConversionWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """A ``ConversionWarning`` at the user's line: the nearest one that is not respike's or one of its libraries'."""
+    """A ``ConversionWarning`` at the user's line: the nearest one that is not respike's or one of its libraries'.
+
+    Of several processes the first one warns.
+    """
+    if not speaks():
+        return
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and _OURS.match(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back

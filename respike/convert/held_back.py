@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..progress import Progress
+from ..ranks import here
 from .closeness import AGREEMENT, Closeness
 from .data import picked, rows
 from .graph import Graph, Ref
@@ -87,13 +89,17 @@ def judged(snn: Simulator, ann: Graph, held: HeldBack, progress: Progress) -> Cl
     plan, total = Plan(ann), len(inputs[0])
     work = calibration_piece(calibration_budget(snn.memory_budget, inputs[0].device), inputs[0].device)
     size = max(1, min(AT_ONCE, work // (4 * plan.peak)))
-    for start in range(0, total, size):
+
+    def run(start: int) -> list[tuple[Any, Any]]:
         progress.report("judging on held-back samples", start, total)
         piece = [x[start : start + size] for x in inputs]
         wanted = all_outputs(ann, piece, plan.last_use_of_all)
         found = pytree.tree_leaves(snn(*snn.graph.unflatten(piece)))
-        for i, output in outputs.items():
-            output.add(found[i], wanted[i])
+        return [(found[i], wanted[i]) for i in outputs]
+
+    for pairs in here().each(range(0, total, size), run):
+        for output, (found, wanted) in zip(outputs.values(), pairs, strict=True):
+            output.add(found, wanted)
     progress.report("judging on held-back samples", total, total)
     if len(ann.output_names()) == 1:
         (only,) = outputs.values()

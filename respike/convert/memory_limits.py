@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from ..layers.kernels import memory
+from ..ranks import here
 
 SHARE = 0.25
 """Of what is free when the run begins."""
@@ -29,11 +30,16 @@ def budget(device: torch.device) -> int:
 
 
 def calibration_budget(given: int | None, device: torch.device, networks: int = 0) -> int:
-    """The bytes that are given.
+    """The bytes that are given, for each process.
 
     None: a quarter of the free memory of a device, at most ``CALIBRATION`` less what the networks take that are made.
+    Processes that share a device's memory share that quarter; all of them take what the one with the least may take.
     """
-    return min(budget(device), max(LEAST, CALIBRATION - networks)) if given is None else given
+    if given is not None:
+        return given
+    ranks = here()
+    free = min(ranks.gathered(lambda: budget(device) // (ranks.beside if device.type == "cpu" else 1)))
+    return min(free, max(LEAST, CALIBRATION - networks))
 
 
 def calibration_piece(total: int, device: torch.device) -> int:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..exact_sums import Moments
 from .errors import ConversionError
 from .graph import BATCH, Graph, Ref
 from .graph.rules import MOVES
@@ -223,34 +224,21 @@ def missed(found: Tensor, wanted: Tensor) -> Tensor:
     return (channels(found) - channels(wanted)).square().sum(0)
 
 
-class Spread:
-    """The sum of squares about the mean of each channel of what is wanted, batch by batch."""
+class Spread(Moments):
+    """The sum of squares about the mean of each channel of what is wanted, batch by batch, in any order."""
 
-    def __init__(self) -> None:
-        self.first: Tensor | None = None
-        self.rows = 0
-        self.sums = self.squares = self.size = torch.zeros((), dtype=torch.float64)
-
-    def add(self, wanted: Tensor) -> None:
+    def add(self, wanted: Tensor) -> None:  # type: ignore[override]  # tensors of any form, not columns
         """A batch."""
-        values = channels(wanted)
-        if not len(values):
-            return
-        if self.first is None:
-            self.first = values[0]
-        about = values - self.first  # so that a large mean does not drown a small variance
-        self.rows += len(values)
-        self.sums, self.squares = self.sums + about.sum(0), self.squares + about.square().sum(0)
-        self.size = self.size + values.square().sum(0)
+        super().add(channels(wanted).numpy())
 
     @property
     def _spread(self) -> Tensor:
-        return self.squares - self.sums.square() / max(self.rows, 1)
+        return torch.from_numpy(self.about_mean())
 
     @property
     def varies(self) -> Tensor:
         """Which channels are not constant, ``(K,)``."""
-        return self._spread > CONSTANT * self.size
+        return self._spread > CONSTANT * torch.from_numpy(self.squares.rounded())
 
     @property
     def variance(self) -> Tensor:

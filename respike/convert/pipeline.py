@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import torch
@@ -13,8 +14,10 @@ from torch import nn
 
 from ..layers import SpikingLayer
 from ..progress import Listener, listener
+from ..ranks import here
 from . import checks, data
 from .calibrate.calibrate import calibrate
+from .calibrate.checkpoint import noted
 from .caller_state import undisturbed
 from .choose import search
 from .choose.held_batches import HeldBatches
@@ -23,6 +26,7 @@ from .closeness import warn_if_poor
 from .errors import ConversionError
 from .frames import Encoded, EventsSeen, Frames, marked
 from .held_back import HeldBack, judged
+from .identity import digest_of_data, digest_of_model
 from .memory_limits import calibration_budget
 from .network import SpikingNetwork
 from .onnx_import import load_onnx
@@ -73,6 +77,7 @@ def from_torch(
     seed: int = 0,
     memory_budget: int | None = None,
     progress: Listener | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> SpikingNetwork:
     """A spiking network that does the trained network's job.
 
@@ -123,6 +128,8 @@ def from_torch(
             at least, and ridge repair takes fewer rows where a layer has thousands of inputs.
         progress: A function that is called with a line of text at each stage, or a ``respike.progress.Progress``, which
             is told numbers.
+        resume: A file that keeps what is done, layer by layer. If it is there, conversion goes on from it, to the same
+            network, bit for bit. It is refused if the model, the data or an option has changed.
 
     Returns:
         The network, on the model's device, in float32.
@@ -131,9 +138,13 @@ def from_torch(
         ConversionError: nodes that cannot become spiking (all of them listed), Python code that cannot be
             traced, options out of range, or calibration data that is empty or not finite; with
             ``timesteps="auto"`` outputs that cannot be judged, or no network that comes so close.
+        ResumeError: ``resume`` names the file of another conversion, or one that is damaged or in use.
+        RankError: another process of the group has failed.
     """
     checks.instance("model", model, nn.Module, "a torch.nn.Module")
     checks.progress(progress)
+    if resume is not None:
+        checks.path("resume", resume)
     analog = checks.names("analog", analog)
     auto = Auto() if isinstance(timesteps, str) and timesteps == "auto" else timesteps
     kinds = search.candidates(neuron, max_spikes)
@@ -160,7 +171,8 @@ def from_torch(
         precision=precision,
         memory_budget=memory_budget,
     )
-    told = listener(progress)
+    told = listener(progress if here().first else None)
+    _alike(model, options)
     twin = prepare(model)
     device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
     batches = data.batches(given, data.arity(twin), options.seed)
@@ -178,18 +190,24 @@ def from_torch(
     del twin, traced  # the graph has its weights
     stream = (data.tensors_of(args, origin, device, options.timesteps) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
-    memory = calibration_budget(options.memory_budget, device, COPIES * origin.weight_bytes)
-    unscaled = any(encoding.scale is None for encoding in origin.encodings.values())
-    wanted = data.first_batches(stream, options.samples if isinstance(auto, Auto) or unscaled else 0)
     seen = EventsSeen(origin if frames is not None and frames.events is None else replace(origin, moving=frozenset()))
-    with HeldBatches(wanted, memory // HELD, device) as held:
+    asked = {"timesteps": repr(auto), "neuron": repr(kinds), "analog": list(analog), "form": _form(frames, encoded)}
+    with ExitStack() as stack:
+        kept = stack.enter_context(noted(resume, lambda: _bound(model, given, options, asked)))
+        watched = kept.watching(stream)
+        networks = COPIES * origin.weight_bytes
+        memory = kept.same("memory", lambda: calibration_budget(options.memory_budget, device, networks))
+        unscaled = any(encoding.scale is None for encoding in origin.encodings.values())
+        wanted = data.first_batches(watched, options.samples if isinstance(auto, Auto) or unscaled else 0)
+        held = stack.enter_context(HeldBatches(wanted, memory // HELD, device))
         options = replace(options, memory_budget=memory - held.store.held)
         origin = with_scales(origin, HeldBack(origin).others(held)) if unscaled else origin
         if isinstance(auto, Auto):
-            choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told)
+            choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told, kept)
             options = replace(options, timesteps=choice.timesteps, neurons=kind)
-        read = seen.watching(itertools.chain(held, stream))
-        graph, neurons = calibrate(origin, withheld.others(read), options, device, told)
+        read = seen.watching(itertools.chain(held, watched))
+        graph, neurons = calibrate(origin, withheld.others(read), options, device, told, kept)
+        kept.finish()
     if seen.names():
         origin, graph = (with_encodings(g, Encoding("events"), seen.names()) for g in (origin, graph))
     snn = SpikingNetwork(graph, neurons, options.timesteps, schedule, delay).eval()
@@ -201,6 +219,37 @@ def from_torch(
     if snn.closeness is not None and choice is None:  # else the choice has said how close it is
         warn_if_poor(snn.closeness, options, bool(snn.graph.moving))
     return snn
+
+
+def _alike(model: nn.Module, options: Options) -> None:
+    """Whether all processes convert the same.
+
+    Raises:
+        ConversionError: they have other models, or other options.
+    """
+    ranks = here()
+    if ranks.alone:
+        return
+    found = ranks.gathered(lambda: (digest_of_model(model), repr(options)))
+    for what, digests in zip(("another model", "other options"), zip(*found, strict=True), strict=True):
+        others = [rank for rank, value in enumerate(digests) if value != digests[0]]
+        if others:
+            raise ConversionError(
+                f"rank {others[0]} of {ranks.size} converts {what} than rank 0: all processes must give the same; seed "
+                "the weights, or load them from a file"
+            )
+
+
+def _form(frames: Frames | None, encoded: Encoded | None) -> list[str]:
+    """In which form the data are given, without the data."""
+    return [repr(replace(form, data=None)) for form in (frames, encoded) if form is not None]
+
+
+def _bound(model: nn.Module, given: Any, options: Options, asked: dict[str, Any]) -> dict[str, Any]:
+    """All that the network depends on, by name."""
+    named = {part.name: getattr(options, part.name) for part in fields(options)}
+    told = {name: value if isinstance(value, (int, str, type(None))) else repr(value) for name, value in named.items()}
+    return {**told, **asked, "model": digest_of_model(model), "data": digest_of_data(given)}
 
 
 def from_onnx(

@@ -14,5 +14,6 @@ from .evaluate import evaluate as evaluate
 from .exits import ExitEvaluation as ExitEvaluation
 from .exits import evaluate_exit as evaluate_exit
 from .layer_activity import LayerActivity as LayerActivity
+from .merging import merge as merge
 from .result import Evaluation as Evaluation
 from .result import comparison as comparison

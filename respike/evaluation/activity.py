@@ -15,28 +15,33 @@ from ..convert.options import NeuronOptions
 from ..convert.run.moving_inputs import event_source
 from ..convert.run.neurons import SpikingReLU
 from ..convert.run.spike_units import unit_behind
-from .layer_activity import INPUT, LayerActivity
+from .layer_activity import INPUT, Curve, LayerActivity
 
 
 class ActivityCounter(EventCounter):
-    """Counts a network's events and gives the means per sample."""
+    """Counts a network's events, and says what its layers are."""
 
     def __init__(self, snn: SpikingNetwork, timesteps: int) -> None:
         super().__init__(snn.fan_out, timesteps)
         self.snn = snn
+        self.timesteps = timesteps
         self.cumulative = snn.schedule != "synchronous"
 
-    def layers(self, samples: int) -> tuple[LayerActivity, ...]:
-        """Means per sample up to each timestep."""
+    def totals(self) -> dict[str, Curve]:
+        """Spikes, synaptic operations and operations without a synapse of each layer up to each timestep, (3, T)."""
+        found = {name: np.stack([counts[name] for counts in self.counts]) for name in self.work.events}
+        return found if self.cumulative else {name: np.cumsum(steps, 1) for name, steps in found.items()}
+
+    def layers(self) -> tuple[LayerActivity, ...]:
+        """The layers, which have done nothing yet."""
         found = []
+        nothing = np.zeros(self.timesteps)
         for name in self.work.events:
             node = self.snn.graph.node(name) or event_source(self.snn.graph, name)
-            means = [counts[name] / samples for counts in self.counts]
-            spikes, synops, direct = means if self.cumulative else [np.cumsum(steps) for steps in means]
             size = math.prod(n for n in self.work.events[name].shape)
             about = self._about(node)
             kind = INPUT if name in self.snn.graph.inputs else node.role
-            found.append(LayerActivity(name, node.where, kind, size, spikes, synops, direct, **about))
+            found.append(LayerActivity(name, node.where, kind, size, nothing, nothing, nothing, **about))
         return tuple(found)
 
     def _about(self, node: Node) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from ..convert.data import is_dataset, rows, tensors_in, untold
 from ..convert.graph import Graph
+from ..convert.rank_batches import has_order, reading
 from ..errors import InputError
-from ..workers import loader
+from ..workers import NumberedBatches, loader
 
 
 def split_batches(data: Any, batch_size: int, graph: Graph) -> Iterator[tuple[list[Tensor], Any]]:
@@ -70,13 +72,46 @@ def split(batches: Iterable[Any], graph: Graph) -> Iterator[tuple[list[Tensor], 
     Raises:
         ValueError: a batch without a target, or with too few inputs.
     """
-    for batch in batches:
-        args, target = _one(batch, graph)
-        args, target = tensors_in(args, "data"), tensors_in(target, "targets")
-        if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
-            raise InputError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
-        if rows(args):
-            yield graph.flatten(args), target
+    return (found for batch in batches if (found := one_split(batch, graph)) is not None)
+
+
+def one_split(batch: Any, graph: Graph) -> tuple[list[Tensor], Any] | None:
+    """One batch, as ``split`` gives it; None if it is empty.
+
+    Raises:
+        ValueError: as ``split``.
+    """
+    args, target = _one(batch, graph)
+    args, target = tensors_in(args, "data"), tensors_in(target, "targets")
+    if not any(isinstance(x, Tensor) for x in pytree.tree_leaves(args)):
+        raise InputError(f"a batch of test data must begin with tensors, got {type(args[0]).__name__}")
+    return (graph.flatten(args), target) if rows(args) else None
+
+
+def part_of(
+    batches: Iterable[Any], length: int | None, part: tuple[int, int] | None
+) -> tuple[Iterable[Any], int | None]:
+    """One part of several of the batches, and the number of its samples if it is known.
+
+    Batch k belongs to part k modulo their number, as it would belong to a process.
+
+    Args:
+        batches: All.
+        length: How many samples they hold.
+        part: Which part, from 1, of how many; None: all.
+    """
+    if part is None:
+        return batches, length
+    place, count = part[0] - 1, part[1]
+    if isinstance(batches, DataLoader) and has_order(batches):
+        order = list(batches.sampler if batches.batch_sampler is None else batches.batch_sampler)[place::count]
+        return reading(batches, order), sum(len(k) if isinstance(k, list) else 1 for k in order)
+    if isinstance(batches, NumberedBatches):
+        own = batches[place::count]
+        return own, sum(map(len, own.order))
+    if isinstance(batches, Sequence):
+        return batches[place::count], None
+    return islice(batches, place, None, count), None
 
 
 def _one(batch: Any, graph: Graph) -> tuple[tuple[Any, ...], Any]:

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import copy
-from contextlib import nullcontext
-from functools import partial
+import itertools
+from collections.abc import Iterator
+from os import PathLike
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
+from torch.utils.data import DataLoader
 
 from ..convert import checks
 from ..convert.caller_state import undisturbed
-from ..convert.count.event_counter import EventCounter
-from ..convert.data import rows
+from ..convert.identity import digest_of_data, digest_of_model, digest_of_network
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
-from ..convert.output_judging import border, is_single_score, single
-from ..convert.thread_pool import cut, map_pieces
-from ..convert.tracing.copy_model import prepare
+from ..convert.rank_batches import has_order, order_of, own
 from ..errors import InputError
-from ..progress import Listener, listener
-from .activity import ActivityCounter
-from .batches import batched, split
-from .cost.needed import InputMacs, NeededMacs
-from .curves import Curves, Decisions, Errors, Metric, Scores
+from ..progress import SILENT, Listener, Progress, listener
+from ..ranks import Ranks, here
+from .batches import batched, part_of
+from .curves import Metric
+from .judging import Judging, Shown
+from .noted import Noted
 from .result import Evaluation
-from .shown_to_ann import AnnOn, ann_output, check_ann_on
-from .targets import kind_of
+from .rounds import in_rounds
+from .shown_to_ann import AnnOn, check_ann_on
+from .tally import Tally, tally_of
 
 ON_FRAMES = "the ANN's answer is the mean of its outputs on each frame"
 """Said where it is so."""
@@ -47,6 +46,8 @@ def evaluate(
     batch_size: int = 100,
     against_float32: bool = False,
     ann_on: AnnOn = "mean",
+    part: tuple[int, int] | None = None,
+    resume: str | PathLike[str] | None = None,
     progress: bool | Listener | None = None,
 ) -> Evaluation:
     """Judge a spiking network at every number of timesteps up to ``timesteps``.
@@ -56,6 +57,9 @@ def evaluate(
     too. Labels of -100 do not count. A single score, ``(N,)`` or ``(N, 1)``, with labels 0 and 1 is judged by its
     sign, or behind a sigmoid by whether it is above 0.5. Other targets of the output's shape are values (regression)
     and judged by R², the mean over outputs, and by the relative error against the ANN.
+
+    In a group of processes (``torchrun``) each judges its own batches, and all return the same result, bit for bit that
+    of one process, as long as each computes with as many threads.
 
     >>> model, calibration = respike.models.load("mnist_mlp"), respike.models.datasets.calibration()[:128]
     >>> snn = respike.from_torch(model, calibration, timesteps=4)
@@ -76,12 +80,18 @@ def evaluate(
         against_float32: Run the network in float32 too, and count how often it decides alike in its own precision.
         ann_on: What the ANN is shown of inputs that move: the ``"mean"`` of their frames, which is what a rate code
             reads; or ``"frames"``: each, and the mean of its outputs counts, and the work of all passes.
+        part: ``(2, 5)``: the second of five parts of the data, of which each has every fifth batch; for programs on
+            several machines that know nothing of each other. ``respike.evaluation.merge`` makes one result of all.
+        resume: A file in which it is noted every half minute how far the work is; if it is there, the work goes on
+            from it, to the same result. Data must come in the same order again.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 
     Returns:
         Curves over time; see ``Evaluation``.
 
     Raises:
+        ResumeError: the resume file belongs to other work or is damaged, or the data are others.
+        RankError: another process has failed.
         ValueError: no data, targets that do not fit the outputs, outputs that cannot be judged while no ``metric`` is
             given, or an option out of range.
     """
@@ -94,124 +104,123 @@ def evaluate(
     checks.flag("against_float32", against_float32)
     check_ann_on(ann_on, snn.graph)
     checks.progress(progress, bar=True)
-    device = next(iter(snn.buffers())).device
-    reference = None if ann is None else prepare(ann, device)
-    counter = ActivityCounter(snn, total)
-    inputs, products = InputMacs(snn, counter.work), None if reference is None else NeededMacs(reference)
-    curves: Curves | None = None if metric is None else Scores(total, metric)
-    twin, seen = _in_float32(snn) if against_float32 else None, 0
-    batches, length = batched(data, batch_size)
-    with torch.no_grad(), listener(progress, default=True) as told:
-        told.report("evaluating", 0, length)
-        for given, target in split(batches, snn.graph):
-            given, target = _to((snn.graph.first_frames(given, total), target), device)
-            n = rows(given)
-            expected = None
-            if reference is not None:
-                with products or nullcontext():
-                    expected = ann_output(reference, snn.graph, given, ann_on)
-            if not seen and expected is not None:
-                _require_alike(snn, expected)
-            inputs.count(given)
-            example = snn.output_at(next(snn.blocks(given, timesteps=1)), 0) if expected is None else expected
-            if curves is None:
-                curves = _curves(snn, example, target, judge, total)
-            if twin is not None and not isinstance(curves, Decisions):
-                raise InputError("against_float32 counts decisions, and these outputs are not judged by decisions")
-            target = curves.wanted(target, example)
-            if expected is not None:
-                curves.ann(expected, target)
-            judged = partial(_judged, snn, twin, (given, target, expected), total, counter, curves)
-            pieces, workers = snn.pieces(given, total)
-            answers = [x for x in pytree.tree_leaves((target, expected)) if isinstance(x, Tensor) and x.dim()]
-            apart = all(len(x) == n for x in answers)
-            for found, counted in map_pieces(judged, pieces if apart else [slice(None)], workers):
-                curves.add(found)
-                counter.add(counted)
-            seen += n
-            told.report("evaluating", seen, length)
-    if curves is None or not seen:
-        raise InputError("there is no data to evaluate on")
-    layers, work = counter.layers(seen), counter.work
-    of_ann = work.ann.times(total if ann_on == "frames" else 1)
+    part = _checked(part)
+    if resume is not None:
+        checks.path("resume", resume)
+    ranks = here()
+    work = Judging(snn, ann, total, ann_on, against_float32)
+    about = {"network": ranks.once(lambda: digest_of_network(snn)), "ann": None}
+    if ann is not None:
+        about["ann"] = ranks.once(lambda: digest_of_model(ann))
+    batches, length = part_of(*batched(data, batch_size), part)
+
+    def bound() -> dict[str, Any]:
+        found = {"data": digest_of_data(data), "timesteps": total, "judge": judge, "batch_size": batch_size}
+        found |= {"metric": getattr(metric, "__name__", None), "against_float32": against_float32, "ann_on": ann_on}
+        if isinstance(batches, DataLoader) and has_order(batches):
+            found["order of samples"] = order_of(batches)
+        return about | found | {"part": part}
+
+    with (
+        torch.no_grad(),
+        listener(progress, default=True) if ranks.first else SILENT as told,
+        Noted(resume, "evaluation", bound, ranks) as noted,
+    ):
+        told.report("evaluating", noted.seen, length)
+        if noted.state is not None:
+            work.begin(noted.state["curves"]["about"], metric)
+            if ranks.first:
+                work.tally.join(noted.state)
+        if not noted.finished:
+            mine = own(noted.watched(batches), ranks, noted.done)
+            _judge_all(work, (batch for _, batch in mine), ranks, noted, told, length, judge, metric)
+        tally = _whole(work.tally, total, ranks)
+        result = _result(work, tally, about, ann_on)
+        if not noted.finished:
+            noted.note(tally.as_dict(), finished=True)
+    return result
+
+
+def _checked(part: Any) -> tuple[int, int] | None:
+    if part is None:
+        return None
+    if not isinstance(part, (tuple, list)) or len(part) != 2:
+        raise InputError(f"part must be a pair such as (2, 5), the second of five parts, or None; got {part!r}")
+    count = checks.whole("the number of parts", part[1], 1)
+    return checks.whole("part", part[0], 1, count), count
+
+
+def _judge_all(
+    work: Judging,
+    batches: Iterator[Any],
+    ranks: Ranks,
+    noted: Noted,
+    told: Progress,
+    length: int | None,
+    judge: Judge,
+    metric: Metric | None,
+) -> None:
+    """Judge the batches of this process, in step with the others."""
+    ready: list[Shown | None] = []
+
+    def first() -> tuple[bool, dict[str, Any] | None]:
+        for batch in itertools.islice(batches, 1):
+            ready.append(work.shown(batch))
+            return True, None if ready[-1] is None else work.kind(ready[-1], judge, metric)
+        return False, None
+
+    while noted.state is None:  # until a batch that is not empty says what is judged
+        found = ranks.gathered(first)
+        kinds = [kind for _, kind in found if kind is not None]
+        if kinds:
+            work.begin(kinds[0], metric)
+            break
+        if not any(more for more, _ in found):
+            raise InputError("there is no data to evaluate on")
+
+    def judged(batch: Shown | None) -> int:
+        return 0 if batch is None else work.judge(batch)
+
+    def after(batches: int, samples: int, noting: bool) -> bool:
+        noted.done, noted.seen = noted.done + batches, noted.seen + samples
+        told.report("evaluating", noted.seen, length)
+        if noting:
+            noted.note(_whole(work.tally, work.total, ranks).as_dict())
+        return True
+
+    shown = itertools.chain(ready, map(work.shown, batches))
+    in_rounds(shown, judged, ranks, due=noted.due, after=after)
+
+
+def _whole(tally: Tally, total: int, ranks: Ranks) -> Tally:
+    """What all processes have added up."""
+    if ranks.alone:
+        return tally
+    first, *others = ranks.gathered(tally.as_dict)
+    found = tally_of(first, total)
+    for other in others:
+        found.join(other)
+    return found
+
+
+def _result(work: Judging, tally: Tally, about: dict[str, Any], ann_on: AnnOn) -> Evaluation:
+    snn, total, fan_out = work.snn, work.total, work.counter.work
+    of_ann = fan_out.ann.times(total if ann_on == "frames" else 1)
     clock = np.arange(1, total + 1)
-    spiking = [layer for layer in layers if layer.kind == "spike"]
+    layers = work.counter.layers()
+    compared, twin = work.reference is not None, work.twin is not None
+    always = work.inputs.always
     return Evaluation(
-        samples=seen,
         schedule=snn.schedule,
-        spikes=np.sum([layer.spikes for layer in spiking], axis=0),
-        synops=np.sum([layer.synops for layer in layers], axis=0),
-        macs=work.once.macs + work.every_step.macs * clock.astype(np.float64),
+        macs=fan_out.once.macs + fan_out.every_step.macs * clock.astype(np.float64),
         ann_macs=of_ann.macs,
-        input_work=work.once,
-        input_macs=inputs.mean(seen),
-        step_work=work.every_step,
+        input_work=fan_out.once,
+        step_work=fan_out.every_step,
         ann_work=of_ann,
-        ann_needed_macs=products.needed / seen if products and products.macs == of_ann.macs * seen else None,
-        neurons=sum(layer.neurons for layer in spiking),
+        neurons=sum(layer.neurons for layer in layers if layer.kind == "spike"),
         latency=np.array([snn.latency_at(int(t)) for t in clock]),
-        layers=layers,
-        metric=curves.metric,
-        judged="; ".join(filter(None, [curves.judged, ON_FRAMES if ann_on == "frames" else ""])),
-        **curves.result(seen, reference is not None, twin is not None),
+        metric=tally.curves.metric,
+        judged="; ".join(filter(None, [tally.curves.judged, ON_FRAMES if ann_on == "frames" else ""])),
+        sums={**about, "always": always, "compared": compared, "twin": twin, **tally.as_dict()},
+        **tally.results(layers, of_ann.macs, always, compared, twin),
     )
-
-
-def _require_alike(snn: SpikingNetwork, expected: Any) -> None:
-    """Refuse an ANN whose outputs are of other shapes than the network's: it is another model."""
-    found = [tuple(x.shape) for x in pytree.tree_leaves(expected) if isinstance(x, Tensor)]
-    shapes = [snn.graph.shape(name) or () for name in snn.graph.output_names()]
-    fits = [len(a) == len(b) and all(n in (None, -1, m) for n, m in zip(a, b, strict=True))
-            for a, b in zip(shapes, found, strict=False)]  # fmt: skip
-    if len(shapes) != len(found) or not all(fits):
-        told = [", ".join(str(tuple("N" if n is None else n for n in a)) for a in some) for some in (shapes, found)]
-        told = [text.replace("'", "") for text in told]
-        raise InputError(
-            f"ann is not the model that this network was made from: its outputs have the shape {told[1]}, and the "
-            f"network's {told[0]}"
-        )
-
-
-def _curves(snn: SpikingNetwork, output: Any, target: Any, judge: Judge, total: int) -> Curves:
-    """What holds the judgements, for outputs and targets like these."""
-    if kind_of(output, target, judge) == "error":
-        return Errors(total)
-    found = single(output)
-    return Decisions(total, border(snn.graph), found is not None and is_single_score(found))
-
-
-def _in_float32(snn: SpikingNetwork) -> SpikingNetwork:
-    """The same network, weights and all, that computes in float32."""
-    twin = copy.copy(snn)
-    twin.precision = "float32"
-    return twin
-
-
-def _judged(
-    snn: SpikingNetwork,
-    twin: SpikingNetwork | None,
-    batch: Any,
-    total: int,
-    counter: EventCounter,
-    curves: Curves,
-    piece: slice,
-) -> tuple[Curves, EventCounter]:
-    """What a piece of a batch adds at each step, and what it did."""
-    inputs, target, expected = cut(batch, piece)
-    curves, counter = curves.another(), counter.another()
-    beside = None if twin is None else single(twin.simulate(*twin.graph.unflatten(inputs), timesteps=total))
-    step = 0
-    for block in snn.blocks(inputs, timesteps=total, recorder=counter):
-        for t in range(_length(block)):
-            exact = None if beside is None else beside[:, step]
-            curves.step(step, snn.output_at(block, t), target, expected, exact)
-            step += 1
-    return curves, counter
-
-
-def _length(block: list[Any]) -> int:
-    return next(len(x) for x in block if isinstance(x, Tensor))
-
-
-def _to(tree: Any, device: torch.device) -> Any:
-    return pytree.tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, tree)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +54,18 @@ class LayerActivity:
     def rate(self) -> Curve:
         """Mean firing rate, in spikes per neuron and timestep."""
         return self.spikes / (self.neurons * np.arange(1, len(self.spikes) + 1))
+
+
+def per_sample(layers: Sequence[LayerActivity], totals: Mapping[str, Curve], samples: int) -> tuple[LayerActivity, ...]:
+    """The layers, with means over samples of what they did.
+
+    Args:
+        layers: What they are.
+        totals: Spikes, synaptic operations and operations without a synapse, of all samples, ``(3, T)`` by name.
+        samples: How many.
+    """
+    found = []
+    for layer in layers:
+        spikes, synops, direct = totals[layer.name] / samples
+        found.append(replace(layer, spikes=spikes, synops=synops, direct=direct))
+    return tuple(found)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..convert.count.arithmetic_work import Work
+from ..errors import InputError
 from ..figures.accuracy import accuracy_figure
 from ..figures.style import save
 from ..text import table
@@ -20,6 +23,9 @@ from .layer_activity import Curve, LayerActivity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FORMAT = "respike evaluation 1"
+_CURVES = ("accuracy", "spikes", "synops", "macs", "agreement", "float32_agreement", "error")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Evaluation:
         error: The error against the ANN, where outputs are judged by it: root mean square, in units of the ANN's
             standard deviation over samples, the root of the mean square over outputs; else None.
         judged: The note about it below the table; empty where the highest of several scores decides.
+        sums: What the means were made from, whole numbers and exact sums, and digests of network, ANN and data: what
+            ``respike.evaluation.merge`` needs.
     """
 
     samples: int
@@ -73,6 +81,7 @@ class Evaluation:
     float32_agreement: Curve | None = None
     error: Curve | None = None
     judged: str = ""
+    sums: dict[str, Any] | None = None
 
     @property
     def timesteps(self) -> int:
@@ -109,11 +118,31 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""
-        return {"format": "respike evaluation 1", **plain(asdict(self))}
+        return {"format": FORMAT, **plain(asdict(self))}
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """The result as JSON text, also written to ``path`` if given."""
         return as_json(self.as_dict(), path)
+
+    @classmethod
+    def from_json(cls, path: str | PathLike[str]) -> Evaluation:
+        """A result that ``to_json`` wrote, or ``respike evaluate --json``.
+
+        Raises:
+            InputError: the file is no JSON, or holds something else, or something is missing in it.
+            FileNotFoundError: it is not there.
+        """
+        place = Path(path)
+        try:
+            found = json.loads(place.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:  # of JSON or of Unicode
+            raise InputError(f"{place} is not a JSON file: {error}") from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise InputError(f"{place} is not an evaluation; write one with respike evaluate MODEL --json > FILE.json")
+        try:
+            return _read(found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{place} is a damaged evaluation ({type(error).__name__}: {error})") from error
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Accuracy and cost against timesteps, as a figure, also written to ``path`` (png, svg, pdf) if given."""
@@ -121,6 +150,22 @@ class Evaluation:
         if path is not None:
             save(figure, path)
         return figure
+
+
+def _read(found: Mapping[str, Any]) -> Evaluation:
+    known = {field.name: found[field.name] for field in fields(Evaluation) if field.name in found}
+    for name in _CURVES:
+        if known.get(name) is not None:
+            known[name] = np.array(known[name], dtype=np.float64)
+    known["latency"] = np.array(known["latency"], dtype=np.int64)
+    for name in ("input_work", "step_work", "ann_work"):
+        known[name] = Work(**known[name])
+    known["layers"] = tuple(LayerActivity(**(layer | _curves_of(layer))) for layer in known["layers"])
+    return Evaluation(**known)
+
+
+def _curves_of(layer: Mapping[str, Any]) -> dict[str, Curve]:
+    return {name: np.array(layer[name], dtype=np.float64) for name in ("spikes", "synops", "direct")}
 
 
 def comparison(results: Sequence[Evaluation]) -> str:

@@ -69,6 +69,11 @@ class Ranks:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
 
+    @property
+    def beside(self) -> int:
+        """How many of the processes are on this machine, this one among them."""
+        return max(1, sum(host == socket.gethostname() for host, _ in self._others))
+
     def gathered(self, work: Callable[[], Value]) -> list[Value]:
         """What each process computes, in the order of the ranks; tensors come to the CPU where others made them.
 
@@ -120,6 +125,19 @@ class Ranks:
         source = iter(items)
         while some := tuple(islice(source, self.size)):
             yield from self.gathered(partial(self._mine, some, work))[: len(some)]  # type: ignore[misc]
+
+    def divided(self, items: Iterable[Item], work: Callable[[Iterable[Item]], Iterable[Value]]) -> list[Value]:
+        """What ``work`` gives of all items, in their order: each process does every ``size``-th; one exchange for all.
+
+        Args:
+            items: The same in all processes.
+            work: Gives a value for each of some of them, in their order.
+
+        Raises:
+            RankError: as ``gathered``.
+        """
+        found = self.gathered(lambda: list(work(islice(items, self.rank, None, self.size))))
+        return [found[k % self.size][k // self.size] for k in range(sum(map(len, found)))]
 
     def _mine(self, some: tuple[Item, ...], work: Callable[[Item], Value]) -> Value | None:
         return work(some[self.rank]) if self.rank < len(some) else None
@@ -177,8 +195,9 @@ class Ranks:
 def _missing(message: str, size: int) -> str:
     """Of torch's message on a barrier that somebody did not reach: who it was."""
     ranks = message.partition("Ranks ")[2].partition(" failed")[0].strip()
-    names = f"rank {ranks} of {size}" if ranks else f"one of the {size} processes"
-    return f"{names} has not answered"
+    if "," in ranks:
+        return f"ranks {ranks} of {size} have not answered"
+    return f"{f'rank {ranks} of {size}' if ranks else f'one of the {size} processes'} has not answered"
 
 
 def _on_cpu(value: Any) -> Any:
@@ -206,13 +225,18 @@ def here() -> Ranks:
     group = dist.group.WORLD
     known = _KNOWN.get(id(group))
     if known is None:
-        patience = _patience()
+        wait = patience()
         # Rank 0 waits half as long, as it can tell which of the others is missing.
-        gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * patience))
-        known = group, Ranks(dist.get_rank(), dist.get_world_size(), gloo, patience)
+        gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * wait))
+        known = group, Ranks(dist.get_rank(), dist.get_world_size(), gloo, wait)
         _KNOWN.clear()
         _KNOWN[id(group)] = known
     return known[1]
+
+
+def speaks() -> bool:
+    """Whether this process is the one that prints and warns; unlike ``here`` for one process to ask by itself."""
+    return bool(_APART) or not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 @contextmanager
@@ -229,7 +253,12 @@ def alone() -> Iterator[None]:
         _APART.pop()
 
 
-def _patience() -> float:
+def patience() -> float:
+    """Seconds that rank 0 waits for the others: what ``RESPIKE_PATIENCE`` says, or ten minutes.
+
+    Raises:
+        InputError: it is no number of seconds.
+    """
     given = os.environ.get("RESPIKE_PATIENCE", "")
     if not given:
         return PATIENCE

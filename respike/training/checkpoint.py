@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from ..convert import checks
-from ..convert.errors import FormatError
-from ..files import check_writable, written_whole
+from ..ranks import here
+from ..resume_file import ResumeFile
 
-FORMAT: Final = "respike fine-tuning 2"
 MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 """What Adam keeps of each parameter."""
 
@@ -45,78 +37,49 @@ class State:
 
 
 class Checkpoint:
-    """A file for the state of a training, bound to the network, the ANN, the samples and the options by a digest.
+    """The state of a training in its file.
 
     Args:
-        path: It is written whole or not at all.
+        file: Bound to all that the training depends on; None: nothing is kept.
         parameters: Of the module, by name; read and written in place.
         optimizer: Adam.
-        digest: Of all that the result depends on.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
-        WriteError: something other than a regular file is there, or one that must not be written.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], parameters: dict[str, Any], optimizer: torch.optim.Adam, digest: str
-    ) -> None:
-        checks.path("resume", path)
-        self.path, self.parameters, self.optimizer, self.digest = Path(path), parameters, optimizer, digest
-        check_writable(path)
+    def __init__(self, file: ResumeFile | None, parameters: dict[str, Any], optimizer: torch.optim.Adam) -> None:
+        self.file, self.parameters, self.optimizer = file, parameters, optimizer
 
-    def write(self, state: State) -> None:
-        """Note how far it is."""
+    def write(self, state: State, finished: bool = False) -> None:
+        """Note how far it is, if it is time or nothing is left to do.
+
+        Raises:
+            ResumeError: another run has taken the file.
+            WriteError: the system does not let it be written.
+        """
+        if self.file is None or not (finished or here().once(self.file.due)):
+            return
         tensors = {f"best.{name}": value for name, value in state.best.items()}
         for name, parameter in self.parameters.items():
-            tensors[f"now.{name}"] = parameter.detach()
+            tensors[f"now.{name}"] = parameter
             for part in MOMENTS:
                 held = self.optimizer.state.get(parameter, {}).get(part)
                 tensors[f"{part}.{name}"] = torch.zeros_like(parameter) if held is None else held
-        about = {"step": state.step, "loss": state.loss, "agreement": state.agreement, "reached": state.reached}
-        about["idle"] = state.idle
-        metadata = {"format": FORMAT, "digest": self.digest, "state": json.dumps(about)}
-        found = {name: value.cpu().contiguous() for name, value in tensors.items()}
-        with written_whole(self.path) as whole:
-            whole.write_bytes(save(found, metadata))
+        self.file.write({name: value for name, value in vars(state).items() if name != "best"}, tensors, finished)
 
+    @torch.no_grad()
     def read(self) -> State | None:
-        """What was noted, put back into parameters and optimizer; None if there is no file yet.
+        """What was noted, put back into parameters and optimizer; None if nothing was yet.
 
         Raises:
-            FormatError: a file of something else, or of another training.
+            ResumeError: a file of something else, of another training, or one that is damaged or in use.
+            WriteError: the file cannot be written.
         """
-        if not self.path.exists():
+        found = None if self.file is None else self.file.read()
+        if found is None:
             return None
-        try:
-            with safe_open(self.path, "pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise FormatError(f"{self.path} is not a file of finetune(resume=...); give another name")
-                if metadata.get("digest") != self.digest:
-                    raise FormatError(
-                        f"{self.path} belongs to a training with another network, ANN, data or options; give another "
-                        "name, or remove it to begin anew"
-                    )
-                about = json.loads(metadata["state"])
-                state = State(**about, best={name: file.get_tensor(f"best.{name}") for name in self.parameters})
-                with torch.no_grad():
-                    for name, parameter in self.parameters.items():
-                        parameter.copy_(file.get_tensor(f"now.{name}"))
-                        held = {part: file.get_tensor(f"{part}.{name}").to(parameter) for part in MOMENTS}
-                        self.optimizer.state[parameter] = {"step": torch.tensor(float(state.step)), **held}
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{self.path} is damaged ({error}); remove it to begin anew") from error
-        state.best = {name: value.to(self.parameters[name].device) for name, value in state.best.items()}
-        return state
-
-
-def digest_of(options: dict[str, Any], parts: dict[str, Tensor]) -> str:
-    """A digest of options and tensors, both by name."""
-    found = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for name, value in parts.items():
-        found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        numbers, tensors = found
+        best = {name: tensors[f"best.{name}"].to(parameter) for name, parameter in self.parameters.items()}
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[f"now.{name}"])
+            held = {part: tensors[f"{part}.{name}"].to(parameter) for part in MOMENTS}
+            self.optimizer.state[parameter] = {"step": torch.tensor(float(numbers["step"])), **held}
+        return State(**numbers, best=best)

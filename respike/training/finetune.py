@@ -15,9 +15,12 @@ from ..convert.caller_state import undisturbed
 from ..convert.data import rows
 from ..convert.errors import ConversionError, warn
 from ..convert.held_back import HeldBack, judged
+from ..convert.identity import digest_of_network
 from ..convert.network import SpikingNetwork
 from ..convert.variants.origin import origin_of
+from ..files import check_writable
 from ..progress import Listener, listener
+from ..resume_file import ResumeFile
 from .options import HIDDEN, TrainingOptions
 from .samples import Samples
 from .trainer import Judgement, Trainer
@@ -73,9 +76,9 @@ def finetune(
             the ANN's activations, in units of how much those vary, a mean over layers; 0: only outputs are compared.
         held_back: Most samples that are held back, of at most one in eight; 2 or more.
         seed: Of the order of samples and of what ``augment`` draws.
-        resume: A file in which it is noted, each time it is judged, how far it is. If it is there, of the same network,
-            data (told by those held back) and options, training goes on from it, to the same result; remove it when it
-            is no longer needed.
+        resume: A file in which it is noted how far it is, every half minute (or as many seconds as
+            ``RESPIKE_INTERVAL`` says). If it is there, of the same network, data (told by those held back) and options,
+            training goes on from it, to the same result; remove it when it is no longer needed.
         progress: As for ``evaluate``.
 
     Returns:
@@ -84,7 +87,8 @@ def finetune(
     Raises:
         ConversionError: a network without a module, see ``to_module``; no ANN; data or options that cannot be used;
             training that diverges.
-        FormatError: ``resume`` is a file of something else.
+        ResumeError: ``resume`` is a file of something else, of another training, damaged, or in use by another run.
+        WriteError: ``resume`` cannot be written.
     """
     options = TrainingOptions(steps, learning_rate, batch_size, labels, held_back, seed, hidden)
     return tune(snn, data, ann, options, augment, resume, progress).network
@@ -122,6 +126,9 @@ def tune(
     """``finetune``, which also says what the samples held back said."""
     checks.instance("snn", snn, SpikingNetwork, "a SpikingNetwork")
     checks.instance("ann", ann, nn.Module, "a torch.nn.Module", optional=True)
+    if resume is not None:
+        checks.path("resume", resume)
+        check_writable(resume)
     if augment is not None and not callable(augment):
         raise ConversionError(f"augment must be a function of a batch of inputs, got {type(augment).__name__}")
     module = snn.to_module()
@@ -133,7 +140,13 @@ def tune(
             *(options.batch_size, options.held_back, bool(options.labels), options.seed),
         )
         origin = origin_of(snn, ann, samples.held[0][0])
-        before, after = Trainer(module, snn.timesteps, origin, samples, options, augment).run(resume, told)
+        trainer = Trainer(module, snn.timesteps, origin, samples, options, augment)
+        if resume is None:
+            before, after = trainer.run(None, told)
+        else:
+            bound = {"network": digest_of_network(snn), **trainer.bound()}
+            with ResumeFile(resume, "fine-tuning", bound) as file:
+                before, after = trainer.run(file, told)
         if not after.loss < before.loss:
             warn(
                 "fine-tuning found nothing better on the samples held back, and the network is as it was: give more "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,13 +16,16 @@ from ..convert.data import rows
 from ..convert.errors import ConversionError
 from ..convert.graph import Graph
 from ..convert.held_back import OutputTally
+from ..convert.identity import digest_of_graph
 from ..convert.run.analog import Activations, Analog, all_outputs
 from ..convert.run.execution_plan import Plan
 from ..convert.run.moving_inputs import over_time
 from ..errors import RespikeError
 from ..layers import RateNeuron, reset_states
 from ..progress import Progress
-from .checkpoint import Checkpoint, State, digest_of
+from ..resume_file import ResumeFile
+from ..sealed_file import digest
+from .checkpoint import Checkpoint, State
 from .hidden_layers import HiddenLayers
 from .loss import Distillation
 from .options import TrainingOptions
@@ -92,20 +94,18 @@ class Trainer:
         self.learning_rate = options.rate(samples.count)
         self.optimizer = torch.optim.Adam(self.parameters.values(), self.learning_rate)
 
-    def run(self, resume: str | os.PathLike[str] | None, progress: Progress) -> tuple[Judgement, Judgement]:
+    def run(self, file: ResumeFile | None, progress: Progress) -> tuple[Judgement, Judgement]:
         """Train; in the end the module has the best parameters that there were. The first judgement, and the best.
 
         Raises:
             ConversionError: the loss is not finite any more.
-            FormatError: the file to go on from is no such file.
+            ResumeError: the file to go on from is no such file.
         """
         total, every = self.options.steps, max(1, self.options.steps // JUDGED)
         shown = max(1, total // 200)
         first = self.judged()
-        state = State(0, first.loss, first.agreement, None, 0, self.copied())
-        kept = None if resume is None else Checkpoint(resume, self.parameters, self.optimizer, self.digest())
-        if kept is not None:
-            state = kept.read() or state
+        kept = Checkpoint(file, self.parameters, self.optimizer)
+        state = kept.read() or State(0, first.loss, first.agreement, None, 0, self.copied())
         now = f"loss {state.loss:.4g}"
         batches = self.batches(state.step)
         while state.step < total and state.idle < PATIENCE:
@@ -123,8 +123,8 @@ class Trainer:
                     state.reached = found.loss
                 if found.loss < state.loss:
                     state.loss, state.agreement, state.best = found.loss, found.agreement, self.copied()
-                if kept is not None:
-                    kept.write(state)
+            kept.write(state)
+        kept.write(state, finished=True)
         early = (
             ""
             if state.step == total
@@ -136,16 +136,15 @@ class Trainer:
                 parameter.copy_(state.best[name])
         return first, Judgement(state.loss, state.agreement)
 
-    def digest(self) -> str:
-        """Of what the result depends on: network, ANN, samples, options; of a function that augments its name."""
-        parts: dict[str, Tensor] = dict(self.parameters)
-        for k, ((inputs, target), outputs) in enumerate(zip(self.samples.held, self.wanted, strict=True)):
-            found = [x for x in (*inputs, target, *outputs) if isinstance(x, Tensor)]
-            parts |= {f"held back {k}, {i}": x for i, x in enumerate(found)}
-        shape = {"timesteps": self.timesteps, "steps in an epoch": self.samples.steps}
-        name = getattr(self.augment, "__qualname__", repr(self.augment))
-        taken = {**asdict(self.options), "learning_rate": self.learning_rate}
-        return digest_of({**taken, **shape, "augment": name}, parts)
+    def bound(self) -> dict[str, Any]:
+        """What the result depends on beside the network: ANN, samples, options; of ``augment`` its name."""
+        return {
+            "ann": digest_of_graph(self.origin),
+            "data": digest(self.samples.held, self.samples.steps),
+            **asdict(self.options),
+            "learning_rate": self.learning_rate,
+            "augment": getattr(self.augment, "__qualname__", repr(self.augment)),
+        }
 
     def batches(self, step: int) -> Iterator[Batch]:
         """All batches from a step on."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import respike
 from respike.convert import checks
 from respike.convert.options import NAMED, NeuronOptions, Options, threshold_of
-from respike.evaluation import diagnose, evaluate_exit
+from respike.evaluation import diagnose, evaluate_exit, merge
 
 X = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(12) % 3
@@ -51,6 +51,7 @@ FROM_TORCH: dict[str, list[Any]] = {
     "seed": [*WHOLE, 2**63, -(2**70)],
     "memory_budget": [*(x for x in WHOLE if x is not None), 0, -1],
     "progress": CALL,
+    "resume": [x for x in FILE if x is not None],
 }
 
 
@@ -105,12 +106,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "batch_size": [*WHOLE, 0],
             "against_float32": [*FLAG, None],
             "ann_on": WORD,
+            "part": [3, "1/2", (1,), (0, 2), (3, 2), (1.5, 2), (1, True)],
+            "resume": [x for x in FILE if x is not None],
             "progress": FLAG,
         },
     ),
     "evaluate_exit": (
         lambda s, **o: evaluate_exit(**{"early": respike.EarlyExit(s, X, judge="decision"), "data": (X, Y), **o}),
         {"early": [None, 3, net()], "data": SAMPLES, "batch_size": [*WHOLE, 0], "progress": FLAG},
+    ),
+    "merge": (
+        lambda s, **o: merge(**{"results": [respike.evaluate(s, (X, Y))], **o}),
+        {"results": [None, 3, [], [3], X], "again": [*FLAG, None]},
     ),
     "EarlyExit": (
         lambda s, **o: respike.EarlyExit(**{"snn": s, "calibration": X, **o}),
@@ -134,6 +141,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "ann_on": WORD,
             "samples": [*WHOLE, 0],
             "seed": [*WHOLE, 2**63],
+            "resume": [x for x in FILE if x is not None],
             "progress": FLAG,
         },
     ),
@@ -224,7 +232,7 @@ def test_the_main_road_takes_the_defaults_of_the_options() -> None:
     """One list of defaults, which signature and values share."""
     signature = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
     options, neuron = Options(), NeuronOptions()
-    assert len(signature) <= 14  # nobody holds more in mind: what belongs together becomes one value
+    assert len(signature) <= 15  # what belongs together becomes one value; progress and resume change no result
     for name in ("timesteps", "schedule", "correction", "samples", "seed"):
         assert signature[name] == getattr(options, name)
     assert signature["max_spikes"] == neuron.max_spikes

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import respike
 from respike.convert.data import inputs
 from respike.convert.held_back import HeldBack
+from respike.resume_file import ResumeError
 
 
 def classifier(seed: int = 0) -> tuple[nn.Module, Tensor]:
@@ -81,7 +82,10 @@ def test_what_makes_it_worse_is_not_kept(setup: Any) -> None:
 
 
 @pytest.mark.parametrize("done", [7, 30])
-def test_training_that_was_broken_off_goes_on_to_the_same_network(setup: Any, tmp_path: Path, done: int) -> None:
+def test_training_that_was_broken_off_goes_on_to_the_same_network(
+    setup: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    monkeypatch.setenv("RESPIKE_INTERVAL", "0")
     snn, _, x = setup
     options: dict[str, Any] = {"steps": 60, "augment": noisy}
     whole = respike.finetune(snn, x, **options)
@@ -103,10 +107,12 @@ def test_training_that_was_broken_off_goes_on_to_the_same_network(setup: Any, tm
     again = respike.finetune(snn, x, **options, resume=path)
     assert torch.equal(again(x), whole(x))
     assert torch.equal(respike.finetune(snn, x, **options, resume=path)(x), whole(x))  # finished: nothing is left to do
-    with pytest.raises(respike.ConversionError, match="belongs to a training with another network"):
+    with pytest.raises(ResumeError, match=r"learning_rate=0\.0003, and this has learning_rate=0\.002"):
         respike.finetune(snn, x, **{**options, "learning_rate": 2e-3}, resume=path)
+    with pytest.raises(ResumeError, match="belongs to another network"):
+        respike.finetune(snn.with_floor(-1), x, **options, resume=path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(respike.ConversionError, match="damaged"):
+    with pytest.raises(ResumeError, match="damaged"):
         respike.finetune(snn, x, **options, resume=path)
 
 
@@ -115,7 +121,7 @@ def test_a_file_of_something_else_is_left_alone(setup: Any, tmp_path: Path) -> N
     path = tmp_path / "net.respike"
     snn.save(path)
     before = path.read_bytes()
-    with pytest.raises(respike.ConversionError, match=r"is not a file of finetune\(resume=...\)"):
+    with pytest.raises(ResumeError, match="is not a file of the format 'respike resume 1'"):
         respike.finetune(snn, x, steps=2, resume=path)
     assert path.read_bytes() == before
     with pytest.raises(FileNotFoundError, match="missing"):

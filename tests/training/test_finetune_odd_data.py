@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import respike
+from respike.resume_file import ResumeError
 
 
 def classifier() -> tuple[nn.Module, Tensor]:
@@ -159,7 +160,7 @@ def test_labels_are_among_what_a_training_is_bound_to(setup: Any, tmp_path: Path
     snn, _, x = setup
     labels = torch.zeros(100)
     respike.finetune(snn, (x[:100], labels), steps=1, labels=1.0, resume=tmp_path / "a")
-    with pytest.raises(respike.ConversionError, match="belongs to a training with another network"):
+    with pytest.raises(ResumeError, match="belongs to other data"):
         respike.finetune(snn, (x[:100], labels + 1), steps=1, labels=1.0, resume=tmp_path / "a")
 
 

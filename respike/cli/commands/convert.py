@@ -43,18 +43,25 @@ Examples:
     metavar="FILE",
     help="Write the network to this file, net.respike for example.",
 )
+@option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Note in this file which layers are done; if it is there, go on from it.",
+)
 @JSON
-def convert(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
+def convert(model: str, output: Path | None, as_json: bool, resume: Path | None, **options: Any) -> None:
     """Convert MODEL, show each spiking layer (neuron, size, thresholds, fan-out), and save the network.
 
     The last line says how close it comes to MODEL, on calibration samples that were held back; a warning, if it is
     far, says what to try.
     A network that cannot become spiking is refused with a list of the nodes in the way.
+    With --resume FILE it can be interrupted: the same command goes on behind the last layer that FILE holds.
     Use --calibration random:3x64x64 to check whether a network converts at all.
     """
     from ..network import network
 
-    _, snn = network({"model": model, **options})
+    _, snn = network({"model": model, **options}, resume)
     if as_json:
         say_json(snn.as_dict())
     else:

@@ -10,7 +10,7 @@ import click
 from ...source_names import SourceError, is_saved
 from ..command import Command, echo, say_json
 from ..conversion_options import CONVERSION
-from ..options import ANN_ON, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..options import ANN_ON, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, RESUME, TEST
 from ..spelling import as_typed
 
 
@@ -29,6 +29,7 @@ Examples:
 @MODEL
 @TEST
 @ANN_ON
+@RESUME
 @CONVERSION
 @FIGURE
 @JSON
@@ -50,7 +51,8 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     ann, snn = network(options)
     check_data(snn, ann, test, options)
     held = ann if is_saved(options["model"]) else None  # one that was just converted still has its own
-    found = examine(snn, test, held, ann_on=options["ann_on"], samples=options["samples"], seed=options["seed"])
+    kwargs = {name: options[name] for name in ("ann_on", "samples", "seed", "resume")}
+    found = examine(snn, test, held, **kwargs)
     if as_json:
         say_json(found.as_dict())
     else:

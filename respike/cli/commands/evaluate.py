@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from ...source_names import SourceError
 from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
-from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, FIGURE, JSON, MODEL, MODELS_ARE, RESUME, TEST
+from ..values import Part
 
 
 def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
@@ -55,6 +57,14 @@ Examples:
 )
 @option("--cost", is_flag=True, part="Evaluation", help="Print the energy, compared with three ANNs.")
 @ENERGY
+@option(
+    "--part",
+    type=Part(),
+    metavar="K/N",
+    part="Evaluation",
+    help="Evaluate on the K-th of N parts of the data alone, on one of N machines; respike merge puts them together.",
+)
+@RESUME
 @CONVERSION
 @FIGURE
 @JSON
@@ -68,10 +78,12 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     from ...report import save
     from ..network import check_data, find_test, network
 
+    if options["part"] is not None and options["early_exit"] is not None:
+        raise SourceError("--early-exit looks at all data; omit --part, or evaluate early exit in a run of its own")
     test = find_test(options)
     ann, snn = network(options)
     check_data(snn, ann, test, options)
-    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32", "ann_on")}
+    kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32", "ann_on", "part", "resume")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
     before = {} if snn.choice is None else {"choice": snn.choice}
     after: dict[str, Any] = {}

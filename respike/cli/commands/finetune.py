@@ -80,6 +80,7 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
 
     from ... import sources, training
     from ...progress import Bar
+    from ...ranks import alone, here
     from ..images import reading
     from ..network import data_name, network
 
@@ -93,9 +94,11 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
     if options["labels"] and isinstance(data, Tensor):
         raise SourceError(f"--labels needs labels, and {name} has none without --data-dir")
     ann, snn = network(options)
+    if not here().first:  # one trains
+        return
     told = training.TrainingOptions(**{name: options[name] for name in NUMBERS})
     augment = training.Shifts(options["shift"]) if options["shift"] else None
-    with Bar() as bar:
+    with alone(), Bar() as bar:
         made = training.tune(snn, data, ann if is_saved(options["model"]) else None, told, augment, resume, bar)
     if as_json:
         both = {"before": asdict(made.before), "after": asdict(made.after), "held_back": made.samples}

@@ -162,7 +162,7 @@ Examples:
 @option("--format", type=Choice(["svg", "png"]), default="svg", part="Report", help="File format of --charts.")
 @CONVERSION
 @JSON
-def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) -> None:
+def report(model: tuple[str, ...], output: Path | None, as_json: bool, **options: Any) -> None:
     """Convert MODEL and write one page about it, or compare reports from files.
 
     Accuracy against timesteps, cost beside three ANNs, early exit, each layer's errors, spikes of a sample, and where
@@ -170,6 +170,8 @@ def report(model: tuple[str, ...], output: Path, as_json: bool, **options: Any) 
     """
     files = _files(model)
     found = _read(files, options["name"]) if files else [_gather({**options, "model": model[0]})]
+    if output is None:  # another process writes it
+        return
     try:
         written = _write(found, output, options)
     except (RespikeError, OSError, ImportError, MemoryError):

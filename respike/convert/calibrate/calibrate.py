@@ -4,11 +4,13 @@ Two passes. The first streams all batches through the ANN for the statistics tha
 ``percentile`` need. The second takes ``Options.samples`` samples through ANN and SNN side by side, node by
 node: when a ReLU is reached, the layers before it are converted already, so its threshold and correction are
 chosen for the currents that really arrive. Neither needs more memory for more samples or timesteps; what the second
-keeps from layer to layer goes to a temporary file where it does not fit.
+keeps from layer to layer goes to a temporary file where it does not fit. Of several processes each computes what
+follows from its own batches, and the network is bit for bit the one that a single process finds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...progress import SILENT, Progress
+from ...ranks import here
 from ..graph import Graph
 from ..graph.rules import Role
 from ..memory_limits import calibration_budget, calibration_piece
@@ -27,9 +30,13 @@ from ..run.graph_walk import Walk
 from ..run.moving_inputs import means
 from ..run.neurons import SpikingReLU, channel_axis
 from . import statistics
+from .checkpoint import NOTHING, Checkpoint
 from .second_pass import Sequential
 from .statistics import Statistic, per_channel
 from .thresholds import require_finite, set_thresholds
+
+STATISTICS = "statistics"
+"""The name under which a checkpoint keeps what the first pass has seen."""
 
 
 def calibrate(
@@ -38,6 +45,7 @@ def calibrate(
     options: Options,
     device: torch.device,
     progress: Progress = SILENT,
+    kept: Checkpoint = NOTHING,
 ) -> tuple[Graph, dict[str, SpikingReLU]]:
     """The graph with weights and readouts corrected, and one calibrated layer of neurons for each ReLU, by node name.
 
@@ -47,6 +55,7 @@ def calibrate(
         options: How to convert.
         device: The network's.
         progress: Told how far the work is.
+        kept: Where it is noted how far the work is, and what is done already.
 
     Raises:
         ConversionError: no data, or activations that are not finite.
@@ -63,27 +72,81 @@ def calibrate(
         gathered = {n.name: _statistic(options.threshold) for n in relus}
     second = None
     if isinstance(options.threshold, MSE) or options.correction != "none":
-        second = Sequential(graph, plan, neurons, options, device, progress)
+        second = Sequential(graph, plan, neurons, options, device, progress, kept=kept)
     wanted = second is not None
+    ranks, done = here(), _restore(gathered, neurons, kept)
     work = calibration_piece(calibration_budget(options.memory_budget, device), device)
-    for number, given in enumerate(data, 1):
+    number = -1
+    for number, given in enumerate(data):
         inputs = graph.first_frames(given, options.timesteps)
         if second is not None and wanted:
             wanted = second.take(inputs)
         if streamed:
-            for piece in _pieces(plan, inputs, work):
+            own = number >= done and number % ranks.size == ranks.rank
+            for piece in _pieces(plan, inputs, work) if own else ():
                 _observe(graph, plan, piece, neurons, gathered)
-            progress.report("reading batches", number)
+            progress.report("reading batches", number + 1)
+            if number >= done and kept.due():
+                _note(_merged(gathered, neurons), number + 1, kept)
         elif not wanted:
             break
-    for node in relus if streamed else ():
-        neuron = neurons[node.name]
-        set_thresholds(neuron, gathered[node.name].result() / neuron.options.max_spikes, options)
+    seen = _merged(gathered, neurons)
+    if streamed:
+        _note(seen, max(number + 1, done), kept, now=False)
+    for name, (statistic, largest) in seen.items():
+        neuron = neurons[name]
+        neuron.largest = largest
+        set_thresholds(neuron, statistic.result() / neuron.options.max_spikes, options)
         neuron.fit_to(options.timesteps)
     gathered.clear()
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons
+
+
+Seen = dict[str, tuple[Statistic, Tensor]]
+"""By the name of a layer, its statistic and the largest output of each channel."""
+
+
+def _merged(gathered: dict[str, Statistic], neurons: dict[str, SpikingReLU]) -> Seen:
+    """What all processes have seen between them, each of them some of the batches."""
+    mine = {name: (found, neurons[name].largest) for name, found in gathered.items()}
+    ranks = here()
+    if ranks.alone or not gathered:
+        return mine
+    first, *others = ranks.gathered(lambda: copy.deepcopy(mine))
+    device = next(iter(neurons.values())).threshold.device
+    merged: Seen = {}
+    for name, (statistic, largest) in first.items():
+        for more, highest in (other[name] for other in others):
+            statistic.merge(more)
+            if len(highest):  # else it has seen nothing
+                largest = torch.maximum(largest, highest.to(largest)) if len(largest) else highest
+        statistic.restore({part: x.to(device) for part, x in statistic.state().items()})
+        merged[name] = statistic, largest.to(device)
+    return merged
+
+
+def _note(seen: Seen, batches: int, kept: Checkpoint, now: bool = True) -> None:
+    tensors = {}
+    for name, (statistic, largest) in seen.items():
+        parts = {**statistic.state(), "largest": largest}
+        tensors.update({f"{name}/{part}": x for part, x in parts.items()})
+    kept.note(STATISTICS, batches, tensors, now)
+
+
+def _restore(gathered: dict[str, Statistic], neurons: dict[str, SpikingReLU], kept: Checkpoint) -> int:
+    """Have seen what was noted; how many batches that is."""
+    noted = kept.of(STATISTICS)
+    if noted is None:
+        return 0
+    batches, tensors = noted
+    for name, statistic in gathered.items() if here().first else ():  # what several have seen is merged once
+        device = neurons[name].threshold.device
+        own = {key.removeprefix(f"{name}/"): x.to(device) for key, x in tensors.items() if key.startswith(f"{name}/")}
+        neurons[name].largest = own.pop("largest")
+        statistic.restore(own)
+    return int(batches)
 
 
 def _pieces(plan: Plan, inputs: list[Tensor], work: int) -> Iterator[list[Tensor]]:

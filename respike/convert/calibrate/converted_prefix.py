@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..graph import Graph, Node
+from ..graph import BATCH, Graph, Node
 from ..options import Options
 from ..run.analog import Analog
 from ..run.execution_plan import Plan, size_of
@@ -19,31 +19,19 @@ from ..run.neurons import SpikingReLU
 from ..run.schedules.layerwise import Layerwise
 from ..run.schedules.synchronous import Synchronous
 from ..run.time_varying import Timed
+from ..thread_pool import cut
 from .kept_signals import Kept
 from .layer_firing import Firing
 from .layer_order import Stop
 from .memory_or_disk import Store
+from .owned_batches import Batches, Found, Piece
 from .packed_integers import packing_of
-
-
-class Piece(NamedTuple):
-    """Some samples of one batch.
-
-    Attributes:
-        batch: Which one.
-        rows: Which of its samples; all where samples meet.
-        samples: How many samples these are.
-        first: Whether they are the first of the batch.
-    """
-
-    batch: int
-    rows: slice
-    samples: int
-    first: bool
 
 
 class Prefix:
     """What is kept of ANN and SNN, and what follows from it.
+
+    Of several processes each keeps and computes the batches that are its own, see ``rank_batches``.
 
     Args:
         graph: With roles; its tensors are the SNN's weights, and may be replaced on the way.
@@ -74,21 +62,23 @@ class Prefix:
         self.first = plan.first
         self.layerwise = options.schedule == "layerwise"
         self.steps = 1 if self.layerwise else options.timesteps
-        self.batches: list[int] = []
-        self.ann: list[dict[str, Kept]] = []
-        self.snn: list[dict[str, Kept]] = []
+        self.batches = Batches(self.apart, store.device)
+        self.ann: dict[int, dict[str, Kept]] = {}
+        self.snn: dict[int, dict[str, Kept]] = {}
 
     def add(self, inputs: list[Tensor]) -> None:
         """A batch of inputs."""
-        inputs = self.graph.first_frames(inputs, self.options.timesteps)
-        count = next((len(x) for x in inputs if x.dim()), 1)
-        self.batches.append(count)
+        for batch, rows in self.batches.add(next((len(x) for x in inputs if x.dim()), 1)):
+            if self.batches.is_own(batch):
+                self._add(batch, inputs if rows is None else cut(inputs, rows))
+
+    def _add(self, batch: int, inputs: list[Tensor]) -> None:
+        inputs, count = self.graph.first_frames(inputs, self.options.timesteps), self.batches.counts[batch]
         values: dict[str, Kept] = {}
         for name, x in zip(self.graph.inputs, means(self.graph, inputs), strict=True):
             values[name] = self._kept(count)
             values[name].write(slice(0, values[name].rows), 0, x)
-        self.ann.append(dict(values))
-        self.snn.append(values)
+        self.ann[batch], self.snn[batch] = dict(values), values
         frames, mode = StepInputs(self.graph, inputs, self.steps), Synchronous({})
         values.update({name: self._kept(count) for name in frames.varying})
         length = self._block(count * sum(size_of(self.graph.shape(name)) for name in frames.varying))
@@ -109,27 +99,50 @@ class Prefix:
     @property
     def samples(self) -> int:
         """How many there are."""
-        return sum(self.batches)
+        return self.batches.samples
 
     def leave(self, count: int) -> None:
         """Go on with at most so many samples; where these meet, with whole batches."""
-        left = 0
-        for k, size in enumerate(self.batches):
-            if self.apart:
-                self.batches[k] = min(size, count - left)
-            left += self.batches[k]
-            if left >= count or (not self.apart and left + sum(self.batches[k + 1 : k + 2]) > count):
-                break
-        del self.batches[k + 1 :], self.ann[k + 1 :], self.snn[k + 1 :]
+        self.batches.leave(count)
+        for kept in (self.ann, self.snn):
+            for batch in [batch for batch in kept if batch >= len(self.batches.counts)]:
+                del kept[batch]
 
-    def pieces(self, numbers: int) -> Iterator[Piece]:
-        """All samples, in pieces small enough that so many numbers for each of them do not exceed the budget."""
-        for batch, count in enumerate(self.batches):
-            size = max(1, self.work // (4 * max(numbers, 1))) if self.apart else count
-            for start in range(0, count, size):
-                stop = min(start + size, count)
-                rows = slice(start, stop) if self.apart else slice(0, 1)
-                yield Piece(batch, rows, stop - start, start == 0)
+    def each(self, numbers: int, work: Callable[[Piece], Found]) -> Iterator[tuple[Piece, Found]]:
+        """Every piece of all batches in their order, and what the process that has it computes from it.
+
+        Args:
+            numbers: How many of them are under way at once for each sample; pieces are as small as the budget wants.
+            work: Computes it.
+        """
+        return self.batches.each(self._size(numbers), work)
+
+    def _size(self, numbers: int) -> int:
+        """Samples of a piece."""
+        return max(1, self.work // (4 * max(numbers, 1)))
+
+    def positions(self, stop: Stop, axis: int) -> tuple[list[int], list[int]]:
+        """How many positions of a current each batch has, and how many rows: samples, where these never meet.
+
+        Args:
+            stop: Where.
+            axis: Of the current's channels; 0 if there are none.
+        """
+        shape = self.graph.shape(stop.current)
+        fixed = shape is not None and shape[0] is BATCH and all(n is not None and n > 0 for n in shape[1:])
+        if fixed:
+            each = size_of(shape) // (size_of(shape[axis : axis + 1]) if axis and shape else 1)
+            return [count * each for count in self.batches.counts], self.batches.counts
+        found, rows = ([0] * len(self.batches.counts) for _ in range(2))
+
+        def counted(piece: Piece) -> tuple[int, int]:
+            z = self.as_ann(piece, stop)
+            return z.numel() // (z.shape[axis] if axis else 1), len(z)
+
+        for piece, (positions, length) in self.each(self.numbers(stop), counted):
+            found[piece.batch] += positions
+            rows[piece.batch] += length
+        return found, rows
 
     def as_ann(self, piece: Piece, stop: Stop) -> Tensor:
         """The ANN's current."""
@@ -187,15 +200,16 @@ class Prefix:
     def advance(self, stop: Stop) -> None:
         """Let the neurons fire, and keep what is read later, of both networks; forget what is not."""
         if stop.keeps:
-            for batch, count in enumerate(self.batches):
+            for batch in self.ann:
+                count = self.batches.counts[batch]
                 for name in stop.keeps:
                     self.ann[batch][name] = self._kept(count)
                     self.snn[batch][name] = self._kept(count, stop.node if name in stop.sent else None)
-            for piece in self.pieces(self.numbers(stop) * self.steps):
-                self._keep_ann(stop, piece)
-                self._keep_snn(stop, piece)
+                for piece in self.batches.pieces(batch, self._size(self.numbers(stop) * self.steps)):
+                    self._keep_ann(stop, piece)
+                    self._keep_snn(stop, piece)
         for name in stop.drops:
-            for kept in (*self.ann, *self.snn):
+            for kept in (*self.ann.values(), *self.snn.values()):
                 kept.pop(name).drop()
 
     def _keep_ann(self, stop: Stop, piece: Piece) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...layers import kernels
 from ...layers.kernels import Drive, Trials
+from ...ranks import Ranks, here
 from ..options import Options
 from ..run.neurons import SpikingReLU, rule_of
 from ..run.schedules.pipelined import move_ahead
@@ -57,7 +58,8 @@ def trial_errors(
     """The mean squared error of each channel's output in each of several trials, ``(trials, C)``, in float64.
 
     Other inputs than those of calibration give larger currents, which a threshold that fits these ones just so would
-    clip. So each error is that on the currents, and with a small weight that on larger ones, see ``WEIGHT``.
+    clip. So each error is that on the currents, and with a small weight that on larger ones, see ``WEIGHT``. Of several
+    processes, which all have the same currents, each takes some of the positions.
 
     Args:
         currents: As for ``decoded``.
@@ -127,6 +129,8 @@ def _tried(
         return kernels.trial_errors(rule, currents, target, settings, rows, place)
 
     total = torch.zeros(shape, dtype=torch.float64, device=target.device)
-    for found in map_pieces(errors, blocks, workers):
-        total += found
+    # Where outputs are wanted, each process needs all of them.
+    ranks = here() if sent is None else Ranks()
+    for found in ranks.divided(blocks, lambda some: map_pieces(errors, some, workers)):
+        total += found.to(total.device)
     return total

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..graph import BATCH, Graph, Node, Ref
 from ..graph.rules import POOLS, Role
 from ..run.execution_plan import size_of
-from .input_patches import OPS
+from .repair.input_patches import OPS
 
 AGAIN = 2
 """At how many stops a node is run, at most."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...progress import SHARES, Progress
+from ...ranks import here
 from ..data import first_rows, rows
 from ..errors import warn
 from ..graph import Graph
@@ -19,11 +20,14 @@ from ..run.execution_plan import Plan, size_of
 from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU, channel_axis
 from ..run.time_varying import Timed
+from .checkpoint import NOTHING, Checkpoint
 from .converted_prefix import Prefix
+from .finished_layers import FinishedLayers
 from .layer_order import Route, Stop
 from .memory_or_disk import Store, free_on_disk
+from .owned_batches import Found, Piece
 from .packed_integers import packing_of
-from .ridge import End, System, ends, mend, repair_work
+from .repair.ridge import End, System, ends, mend, repair_work
 from .statistics import per_channel
 from .threshold_trials import Trials
 from .thresholds import require_finite
@@ -36,6 +40,8 @@ SPARE = 0.9
 class Sequential:
     """The second pass: ANN and SNN side by side, node by node, over all samples, however many fit into memory.
 
+    Of several processes each computes what follows from its own batches, and all have the network that comes of it.
+
     Half of the memory holds what is kept from layer to layer, the rest is for what is under way.
 
     Args:
@@ -47,6 +53,7 @@ class Sequential:
         progress: Told which layer is worked on, and the share of the work that is done.
         ann: The graph with the ANN's weights, if ``graph`` has others already.
         only: Names of the layers to calibrate; the others run as they are. None: all.
+        kept: Where it is noted which layers are done, and what those have that are done already.
     """
 
     def __init__(
@@ -59,8 +66,9 @@ class Sequential:
         progress: Progress,
         ann: Graph | None = None,
         only: Set[str] | None = None,
+        kept: Checkpoint = NOTHING,
     ) -> None:
-        self.graph, self.neurons = graph, neurons
+        self.graph, self.neurons, self.kept = graph, neurons, kept
         self.only = neurons.keys() if only is None else only
         self.options, self.device, self.progress = options, device, progress
         self.generator = torch.Generator().manual_seed(options.seed)
@@ -104,28 +112,35 @@ class Sequential:
             self.store.close()
 
     def _run(self) -> dict[str, Tensor]:
-        missing: dict[str, Tensor] = {}
+        notes = FinishedLayers(self.graph, self.neurons, self.generator, self.kept)
+        missing, finished = notes.restored(self.options.timesteps)
         work, done, number = [self._work(stop) for stop in self.route.stops], 0.0, 0
         layers = {*self.only, *self.ends, *self.readouts}
         count = sum(stop.node.name in layers for stop in self.route.stops)
-        stage = ""
-        for stop, each in zip(self.route.stops, work, strict=True):
+        stage, last = "", len(self.route.stops)
+        for stop, each, place in zip(self.route.stops, work, range(1, last + 1), strict=True):
             name = stop.node.name
             number += name in layers
-            what = f"calibrating layer {number} of {count}," if name in layers else "running"
+            again = place <= finished
+            what = f"calibrating layer {number} of {count}," if name in layers and not again else "running"
             stage = f"{what} {stop.node.where}"
             self.progress.report(stage, int(SHARES * done / sum(work)), SHARES)
             done += each
-            if name in self.only:
+            if again:
+                pass
+            elif name in self.only:
                 if stop.current in self.ends and self.ends[stop.current].rectified:
                     self._repair(stop, self.neurons[name])
                 self._calibrate(stop)
             elif name in self.ends and not self.ends[name].rectified:
                 self._repair(stop, None)
-            if name in self.readouts:
+            if name in self.readouts and not again:
                 missing[name] = self._missing(stop)
-            self.prefix.advance(stop)
-            give_back()
+            if finished < last:
+                self.prefix.advance(stop)
+                give_back()
+            if not again and (place == last or self.kept.due()):
+                notes.note([stop.node.name for stop in self.route.stops[:place]], missing)
         if stage:
             self.progress.report(stage, SHARES, SHARES)
         return missing
@@ -151,7 +166,8 @@ class Sequential:
         needed, given = each * prefix.samples, prefix.samples
         if needed <= self.store.budget:
             return
-        room = self.store.budget + int(SPARE * free_on_disk())
+        free = self.kept.same("free on disk", lambda: here().once(free_on_disk))
+        room = self.store.budget + int(SPARE * free)
         if needed <= room:
             return
         prefix.leave(max(1, room // each))
@@ -166,39 +182,51 @@ class Sequential:
         end = self.graph.node(stop.current)
         assert end is not None
         axis = channel_axis(end, self.graph)
-        counts = self.trials.positions(stop, axis)
+        counts, lengths = self.prefix.positions(stop, axis)
         for layer in self.ends[stop.current].layers:
             fed = layer.refs[0]
             if fed not in self.spiked:
                 continue  # what feeds it is exact
             weight, prefix = self.graph.tensors[layer.args[1].name], self.prefix
             steps, apart = prefix.steps, prefix.apart
-            system = System(layer, weight, axis, sum(counts), steps, apart, self.generator, self.store, self.memory)
-            for piece in prefix.pieces(prefix.numbers(stop) * (1 + len(system.until(1)))):
-                z = prefix.as_ann(piece, stop)
+            system = System(layer, weight, axis, counts, lengths, steps, apart, self.generator, self.store, self.memory)
+
+            def picked(piece: Piece, fed: str = fed, system: System = system) -> Any:
+                z = self.prefix.as_ann(piece, stop)
                 require_finite(z, stop.node.where)
-                found = prefix.means(piece, stop, system.until(piece.samples), frozenset([fed]))
-                system.add(found[fed].values, z, found[stop.current].values, piece.first)
-            change, bias = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+                found = self.prefix.means(piece, stop, system.until(piece), frozenset([fed]))
+                return system.picked(found[fed].values, z, found[stop.current].values, piece)
+
+            for _, some in prefix.each(prefix.numbers(stop) * (1 + system.entries), picked):
+                system.add(some)
+            found = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+            change, bias = (x.to(weight) for x in here().once(lambda found=found: found))  # type: ignore[misc]
             # That of neurons and readouts is chosen anew afterwards, on the currents that the new weights give.
             constant = None if neuron is not None or stop.current in readouts(self.graph) else bias
             mend(layer, self.graph, change, constant)
 
-    def _both(self, stop: Stop) -> Any:
-        """Piece by piece the ANN's current and the SNN's mean, ``(N, ...)``."""
+    def _both(self, stop: Stop, work: Callable[[Tensor, Tensor], Found]) -> list[Found]:
+        """What is made, piece by piece, of the ANN's current and the SNN's mean, ``(N, ...)``."""
         prefix = self.prefix
-        for piece in prefix.pieces(2 * prefix.numbers(stop)):
+
+        def made(piece: Piece) -> Found:
             until = torch.full((1, piece.rows.stop - piece.rows.start), prefix.steps)
             mean: Value = prefix.means(piece, stop, until)[stop.current]
-            yield prefix.as_ann(piece, stop), mean.values[0] if isinstance(mean, Timed) else mean
+            return work(prefix.as_ann(piece, stop), mean.values[0] if isinstance(mean, Timed) else mean)
+
+        return [found for _, found in prefix.each(2 * prefix.numbers(stop), made)]
 
     def _missing(self, stop: Stop) -> Tensor:
         axis = channel_axis(stop.node, self.graph)
-        total, count = torch.zeros((), dtype=torch.float64), 0
-        for wanted, given in self._both(stop):
+
+        def difference(wanted: Tensor, given: Tensor) -> tuple[Tensor, int]:
             others = [i for i in range(wanted.dim()) if i != axis or i == 0]
-            difference = (wanted - given).sum(others, keepdim=True, dtype=torch.float64)
-            total, count = total.to(difference) + difference, count + wanted.numel() // difference.numel()
+            found = (wanted - given).sum(others, keepdim=True, dtype=torch.float64)
+            return found, wanted.numel() // found.numel()
+
+        total, count = torch.zeros((), dtype=torch.float64), 0
+        for each, positions in self._both(stop, difference):
+            total, count = total.to(each) + each, count + positions
         return (total / count).float()
 
     def _calibrate(self, stop: Stop) -> None:
@@ -206,7 +234,8 @@ class Sequential:
         neuron = self.neurons[stop.node.name]
         if neuron.step is not None:
             neuron.timesteps = self.options.timesteps
-            neuron.set_threshold(torch.stack([neuron.ann(z).max() for z, _ in self._both(stop)]).amax().reshape(1))
+            highest = self._both(stop, lambda z, _: neuron.ann(z).max())
+            neuron.set_threshold(torch.stack(highest).amax().reshape(1))
         neuron.fit_to(self.options.timesteps)
         if stop.node.name in self.exact:
             neuron.bias = torch.zeros_like(neuron.bias)
@@ -215,6 +244,12 @@ class Sequential:
             neuron.bias = neuron.spread(self._offset(stop, neuron)).to(neuron.bias)
         if isinstance(self.options.threshold, MSE):
             self.trials.run(stop, neuron)
+            self._agree(neuron)
+
+    def _agree(self, neuron: SpikingReLU) -> None:
+        """All processes have what rank 0 has found: theirs may be of another kind, and round otherwise."""
+        chosen = here().once(lambda: (neuron.threshold, neuron.bias, neuron.start))
+        neuron.threshold, neuron.bias, neuron.start = (x.to(neuron.threshold.device) for x in chosen)
 
     def _offset(self, stop: Stop, neuron: SpikingReLU) -> Tensor:
         """The current that is missing on average, per channel, over the positions where it matters.
@@ -222,11 +257,14 @@ class Sequential:
         Those are the positions where the ANN's ReLU is active or the SNN's would be: elsewhere a
         difference changes nothing, and counting it would shift the rest for nothing.
         """
-        total = count = torch.zeros((), dtype=torch.float64)
-        for z, current in self._both(stop):
+
+        def counted(z: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
             require_finite(z, neuron.where)
             wanted, given = per_channel(z, neuron.axis), per_channel(current, neuron.axis)
             matters = (wanted > 0) | (given > 0)
-            total = total + ((wanted - given) * matters).sum(0, dtype=torch.float64)
-            count = count + matters.sum(0, dtype=torch.float64)
+            return ((wanted - given) * matters).sum(0, dtype=torch.float64), matters.sum(0, dtype=torch.float64)
+
+        total = count = torch.zeros((), dtype=torch.float64)
+        for difference, positions in self._both(stop, counted):
+            total, count = total + difference, count + positions
         return (total / count.clamp(min=1)).float()

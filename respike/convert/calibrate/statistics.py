@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import copy
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-BINS = 1024
+BITS = 11
+BINS = 2**BITS
+"""The range is less than twice the largest value: so these are more than 1024 of what there is."""
+LOWEST = -1000
+"""The range of a channel in which nothing was positive yet, as an exponent of two."""
 COUNTED = 2**18
 """Values that are counted at once: each takes ten times as much memory on its way into a bin."""
 
@@ -16,6 +21,15 @@ class Statistic(Protocol):
     """Takes activations ``(M, C)`` batch by batch and gives one value per channel."""
 
     def update(self, values: Tensor) -> None: ...
+
+    def merge(self, other: Any) -> None:
+        """Take in as well what another one has seen: in whatever order, the result is the same."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that was seen, by name."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Have seen what ``state`` says."""
 
     def result(self) -> Tensor: ...
 
@@ -27,8 +41,20 @@ class Maximum:
         self.highest: Tensor | None = None
 
     def update(self, values: Tensor) -> None:
-        highest = values.amax(0)
-        self.highest = highest if self.highest is None else torch.maximum(self.highest, highest)
+        self._take(values.amax(0))
+
+    def _take(self, highest: Tensor) -> None:
+        self.highest = highest if self.highest is None else torch.maximum(self.highest, highest.to(self.highest))
+
+    def merge(self, other: Maximum) -> None:
+        if other.highest is not None:
+            self._take(other.highest)
+
+    def state(self) -> dict[str, Tensor]:
+        return {} if self.highest is None else {"highest": self.highest}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.highest = state.get("highest")
 
     def result(self) -> Tensor:
         assert self.highest is not None
@@ -38,44 +64,77 @@ class Maximum:
 class Percentile:
     """A percentile of the positive activations per channel, from a histogram whose range doubles on demand.
 
-    Zeros do not count: in a sparse channel they would pull any percentile down to zero. The result is at
-    most 1/``BINS`` of the channel's range above the exact one.
+    Zeros do not count: in a sparse channel they would pull any percentile down to zero. The range is the smallest
+    power of two above the largest value, and its doubling merges neighbouring bins: so the counts do not depend on the
+    order of the batches. The result is at most 1/1024 of the channel's largest value above the exact one.
     """
 
     def __init__(self, percent: float) -> None:
         self.percent = percent
         self.counts = torch.zeros(0)
-        self.range = torch.zeros(0)
+        self.exponent = torch.zeros(0)  # of the range, (C,); 2**LOWEST where nothing is positive yet
         self.maximum = Maximum()
 
     def update(self, values: Tensor) -> None:
         self.maximum.update(values)
-        highest = values.amax(0).clamp(min=0)
         channels = values.shape[1]
         if not self.counts.numel():
             self.counts = torch.zeros(channels, BINS, dtype=torch.int32, device=values.device)
-            self.range = torch.zeros_like(highest)
-        self.range = torch.where(self.range == 0, highest, self.range)
-        while bool((wide := (highest > self.range) & (self.range > 0)).any()):
-            self._double(wide)
-        scale = torch.where(self.range > 0, self.range, torch.ones_like(self.range))
+            self.exponent = torch.full((channels,), LOWEST, dtype=torch.int32, device=values.device)
+        highest = values.amax(0)
+        self._widen(torch.where(highest > 0, torch.frexp(highest).exponent, LOWEST))
         first = torch.arange(channels, device=values.device) * BINS
         one = torch.ones((), dtype=torch.int32, device=values.device)
+        scale = _power(BITS - self.exponent)
         for some in values.split(max(1, COUNTED // channels)):
-            bins = (some / scale * BINS).long().clamp_(0, BINS - 1).add_(first)[some > 0]
+            bins = (some * scale).long().clamp_(0, BINS - 1).add_(first)[some > 0]
             self.counts.view(-1).scatter_add_(0, bins, one.expand(bins.shape))
 
-    def _double(self, wide: Tensor) -> None:
-        """Twice the range for these channels: neighbouring bins merge."""
-        pairs = self.counts[wide].reshape(-1, BINS // 2, 2).sum(-1, dtype=torch.int32)
-        self.counts[wide] = torch.cat([pairs, torch.zeros_like(pairs)], 1)
-        self.range = torch.where(wide, self.range * 2, self.range)
+    def _widen(self, exponent: Tensor) -> None:
+        """At least this range: it is doubled, and neighbouring bins merged, as often as it takes."""
+        wanted = torch.maximum(self.exponent, exponent)
+        fresh = self.counts.sum(1) == 0
+        self.exponent = torch.where(fresh, wanted, self.exponent)
+        while bool((wide := wanted > self.exponent).any()):
+            pairs = self.counts[wide].reshape(-1, BINS // 2, 2).sum(-1, dtype=torch.int32)
+            self.counts[wide] = torch.cat([pairs, torch.zeros_like(pairs)], 1)
+            self.exponent = self.exponent + wide.to(self.exponent)
+
+    def merge(self, other: Percentile) -> None:
+        """See ``Statistic.merge``."""
+        if not other.counts.numel():
+            return
+        self.maximum.merge(other.maximum)
+        if not self.counts.numel():
+            self.counts, self.exponent = other.counts, other.exponent
+            return
+        exponent = torch.maximum(self.exponent, other.exponent.to(self.exponent))
+        self._widen(exponent)
+        again: Percentile = copy.copy(other)
+        again.counts, again.exponent = other.counts.to(self.counts), other.exponent.to(self.exponent)
+        again._widen(exponent)
+        self.counts = self.counts + again.counts
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Statistic.state``."""
+        return {**self.maximum.state(), "counts": self.counts, "exponent": self.exponent}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """See ``Statistic.restore``."""
+        self.counts, self.exponent = state["counts"], state["exponent"]
+        self.maximum.restore(state)
 
     def result(self) -> Tensor:
         total = self.counts.sum(1, keepdim=True)
         wanted = total.double() * self.percent / 100
         index = (self.counts.cumsum(1).double() < wanted).sum(1)
-        return torch.minimum((index + 1) / BINS * self.range, self.maximum.result().clamp(min=0))
+        highest = self.maximum.result().clamp(min=0)
+        return torch.minimum(((index + 1) * _power(self.exponent - BITS)).to(highest), highest)
+
+
+def _power(exponent: Tensor) -> Tensor:
+    """Two to the power of whole numbers, exactly, in float64."""
+    return (exponent.long() + 1023 << 52).view(torch.float64)
 
 
 def per_channel(values: Tensor, axis: int) -> Tensor:

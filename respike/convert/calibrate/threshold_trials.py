@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..graph import BATCH, Graph
+from ..graph import Graph
 from ..options import Options
-from ..run.execution_plan import size_of
+from ..run.graph_walk import Value
 from ..run.neurons import SpikingReLU
 from ..run.time_varying import Timed
 from .converted_prefix import Prefix
 from .layer_order import Stop
-from .ridge import HELD_BACK
+from .owned_batches import Piece
+from .repair.ridge import HELD_BACK
 from .start_and_bias import choose_start, start_early, sweep_bias
 from .statistics import per_channel, rows_per_channel
 from .thresholds import best_threshold, best_threshold_of_layer, require_finite, set_thresholds
@@ -92,7 +94,7 @@ class Trials:
 
         Where T of them take too much memory there are fewer, but about as many as there are samples in any case.
         """
-        counts = self.positions(stop, neuron.axis)
+        counts, _ = self.prefix.positions(stop, neuron.axis)
         available = sum(counts)
         channels = self._channels(stop, neuron)
         room = self.memory // (4 * channels * self.prefix.steps)
@@ -101,7 +103,7 @@ class Trials:
         samples = self._samples(available)
         share = most / max(available, 1) * len(samples) / max(int(samples.sum()), 1)
         chosen = []
-        for count, some in zip(counts, samples.split(self.prefix.batches), strict=True):
+        for count, some in zip(counts, samples.split(self.prefix.batches.counts), strict=True):
             keep = torch.rand(count, generator=self.generator) < share
             if not bool(some.all()):
                 keep &= some.repeat_interleave(count // len(some))
@@ -134,52 +136,74 @@ class Trials:
         And ``(S,)``, which of them belong to samples held back.
         """
         prefix = self.prefix
-        channels = self._channels(stop, neuron) if group is None else len(group)
         group = group if group is None else group.to(self.device)
-        total = sum(map(len, chosen))
-        targets = torch.zeros(total, channels, device=self.device)
-        held = torch.zeros(total, dtype=torch.bool, device=self.device)
-        currents = torch.zeros(0)
-        filled = sample = first = 0
-        for piece in prefix.pieces(prefix.numbers(stop) * prefix.steps):
+        channels = self._channels(stop, neuron) if group is None else len(group)
+        taken = _Taken(sum(map(len, chosen)), channels, prefix.steps, self.device)
+        alone, filled = prefix.batches.ranks.alone, 0
+
+        def found(piece: Piece) -> _Tried:
             z = prefix.as_ann(piece, stop)
             require_finite(z, neuron.where)
             target = per_channel(neuron.ann(z), neuron.axis)
-            neuron.saw(target)
-            first = 0 if piece.first else first
+            first = len(target) * piece.rows.start // piece.samples if prefix.apart else 0
             index = chosen[piece.batch]
             index = index[(index >= first) & (index < first + len(target))] - first
-            number = sample + index * piece.samples // len(target)
-            place = slice(filled, filled + len(index))
-            first, filled, sample = first + len(target), place.stop, sample + piece.samples
-            if not len(index):
-                continue
-            held[place] = (number % HELD_BACK == 0).to(self.device)
+            number = piece.sample + index * piece.samples // len(target)
             index = index.to(self.device)
-            targets[place] = _of(group, target[index])
-            for start, current in prefix.currents(stop, piece):
-                steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
-                if not len(currents):
-                    length = prefix.steps if isinstance(current, Timed) else 1
-                    currents = torch.zeros(length, total, channels, dtype=steps.dtype, device=self.device)
-                for t, step in enumerate(steps.unbind(0), start):
-                    currents[t, place] = _of(group, rows_per_channel(step, neuron.axis, index))
+            # One process puts currents where they belong, several send them.
+            place = taken if alone else _Taken(len(index), channels, prefix.steps, self.device)
+            start = filled if alone else 0
+            for step, current in prefix.currents(stop, piece) if len(index) else ():
+                place.add(start, step, current, lambda x: _of(group, rows_per_channel(x, neuron.axis, index)))
                 if not isinstance(current, Timed):
                     break
-        return currents, targets, held
+            currents = place.currents if len(index) and not alone else None
+            return _Tried(target.amax(0, keepdim=True), _of(group, target[index]), number % HELD_BACK == 0, currents)
 
-    def positions(self, stop: Stop, axis: int) -> list[int]:
-        """How many positions of a current each batch has."""
-        shape = self.graph.shape(stop.current)
-        fixed = shape is not None and shape[0] is BATCH and all(n is not None and n > 0 for n in shape[1:])
-        if fixed:
-            each = size_of(shape) // (size_of(shape[axis : axis + 1]) if axis and shape else 1)
-            return [count * each for count in self.prefix.batches]
-        found = [0] * len(self.prefix.batches)
-        for piece in self.prefix.pieces(self.prefix.numbers(stop)):
-            z = self.prefix.as_ann(piece, stop)
-            found[piece.batch] += z.numel() // (z.shape[axis] if axis else 1)
-        return found
+        for _, (highest, target, held, currents) in prefix.each(prefix.numbers(stop) * prefix.steps, found):
+            neuron.saw(highest)
+            place = slice(filled, filled + len(target))
+            taken.target[place], taken.held[place] = target, held.to(self.device)
+            if currents is not None:
+                taken.put(place, currents)
+            filled = place.stop
+        return taken.currents, taken.target, taken.held
+
+
+class _Tried(NamedTuple):
+    """What is taken of a piece: the largest of all targets, targets, which are held back, and currents."""
+
+    highest: Tensor
+    target: Tensor
+    held: Tensor
+    currents: Tensor | None
+
+
+class _Taken:
+    """Currents ``(T, S, C)``, and targets and which are held back, at S positions; they are filled piece by piece."""
+
+    def __init__(self, total: int, channels: int, steps: int, device: torch.device) -> None:
+        self.steps = steps
+        self.target = torch.zeros(total, channels, device=device)
+        self.held = torch.zeros(total, dtype=torch.bool, device=device)
+        self.currents = torch.zeros(0)
+
+    def _make(self, steps: int, kind: torch.dtype) -> None:
+        if not len(self.currents):
+            self.currents = torch.zeros(steps, *self.target.shape, dtype=kind, device=self.target.device)
+
+    def add(self, first: int, start: int, current: Value, rows: Callable[[Tensor], Tensor]) -> None:
+        """Some rows of a current in some steps: from which row and which step on."""
+        steps = current.real if isinstance(current, Timed) else current.unsqueeze(0)
+        self._make(self.steps if isinstance(current, Timed) else 1, steps.dtype)
+        for t, step in enumerate(steps.unbind(0), start):
+            some = rows(step)
+            self.currents[t, first : first + len(some)] = some
+
+    def put(self, place: slice, currents: Tensor) -> None:
+        """Rows of currents in all steps."""
+        self._make(len(currents), currents.dtype)
+        self.currents[:, place] = currents
 
 
 def _of(group: Tensor | None, rows: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from ...layers import SpikingLayer
 from ...progress import SILENT, Progress
 from .. import checks
+from ..calibrate.checkpoint import NOTHING, Checkpoint
 from ..errors import ConversionError
 from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
 from .choice import Choice, Trial, goal, table
@@ -23,6 +24,8 @@ from .two_fold import Halves
 
 LIMIT = 64
 """The largest T that is tried."""
+TRIALS = "trials"
+"""The name under which a checkpoint keeps what was tried."""
 FAR = 16
 """A code that misses so many times what may be missing is not tried at twice as many steps, but at four times."""
 
@@ -53,16 +56,25 @@ def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
     return [NeuronOptions(name, most) for name, most in codes]
 
 
-def choose(halves: Halves, kinds: Sequence[NeuronOptions], progress: Progress = SILENT) -> tuple[Choice, NeuronOptions]:
+def choose(
+    halves: Halves, kinds: Sequence[NeuronOptions], progress: Progress = SILENT, kept: Checkpoint = NOTHING
+) -> tuple[Choice, NeuronOptions]:
     """The cheapest of these codes, at its T.
 
     Raises:
         ConversionError: none is close enough to the ANN.
     """
+    done, _ = kept.of(TRIALS) or ([], {})
+    known = [Trial(**trial) for trial in done]
 
     def judge(kind: NeuronOptions, timesteps: int) -> Trial:
-        trial = halves.judge(kind, timesteps, progress)
+        wanted = (timesteps, kind.neuron, kind.max_spikes)
+        found = [trial for trial in known if (trial.timesteps, trial.neuron, trial.max_spikes) == wanted]
+        trial = found[0] if found else halves.judge(kind, timesteps, progress)
         progress.report(f"tried {trial}")
+        if not found:
+            known.append(trial)
+            kept.note(TRIALS, [asdict(trial) for trial in known], now=kept.due())
         return trial
 
     options, wanted, within = halves.options, halves.wanted, halves.yardstick.within

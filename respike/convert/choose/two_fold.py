@@ -7,11 +7,13 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...progress import SILENT, Part, Progress
+from ...ranks import here
 from ..calibrate.calibrate import calibrate
 from ..count.event_counter import EventCounter
 from ..count.fan_out import FanOut, fan_out
@@ -62,7 +64,7 @@ class Halves:
             torch.arange(self.samples) % 2
         )
         self.halves = [_Half(held, [of == k for of in half.split(lengths)]) for k in (0, 1)]
-        self.answers = [[self._ann(inputs) for inputs in half] for half in self.halves]
+        self.answers = [[x.to(device) for x in here().each(half, self._ann)] for half in self.halves]
         outputs = [x for half in self.answers for x in half]
         self.yardstick = yardstick_for(graph, outputs, wanted.judge, wanted.within, "timesteps='auto'")
 
@@ -82,11 +84,16 @@ class Halves:
             snn.memory_budget = options.memory_budget
             self.work = self.work or fan_out(snn.graph, snn.held_graph().tensors)  # the same for every T and code
             counter = EventCounter(self.work, timesteps)
-            for inputs, wanted in zip(self.halves[other], self.answers[other], strict=True):
-                counter.begin_batch()
-                last = deque(snn.blocks(inputs, only_last=True, recorder=counter), maxlen=1).pop()
-                tally.add(last[self.output][-1], wanted)
-            synops += sum(float(steps.sum()) for steps in counter.synops.values())
+
+            def run(inputs: list[Tensor], snn: Simulator = snn, counter: EventCounter = counter) -> Any:
+                own = counter.another()
+                last = deque(snn.blocks(inputs, only_last=True, recorder=own), maxlen=1).pop()
+                return last[self.output][-1], own.synops
+
+            found = here().each(self.halves[other], run)
+            for (output, operations), wanted in zip(found, self.answers[other], strict=True):
+                tally.add(output, wanted)
+                synops += sum(float(steps.sum()) for steps in operations.values())  # whole numbers: exact
             if own == 0 and not self._can_reach(tally):
                 break
         return Trial(

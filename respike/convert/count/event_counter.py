@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Self
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class EventCounter:
         """The next events belong to the first timestep again."""
         self._filled = dict.fromkeys(self._filled, 0)
 
-    def another(self) -> EventCounter:
+    def another(self) -> Self:
         """One that has counted nothing yet, for other samples of the same run."""
         other = copy.copy(self)
         other.spikes, other.synops, other.direct = (

@@ -28,14 +28,14 @@ class NeededMacs(TorchDispatchMode):
         module: The network.
 
     Attributes:
-        macs: Multiply-accumulates so far.
+        macs: Multiply-accumulates so far, a whole number of any size.
         needed: Those of them whose value is not zero.
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.macs = 0.0
-        self.needed = 0.0
+        self.macs = 0
+        self.needed = 0
         self._held = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
 
     def __torch_dispatch__(
@@ -44,8 +44,8 @@ class NeededMacs(TorchDispatchMode):
         count = _PRODUCTS.get(func)
         if count is not None:
             macs, needed = count(self, *args)
-            self.macs += macs
-            self.needed += needed
+            self.macs += int(macs)
+            self.needed += int(needed)
         else:
             with self:
                 found = func.decompose(*args, **(kwargs or {}))
@@ -97,11 +97,13 @@ class InputMacs:
         snn: The network.
         work: Its fan-out.
 
+    Attributes:
+        always: Of one sample: those on what is constant within a varying value, which all count.
     """
 
     def __init__(self, snn: SpikingNetwork, work: FanOut) -> None:
         self.snn, self.work = snn, work
-        self._needed = 0.0
+        self.always = work.once.macs - int(sum(float(macs.sum()) for _, macs in work.inputs.values()))
         wanted = {name for name, _ in work.inputs.values()}
         self.nodes: list[Node] = []
         for node in reversed(snn.plan.static):
@@ -110,15 +112,12 @@ class InputMacs:
                 wanted.update(node.refs)
 
     @torch.no_grad()
-    def count(self, inputs: list[Tensor]) -> None:
-        """Count a batch of the network's inputs."""
+    def count(self, inputs: list[Tensor]) -> int:
+        """Those of a batch of the network's inputs whose value is not zero."""
         walk = Walk(self.snn.graph, self.snn.held_graph().tensors, inputs)
         walk.run(self.nodes, Analog())
+        needed = 0
         for name, macs in self.work.inputs.values():
             busy = over_batch((walk.env[name] != 0).float().unsqueeze(0), macs.shape)
-            self._needed += float(busy.double() @ macs.flatten().to(busy.device))
-
-    def mean(self, samples: int) -> float:
-        """The mean of so many samples, with those on what is constant within a varying value, which all count."""
-        counted = sum(float(macs.sum()) for _, macs in self.work.inputs.values())
-        return self.work.once.macs - counted + self._needed / samples
+            needed += int(busy.double() @ macs.flatten().to(busy.device))
+        return needed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -18,12 +18,14 @@ from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches
 from ...evaluation.shown_to_ann import AnnOn
-from ...progress import Listener, listener
+from ...progress import SILENT, Listener, listener
+from ...ranks import alone, here
 from .activations import activations
 from .decisions import decisions
 from .report import Report
 from .sample import sample_run
 
+Found = TypeVar("Found")
 PAIRED = 128
 """Samples whose activations and rates are paired, at most."""
 
@@ -50,6 +52,8 @@ def gather(
     progress: bool | Listener | None = None,
 ) -> Report:
     """Judge a network in every way that its report shows.
+
+    In a group of processes, evaluation and diagnosis are shared; all else rank 0 does by itself.
 
     What cannot be known is left out: the diagnosis without the ANN, early exit without calibration data, decisions of
     a network that makes none, the course of one sample unless the schedule is synchronous.
@@ -83,29 +87,52 @@ def gather(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
-    with listener(progress, default=True) as told:
+    ranks = here()
+
+    def by_one(work: Callable[[], Found]) -> Found:
+        """What rank 0 computes by itself, while the others wait."""
+
+        def by_itself() -> Found:
+            with alone():
+                return work()
+
+        return ranks.once(by_itself)
+
+    with listener(progress, default=True) if ranks.first else SILENT as told:
         result = evaluation or evaluate(
             snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, progress=told
         )
         timesteps = result.timesteps
         told.report("comparing decisions")
         known = (
-            decisions(snn, ann, data, timesteps=timesteps, ann_on=ann_on, batch_size=batch_size, classes=classes)
+            by_one(
+                lambda: decisions(
+                    snn, ann, data, timesteps=timesteps, ann_on=ann_on, batch_size=batch_size, classes=classes
+                )
+            )
             if result.metric == "accuracy"
             else None
         )
         early = compared = parts = None
         if calibration is not None and known is not None and _may_stop(snn):
             told.report("choosing when to stop early")
-            stopping = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
-            early = evaluate_exit(stopping, data, batch_size=batch_size, progress=told).as_dict()
+
+            def stopping() -> dict[str, Any]:
+                early = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
+                return evaluate_exit(early, data, batch_size=batch_size, progress=told).as_dict()
+
+            early = by_one(stopping)
         if _comparable(snn, ann):
             told.report("diagnosing")
-            options = {"timesteps": timesteps, "samples": samples, "seed": seed}
-            compared = diagnose(snn, data, ann, ann_on=ann_on, **options, progress=told).as_dict()
-            parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
+            found = diagnose(
+                snn, data, ann, timesteps=timesteps, samples=samples, seed=seed, ann_on=ann_on, progress=told
+            )
+            compared = found.as_dict()
+            parts = by_one(
+                lambda: activations(snn, ann, data, timesteps=timesteps, samples=min(samples, PAIRED), seed=seed)
+            )
         told.report("running one sample")
-        shown = sample_run(snn, args, target, ann, index=sample, timesteps=timesteps, ann_on=ann_on)
+        shown = by_one(lambda: sample_run(snn, args, target, ann, index=sample, timesteps=timesteps, ann_on=ann_on))
     return Report.of(
         result,
         name,

@@ -70,7 +70,8 @@ class Report:
     @classmethod
     def of(cls, result: Evaluation, name: str = "network", **sections: Section | None) -> Report:
         """What an evaluation alone knows, its cost included, and other sections that are at hand."""
-        return cls(name, result.as_dict(), **{"cost": result.cost().as_dict(), **sections})  # type: ignore[arg-type]
+        evaluation = {key: value for key, value in result.as_dict().items() if key != "sums"}
+        return cls(name, evaluation, **{"cost": result.cost().as_dict(), **sections})  # type: ignore[arg-type]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in lists and numbers."""

@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import respike
 from respike.convert import ConversionError, memory_limits
 from respike.convert.calibrate import second_pass, statistics
-from respike.convert.calibrate.gathered_rows import Chunk
-from respike.convert.calibrate.least_squares import Best, Problem
 from respike.convert.calibrate.memory_or_disk import Store
-from respike.convert.calibrate.normal_equations import ByRows
+from respike.convert.calibrate.repair.gathered_rows import Chunk
+from respike.convert.calibrate.repair.least_squares import Best, Problem
+from respike.convert.calibrate.repair.normal_equations import ByRows
 from respike.convert.calibrate.statistics import Percentile
 from respike.convert.choose import held_batches, two_fold
 from respike.convert.choose.held_batches import HeldBatches

@@ -11,13 +11,13 @@ from torch import nn
 
 import respike
 from respike.convert import ConversionWarning, normal_form
-from respike.convert.calibrate import least_squares, normal_equations
-from respike.convert.calibrate import ridge as repair
 from respike.convert.calibrate import second_pass as sequential
-from respike.convert.calibrate.gathered_rows import Chunk
-from respike.convert.calibrate.least_squares import Problem
 from respike.convert.calibrate.memory_or_disk import Store
-from respike.convert.calibrate.normal_equations import ByInputs, ByRows, Solver, most_rows
+from respike.convert.calibrate.repair import least_squares, normal_equations
+from respike.convert.calibrate.repair import ridge as repair
+from respike.convert.calibrate.repair.gathered_rows import Chunk
+from respike.convert.calibrate.repair.least_squares import Problem
+from respike.convert.calibrate.repair.normal_equations import ByInputs, ByRows, Solver, most_rows
 from respike.convert.graph import Graph, Node
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.convert import normal_form
-from respike.convert.calibrate.ridge import ends
+from respike.convert.calibrate.repair.ridge import ends
 from respike.convert.graph import Graph
 from respike.convert.run.analog import Analog
 from respike.convert.run.graph_walk import Walk

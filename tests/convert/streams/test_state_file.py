@@ -153,7 +153,7 @@ def test_broken_files_are_refused_and_nothing_is_changed(tmp_path: Path) -> None
         with pytest.raises(FormatError):
             run.load(broken)
     save_file(tensors, broken, {"format": "respike state 999"})
-    with pytest.raises(FormatError, match="no state that this version of respike writes"):
+    with pytest.raises(FormatError, match="it is not a file of the format 'respike state 2'"):
         run.load(broken)
     with pytest.raises(FormatError, match="there is no such file"):
         run.load(tmp_path / "nowhere")

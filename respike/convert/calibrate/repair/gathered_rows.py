@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .memory_or_disk import Array, Store
+from ..memory_or_disk import Array, Store
 
 
 class Chunk(NamedTuple):

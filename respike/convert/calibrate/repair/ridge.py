@@ -13,21 +13,23 @@ in turns, as for missing data).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import accumulate, chain
 from math import inf
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..graph import Graph, Node, Ref
-from ..graph.rules import Role
-from ..passes import readouts
-from ..run.neurons import channel_axis
+from ....ranks import here
+from ...graph import Graph, Node, Ref
+from ...graph.rules import Role
+from ...passes import readouts
+from ...run.neurons import channel_axis
+from ..memory_or_disk import Store
+from ..owned_batches import Piece
 from .gathered_rows import Chunk, Rows
 from .input_patches import OPS, Patches
 from .least_squares import STRENGTHS, Best, Problem
-from .memory_or_disk import Store
 from .normal_equations import ByInputs, ByRows, Solver, fits_by_inputs, most_rows, solving
 
 POSITIONS, FEWEST, FOR_EACH = 24576, 16384, 128
@@ -133,13 +135,15 @@ class System:
     """The rows of one layer's least squares problem, gathered piece by piece.
 
     The means over all steps are taken from every sample, those over the first 1, 2, 4, ... steps from every sample
-    in turn, so that all of them together are as many.
+    in turn, so that all of them together are as many. Each process picks the rows of its own pieces; all have all rows,
+    in the order of the pieces.
 
     Args:
         node: The layer.
         weight: Its weight.
         axis: Channel axis of its output.
-        positions: How many positions its output has in all samples.
+        positions: How many positions its output has in each batch.
+        lengths: And how many rows ``(N, ...)``.
         steps: T.
         apart: Whether samples never meet; else every mean is taken of all of them.
         generator: Chooses the positions.
@@ -152,72 +156,92 @@ class System:
         node: Node,
         weight: Tensor,
         axis: int,
-        positions: int,
+        positions: list[int],
+        lengths: list[int],
         steps: int,
         apart: bool,
         generator: torch.Generator,
         store: Store,
         memory: int,
     ) -> None:
-        self.patches, self.axis, self.generator = Patches(node, weight), axis, generator
+        self.patches, self.axis = Patches(node, weight), axis
         self.steps, self.apart, self.device = steps, apart, weight.device
         self.early = [2**k for k in range(steps.bit_length()) if 2**k < steps]
         self.shape = groups, inputs, outputs = _shape(self.patches, weight)
         kinds = 1 + (min(len(self.early), 1) if apart else len(self.early))
-        rows = kinds * min(positions, _enough(inputs))
+        total = sum(positions)
+        rows = kinds * min(total, _enough(inputs))
         self.solver: Solver = ByInputs
         if rows <= inputs or not fits_by_inputs(inputs, outputs, groups, memory):
             self.solver, rows = ByRows, min(rows, most_rows(inputs, outputs, groups, memory))
-        self.share = rows / kinds / positions
+        share = rows / kinds / total
         length = max(64, min(LONGEST, memory // ROOMS // (4 * groups * (inputs + 2 * outputs))))
         self.rows = {
             (t, held): Rows(store, length, 1.0 if t == steps else EVENNESS * (t / steps) ** 2)
             for t in (steps, *self.early)
             for held in (False, True)
         }
-        self.samples = 0
-        self.index = torch.zeros(0)
+        self.lengths, self.begin = lengths, list(accumulate(lengths, initial=0))
+        self.index = []  # the positions that are taken of each batch
+        for count, length in zip(positions, lengths, strict=True):
+            keep = torch.rand(count // length, generator=generator) < share
+            keep[torch.randint(len(keep), (1,), generator=generator)] = True
+            self.index.append(keep.nonzero().flatten())
 
-    def until(self, count: int) -> Tensor:
-        """Means of how many steps the next samples are wanted for, ``(E, count)``, or ``(E, 1)`` if they meet."""
-        every = torch.full((count if self.apart else 1,), self.steps)
+    @property
+    def entries(self) -> int:
+        """How many means of each sample are wanted."""
+        return 1 + (min(len(self.early), 1) if self.apart else len(self.early))
+
+    def until(self, piece: Piece) -> Tensor:
+        """Means of how many steps are wanted of a piece, ``(E, samples)``, or ``(E, 1)`` if they meet."""
+        every = torch.full((piece.samples if self.apart else 1,), self.steps)
         if not self.early:
             return every[None]
         if not self.apart:
             return torch.tensor([self.steps, *self.early])[:, None]
-        return torch.stack([every, torch.tensor(self.early)[self._turns(count)]])
+        return torch.stack([every, torch.tensor(self.early)[self._turns(piece, piece.samples)]])
 
-    def _turns(self, count: int) -> Tensor:
-        """Which of the early means each of the next samples gives; that does not depend on whether it is held back."""
-        return (self.samples + torch.arange(count)) // HELD_BACK % max(len(self.early), 1)
+    def _numbers(self, piece: Piece, count: int) -> Tensor:
+        """Which of all rows ``(N, ...)`` those of a piece are."""
+        first = piece.rows.start * self.lengths[piece.batch] // piece.total if self.apart else 0
+        return self.begin[piece.batch] + first + torch.arange(count)
 
-    def add(self, inputs: Tensor, wanted: Tensor, given: Tensor, first: bool) -> None:
-        """Samples.
+    def _turns(self, piece: Piece, count: int) -> Tensor:
+        """Which of the early means each sample gives; that does not depend on whether it is held back."""
+        return self._numbers(piece, count) // HELD_BACK % max(len(self.early), 1)
+
+    def picked(self, inputs: Tensor, wanted: Tensor, given: Tensor, piece: Piece) -> list[tuple[Tensor, ...] | None]:
+        """The rows of a piece of each kind, for ``add``; None where it has none.
 
         Args:
             inputs: Means of what arrives at the layer, of as many steps as ``until`` says, ``(E, N, ...)``.
             wanted: The ANN's current ``(N, ...)`` that it leads to.
             given: The SNN's, ``(E, N, ...)``.
-            first: Whether a new batch begins, with positions of its own.
+            piece: Which one.
         """
         z, s = self._outputs(wanted), self._outputs(given.flatten(0, 1)).unflatten(0, given.shape[:2])
-        turns, held = self._turns(len(wanted)), (self.samples + torch.arange(len(wanted))) % HELD_BACK == 0
-        self.samples += len(wanted)
-        if first:
-            keep = torch.rand(z.shape[1], generator=self.generator) < self.share
-            keep[torch.randint(z.shape[1], (1,), generator=self.generator)] = True
-            self.index = keep.nonzero().flatten().to(wanted.device)
-        index = self.index
-        for k, t in enumerate([self.steps, *self.early]):
+        turns, held = self._turns(piece, len(wanted)), self._numbers(piece, len(wanted)) % HELD_BACK == 0
+        index = self.index[piece.batch].to(wanted.device)
+        found: list[tuple[Tensor, ...] | None] = []
+        for k in range(1 + len(self.early)):
             entry = min(k, 1) if self.apart else k
             for back in (False, True):
                 these = (held == back) & ((turns == k - 1) if k else True)
                 if not bool(these.any()):
+                    found.append(None)
                     continue
                 chosen = these.nonzero().flatten().to(wanted.device)
                 x = self.patches.of(inputs[entry, chosen], index)
                 given_, target = s[entry, chosen][:, index], z[chosen][:, index]
-                self.rows[t, back].add(x.flatten(0, 1), given_.flatten(0, 1), target.flatten(0, 1))
+                found.append((x.flatten(0, 1), given_.flatten(0, 1), target.flatten(0, 1)))
+        return found
+
+    def add(self, found: list[tuple[Tensor, ...] | None]) -> None:
+        """Rows as ``picked`` gives them."""
+        for rows, some in zip(self.rows.values(), found, strict=True):
+            if some is not None:
+                rows.add(*some)
 
     def _outputs(self, x: Tensor) -> Tensor:
         """``(N, L, G, outputs of a group)``."""
@@ -253,7 +277,7 @@ class System:
         for one, change in zip((inf, *STRENGTHS), changes, strict=True):
             error = found.errors(change, judged, cap)
             best.offer(change, error)
-            total = float(error.sum())
+            total = here().once(lambda error=error: float(error.sum()))  # type: ignore[misc]
             if one < inf and (strength == inf or total < least):
                 least, strength, kept = total, one, change
         if rectified:

@@ -9,8 +9,9 @@ from math import inf
 import torch
 from torch import Tensor
 
+from ....ranks import here
 from .gathered_rows import Chunk
-from .normal_equations import ByInputs, ByRows, Solver
+from .normal_equations import ByInputs, ByRows, Missing, Solver
 
 STRENGTHS = (0.3, 0.03, 0.003)
 """λ in units of the inputs' mean square."""
@@ -78,24 +79,31 @@ class Problem:
         groups, _, outputs = self.shape
         found = torch.zeros(groups, outputs, dtype=torch.double, device=self.device)
         respond = self.response_of(change)
-        for chunk in judged():
+
+        def squares(chunk: Chunk) -> tuple[float, Tensor]:
             # In place where it can be: memory for another result takes as long as the arithmetic.
             now, wanted = respond(chunk).add_(chunk.given), chunk.wanted
             if self.rectified:
                 now, wanted = now.clamp_(min=0, max=cap), wanted.clamp(min=0, max=cap)
-            found.add_(now.sub_(wanted).square_().sum(1), alpha=chunk.weight)
+            return chunk.weight, now.sub_(wanted).square_().sum(1)
+
+        for weight, error in here().divided(judged(), lambda some: map(squares, some)):
+            found.add_(error.to(self.device), alpha=weight)
         return found.nan_to_num(nan=torch.inf)
 
-    def _missing(self, respond: Respond | None) -> Iterator[tuple[Chunk, Tensor]]:
+    def _missing(self, respond: Respond | None) -> Missing:
         """What is missing of each row's target, once there is a change already."""
-        for chunk in self.chunks():
-            missing = chunk.wanted - chunk.given
+
+        def missing(chunk: Chunk) -> Tensor:
+            found = chunk.wanted - chunk.given
             if self.rectified:
                 now = torch.zeros((), device=self.device) if respond is None else respond(chunk)
                 active = (chunk.given if respond is None else chunk.given + now) > 0
                 active |= chunk.wanted > 0
-                torch.where(active, missing, now, out=missing)
-            yield chunk, missing
+                torch.where(active, found, now, out=found)
+            return found
+
+        return self.chunks(), missing
 
 
 class Best:

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..text import shown, table
-from . import checks
-from .errors import ConversionError, Refusal
-from .graph import Graph
-from .graph.rules import LINEAR, Role
-from .onnx_import.module import OnnxModule, example
-from .onnx_import.node_module import Step
-from .passes.roles import objection, verdicts
-from .tracing.copy_model import prepare
-from .tracing.normal_form import to_graph
+from ...text import shown, table
+from .. import checks
+from ..errors import ConversionError, Refusal
+from ..graph import Graph
+from ..graph.rules import LINEAR, Role
+from ..passes.roles import objection, verdicts
+from ..tracing.copy_model import prepare
+from ..tracing.normal_form import to_graph
+from .module import OnnxModule, example
+from .node_module import Step
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def inspect_onnx(
             described, with the reasons.
     """
     # onnx is imported by whoever calls, not by who imports respike.
-    from .onnx_import.build import load
-    from .onnx_import.choose_outputs import suggested
-    from .onnx_import.read_file import opsets, read
+    from .build import load
+    from .choose_outputs import suggested
+    from .read_file import opsets, read
 
     checks.path("path", path)
     outputs = None if outputs is None else checks.names("outputs", outputs)
@@ -136,7 +136,7 @@ def inspect_onnx(
 
 
 def _nodes(protos: Any, net: OnnxModule | None, graph: Graph | None, refused: Sequence[Refusal]) -> list[NodeVerdict]:
-    from .onnx_import.node_order import label
+    from .node_order import label
 
     steps = {step.label: step for step in net.steps()} if net is not None else {}
     reasons: dict[str, str] = {}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..graph import Node, layer_groups
+from ...graph import Node, layer_groups
 
 _CONVOLUTIONS = {"aten.conv1d.default": 1, "aten.conv2d.default": 2}
 _TRANSPOSED = {"aten.conv_transpose1d.default": 1, "aten.conv_transpose2d.input": 2}

@@ -4,17 +4,20 @@
 
 X and Y are centred, so that a bias without penalty is taken out of the system: channels that never vary, which it alone
 can tell, leave nothing behind that could not be solved. What is left is positive semidefinite, and λ makes it definite.
-Rows, and products of them, are summed in float32 over one chunk, and from chunk to chunk in float64.
+Rows, and products of them, are summed in float32 over one chunk, and from chunk to chunk in float64. Of several
+processes each takes some of the chunks; rank 0 adds up in the order of the chunks, solves, and tells the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 
 import torch
 from torch import Tensor
 
+from ....ranks import here
 from .gathered_rows import Chunk
 
 BYTES = 16
@@ -80,6 +83,10 @@ class _Definite:
         return found
 
 
+Missing = tuple[Iterable[Chunk], Callable[[Chunk], Tensor]]
+"""All chunks, and what a chunk's Y is."""
+
+
 class ByInputs:
     """By XᵀX, ``(G, K, K)``. A change is that of the weights, and of the bias behind them: ``(G, K + 1, outputs)``.
 
@@ -91,39 +98,62 @@ class ByInputs:
 
     def __init__(self, chunks: Iterable[Chunk], shape: tuple[int, int, int], device: torch.device) -> None:
         groups, self.size, self.outputs = shape
-        gram = torch.zeros(groups, self.size, self.size, dtype=torch.double, device=device)
+        self.ranks, self.device = here(), device
+        self.definite: _Definite | None = None
+        first = self.ranks.first
+        gram = torch.zeros(groups, *(2 * [self.size] if first else [0, 0]), dtype=torch.double, device=device)
         self.sums = torch.zeros(groups, self.size, dtype=torch.double, device=device)
         self.count = 0.0
-        for chunk in chunks:
-            x = chunk.inputs
-            for start in range(0, self.size, STRIPE):
-                stop = min(start + STRIPE, self.size)
-                product = x[:, :, start:stop].transpose(1, 2) @ x[:, :, :stop]
-                gram[:, start:stop, :stop].add_(product, alpha=chunk.weight)
-            self.sums.add_(x.sum(1), alpha=chunk.weight)
-            self.count += chunk.weight * x.shape[1]
-        scale = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
-        gram.baddbmm_(self.sums[:, :, None], self.sums[:, None] / self.count, alpha=-1)
-        self.definite: _Definite | None = _Definite(gram, scale)
+        for weight, rows, sums, products in self.ranks.each(chunks, self._products):
+            if not first:
+                continue
+            for start, product in zip(range(0, self.size, STRIPE), products, strict=True):
+                stop = start + product.shape[1]
+                gram[:, start:stop, :stop].add_(product.to(device), alpha=weight)
+            self.sums.add_(sums.to(device), alpha=weight)
+            self.count += weight * rows
+        if first:
+            scale = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
+            gram.baddbmm_(self.sums[:, :, None], self.sums[:, None] / self.count, alpha=-1)
+            self.definite = _Definite(gram, scale)
 
-    def solutions(self, missing: Iterable[tuple[Chunk, Tensor]], strengths: Iterable[float]) -> Iterator[Tensor]:
-        """The change for each λ, in units of the inputs' mean square.
+    def _products(self, chunk: Chunk) -> tuple[float, int, Tensor, Iterable[Tensor]]:
+        """Of a chunk its weight, how many rows it has, their sum, and XᵀX stripe by stripe, as far as the diagonal."""
+        x = chunk.inputs
+        ends = [(start, min(start + STRIPE, self.size)) for start in range(0, self.size, STRIPE)]
+        products = (x[:, :, start:stop].transpose(1, 2) @ x[:, :, :stop] for start, stop in ends)
+        return chunk.weight, x.shape[1], x.sum(1), products if self.ranks.alone else list(products)
+
+    def solutions(self, missing: Missing, strengths: Iterable[float]) -> Iterator[Tensor]:
+        """The change for each λ, in units of the inputs' mean square; solved by rank 0.
 
         Args:
-            missing: Each chunk with its Y, ``(G, rows, outputs)``.
+            missing: Each chunk, and what gives its Y, ``(G, rows, outputs)``.
             strengths: Those λ; an infinite one leaves the bias alone.
         """
-        assert self.definite is not None
-        right = self.definite.gram.new_zeros(len(self.sums), self.size, self.outputs)
-        total = right.new_zeros(len(right), self.outputs)
-        for chunk, y in missing:
-            right.add_(chunk.inputs.transpose(1, 2) @ y, alpha=chunk.weight)
-            total.add_(y.sum(1), alpha=chunk.weight)
-        right.baddbmm_(self.sums[:, :, None], total[:, None] / self.count, alpha=-1)
-        for strength in strengths:
+        groups = len(self.sums)
+        right = torch.zeros(groups, self.size, self.outputs, dtype=torch.double, device=self.device)
+        total = right.new_zeros(groups, self.outputs)
+        chunks, found = missing
+
+        def products(chunk: Chunk) -> tuple[float, Tensor, Tensor]:
+            y = found(chunk)
+            return chunk.weight, chunk.inputs.transpose(1, 2) @ y, y.sum(1)
+
+        for weight, product, sums in self.ranks.each(chunks, products):
+            if self.ranks.first:
+                right.add_(product.to(self.device), alpha=weight)
+                total.add_(sums.to(self.device), alpha=weight)
+
+        def solved(strength: float) -> Tensor:
+            assert self.definite is not None
             weights = self.definite.solved(strength, right)
-            bias = (total - (self.sums[:, None] @ weights).squeeze(1)) / self.count
-            yield _joined(weights, bias)
+            return _joined(weights, (total - (self.sums[:, None] @ weights).squeeze(1)) / self.count)
+
+        if self.ranks.first:
+            right.baddbmm_(self.sums[:, :, None], total[:, None] / self.count, alpha=-1)
+        for strength in strengths:
+            yield self.ranks.once(partial(solved, strength)).to(self.device)
 
     def features(self, inputs: Tensor) -> Tensor:
         """What a change is multiplied with to give the response to inputs ``(G, rows, K)``."""
@@ -164,16 +194,25 @@ class ByRows:
         squares = torch.stack([row.square().sum(-1, dtype=torch.double) for row in x.unbind(1)], 1)
         scale = ((squares * weight).sum(1) / x.shape[2]).clamp(min=1e-12)
         self.x = x.sub_(self.mean).mul_(self.root.float()[:, None])
-        self.definite: _Definite | None = _Definite((x @ x.transpose(1, 2)).double(), scale)
+        self.ranks, self.definite = here(), None
+        if self.ranks.first:
+            self.definite = _Definite((x @ x.transpose(1, 2)).double(), scale)
 
-    def solutions(self, missing: Iterable[tuple[Chunk, Tensor]], strengths: Iterable[float]) -> Iterator[Tensor]:
+    definite: _Definite | None
+
+    def solutions(self, missing: Missing, strengths: Iterable[float]) -> Iterator[Tensor]:
         """See ``ByInputs.solutions``."""
-        assert self.definite is not None
-        y = torch.cat([y for _, y in missing], 1).double()
+        chunks, found = missing
+        y = torch.cat([y.to(self.x) for y in self.ranks.each(chunks, found)], 1).double()
         mean = torch.einsum("r,gro->go", self.share, y)
         right = y.sub_(mean[:, None]).mul_(self.root[:, None])
+
+        def solved(strength: float) -> Tensor:
+            assert self.definite is not None
+            return _joined(self.definite.solved(strength, right), mean)
+
         for strength in strengths:
-            yield _joined(self.definite.solved(strength, right), mean)
+            yield self.ranks.once(partial(solved, strength)).to(self.x)
 
     def features(self, inputs: Tensor) -> Tensor:
         """See ``ByInputs.features``."""
