@@ -118,5 +118,5 @@ RESUME = option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     part="Evaluation",
-    help="Note in this file, every half minute, how far the work is; if it is there, go on from it.",
+    help="Keep in this file how far the work is; if it is there, go on from it. Conversion has a file FILE.conversion.",
 )

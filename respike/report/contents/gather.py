@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike, fspath
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from ...about import about
+from ...convert import checks
 from ...convert.data import rows
 from ...convert.early_exit import EarlyExit
 from ...convert.graph import Graph, Ref
@@ -49,6 +51,7 @@ def gather(
     seed: int = 0,
     command: str | None = None,
     run: Mapping[str, Any] | None = None,
+    resume: str | PathLike[str] | None = None,
     progress: bool | Listener | None = None,
 ) -> Report:
     """Judge a network in every way that its report shows.
@@ -76,6 +79,8 @@ def gather(
         seed: Random seed for the sample order and for the choice of what is drawn.
         command: That made the report, to be shown in it.
         run: What else should be known: names of data, options.
+        resume: As for ``respike.evaluate``: of the evaluation. That of the diagnosis is beside it,
+            ``FILE.diagnosis``; what else is shown is computed anew.
         progress: As for ``respike.evaluate``.
 
     Raises:
@@ -86,6 +91,8 @@ def gather(
         raise InputError(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
+    if resume is not None:
+        checks.path("resume", resume)
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
     ranks = here()
 
@@ -100,7 +107,7 @@ def gather(
 
     with listener(progress, default=True) if ranks.first else SILENT as told:
         result = evaluation or evaluate(
-            snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, progress=told
+            snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, resume=resume, progress=told
         )
         timesteps = result.timesteps
         told.report("comparing decisions")
@@ -125,7 +132,15 @@ def gather(
         if _comparable(snn, ann):
             told.report("diagnosing")
             found = diagnose(
-                snn, data, ann, timesteps=timesteps, samples=samples, seed=seed, ann_on=ann_on, progress=told
+                snn,
+                data,
+                ann,
+                timesteps=timesteps,
+                samples=samples,
+                seed=seed,
+                ann_on=ann_on,
+                resume=None if resume is None else f"{fspath(resume)}.diagnosis",
+                progress=told,
             )
             compared = found.as_dict()
             parts = by_one(
