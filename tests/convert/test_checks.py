@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import respike
 from respike.convert import checks
 from respike.convert.options import NAMED, NeuronOptions, Options, threshold_of
-from respike.evaluation import diagnose, evaluate_exit
+from respike.evaluation import diagnose, evaluate_exit, merge
 
 X = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(12) % 3
