@@ -29,7 +29,7 @@ from .text import printable, shown
 __all__ = ["INTERVAL", "Chain", "ResumeError", "ResumeFile", "digest"]
 
 FORMAT: Final = "respike resume 1"
-INTERVAL: Final = 30.0
+INTERVAL: Final = 60.0
 """Seconds from one writing to the next; or what ``RESPIKE_INTERVAL`` says."""
 SHARE: Final = 20
 """Where writing takes long, work goes on for so many times as long before the next."""
@@ -67,7 +67,7 @@ class ResumeFile:
         kind: Of work, as it is named in messages.
         bound: What the result depends on, by name: what JSON can say, or digests.
         interval: Seconds from one writing to the next, 0: whenever it is asked; None: what ``RESPIKE_INTERVAL``
-            says, or 30.
+            says, or 60.
 
     Raises:
         FileNotFoundError: the folder does not exist.

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import timedelta
 from typing import Any, TextIO
 
 SHARED = frozenset({"convert", "evaluate", "diagnose", "finetune", "report"})
@@ -37,6 +38,8 @@ def is_first() -> bool:
 @contextmanager
 def one_voice() -> Iterator[None]:
     """All processes but the first one print nothing: no results, no progress, no warnings."""
+    if launched():  # before torch is imported, which has lines of its own, with stacks, on connections that broke
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     if is_first():
         yield
         return
@@ -63,14 +66,18 @@ def together(command: str) -> Iterator[None]:
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
-    from ..ranks import RankError
+    from ..ranks import RankError, patience
 
+    wait = timedelta(seconds=patience())
+    store = None
     try:
-        store, rank, size = next(rendezvous("env://"))
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+        store, rank, size = next(rendezvous("env://", timeout=wait))
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=wait)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RankError(f"rank {_number('RANK', 0)} cannot meet the other processes: {reason}") from error
+        rank, reason = _number("RANK", 0), str(error).strip().splitlines()[0]
+        # Rank 0 holds the store. If that was reached, rank 0 tells what is wrong, and otherwise rank 1 does.
+        told = rank > (store is None)
+        raise RankError(f"rank {rank} cannot meet the other processes: {reason}", told) from error
     _STORE[:] = [store]
     try:
         yield
@@ -81,16 +88,19 @@ def together(command: str) -> Iterator[None]:
 def tells(error: Exception) -> bool:
     """Whether it is this process that tells the user of an error, which several processes may have found.
 
-    The first one that asks tells it, unless another one has said already that it does. Before they have met, one
-    process on each machine tells what is wrong there.
+    Of what is wrong with another process, a ``RankError`` says whether it is told. Of other errors the first one that
+    asks tells; before they have met, one process on each machine tells what is wrong there.
     """
     if not launched():
         return True
     from ..ranks import RankError
 
-    if isinstance(error, RankError) and error.told:
-        return False
-    chosen = _claimed() if _STORE else _number("LOCAL_RANK", 0) == 0
+    if isinstance(error, RankError):  # nobody is asked: the process that holds the store may be the one that hangs
+        chosen = not error.told
+    elif _STORE:
+        chosen = _claimed()
+    else:
+        chosen = _number("LOCAL_RANK", 0) == 0
     if chosen and _VOICE:
         sys.stderr = _VOICE[0]
     return chosen
@@ -99,5 +109,5 @@ def tells(error: Exception) -> bool:
 def _claimed() -> bool:
     try:
         return bool(_STORE[0].add("respike has told", 1) == 1)
-    except RuntimeError:  # the process that holds the store is no more
-        return True
+    except RuntimeError:  # the process that held the store has found the same error, has told it and has ended
+        return False

@@ -195,8 +195,9 @@ class Ranks:
 def _missing(message: str, size: int) -> str:
     """Of torch's message on a barrier that somebody did not reach: who it was."""
     ranks = message.partition("Ranks ")[2].partition(" failed")[0].strip()
-    names = f"rank {ranks} of {size}" if ranks else f"one of the {size} processes"
-    return f"{names} has not answered"
+    if "," in ranks:
+        return f"ranks {ranks} of {size} have not answered"
+    return f"{f'rank {ranks} of {size}' if ranks else f'one of the {size} processes'} has not answered"
 
 
 def _on_cpu(value: Any) -> Any:
@@ -224,10 +225,10 @@ def here() -> Ranks:
     group = dist.group.WORLD
     known = _KNOWN.get(id(group))
     if known is None:
-        patience = _patience()
+        wait = patience()
         # Rank 0 waits half as long, as it can tell which of the others is missing.
-        gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * patience))
-        known = group, Ranks(dist.get_rank(), dist.get_world_size(), gloo, patience)
+        gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * wait))
+        known = group, Ranks(dist.get_rank(), dist.get_world_size(), gloo, wait)
         _KNOWN.clear()
         _KNOWN[id(group)] = known
     return known[1]
@@ -252,7 +253,12 @@ def alone() -> Iterator[None]:
         _APART.pop()
 
 
-def _patience() -> float:
+def patience() -> float:
+    """Seconds that rank 0 waits for the others: what ``RESPIKE_PATIENCE`` says, or ten minutes.
+
+    Raises:
+        InputError: it is no number of seconds.
+    """
     given = os.environ.get("RESPIKE_PATIENCE", "")
     if not given:
         return PATIENCE

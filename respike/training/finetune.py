@@ -76,7 +76,7 @@ def finetune(
             the ANN's activations, in units of how much those vary, a mean over layers; 0: only outputs are compared.
         held_back: Most samples that are held back, of at most one in eight; 2 or more.
         seed: Of the order of samples and of what ``augment`` draws.
-        resume: A file in which it is noted how far it is, every half minute (or as many seconds as
+        resume: A file in which it is noted how far it is, once a minute (or as many seconds as
             ``RESPIKE_INTERVAL`` says). If it is there, of the same network, data (told by those held back) and options,
             training goes on from it, to the same result; remove it when it is no longer needed.
         progress: As for ``evaluate``.

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # as the command has it among several processes
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["torch", "torch.distributed", "torchvision", "respike.cli", "respike.evaluation", "respike.training"]

@@ -105,4 +105,4 @@ def test_patience_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from respike.ranks import group
 
     with pytest.raises(ValueError, match="RESPIKE_PATIENCE must be a number of seconds above 0; got 'soon'"):
-        group._patience()
+        group.patience()
