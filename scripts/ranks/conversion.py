@@ -1,7 +1,7 @@
 """Is a conversion by several processes that of one, and what do they gain?
 
-    python scripts/scale/conversion.py --data-dir data
-    python scripts/scale/conversion.py mnist_cnn --processes 2 --data-dir data
+    python scripts/ranks/conversion.py --data-dir data
+    python scripts/ranks/conversion.py mnist_cnn --processes 2 --data-dir data
 
 Each process has one thread. Networks are compared number by number, and all spikes of all layers on test images one by
 one. Times are those of the conversion alone, in units of one process without a group. As many processes that each
