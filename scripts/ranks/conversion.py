@@ -6,7 +6,8 @@
 Each process has one thread. Networks are compared number by number, and all spikes of all layers on test images one by
 one. Times are those of the conversion alone, in units of one process without a group. As many processes that each
 convert alone, side by side, say what the machine gives: ``alone`` is the time of one of them in the same units, so that
-nothing can be quicker than ``alone`` divided by the number of processes.
+nothing can be quicker than ``alone`` divided by the number of processes. ``processor`` is the processor time of the
+busiest process of the group, which other programs on the machine hardly change.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ AT_ONCE = 50
 
 
 class Found(NamedTuple):
-    """Of one process: seconds, and digests of its network and of all spikes."""
+    """Of one process: seconds, those of its processor, and digests of its network and of all spikes."""
 
     seconds: float
+    processor: float
     network: str
     spikes: str
 
@@ -52,14 +54,14 @@ def converted(options: argparse.Namespace) -> Found:
     train = datasets.load(source, train=True, data_dir=options.data_dir)
     test = datasets.load(source, data_dir=options.data_dir)
     respike.from_torch(model, train, 2, samples=16)  # compiles the kernels
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     snn = respike.from_torch(model, train, options.timesteps, samples=options.samples)
-    seconds = time.perf_counter() - begun
+    seconds, processor = time.perf_counter() - begun, time.process_time() - used
     spikes = []
     for start in range(0, options.images, AT_ONCE):
         seen = snn.record(test[start : min(start + AT_ONCE, options.images)][0])
         spikes.append(digest(seen.spikes, seen.output))
-    return Found(seconds, digest_of_network(snn), digest(spikes))
+    return Found(seconds, processor, digest_of_network(snn), digest(spikes))
 
 
 def _member(rank: int, size: int, meet: str, results: Any, options: argparse.Namespace) -> None:
@@ -90,15 +92,18 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--data-dir", default="data")
     options = parser.parse_args(args)
     (wanted,) = together(1, options, group=False)
-    rows: list[tuple[str, ...]] = [("processes", "network", "spikes", "time", "alone")]
+    rows: list[tuple[str, ...]] = [("processes", "network", "spikes", "time", "alone", "processor")]
     differs = False
     for size in options.processes:
         found = together(size, options)
         beside = together(size, options, group=False)
-        network, spikes = (all(getattr(x, name) == getattr(wanted, name) for x in found) for name in Found._fields[1:])
+        network, spikes = (
+            all(getattr(x, name) == getattr(wanted, name) for x in found) for name in ("network", "spikes")
+        )
         differs |= not (network and spikes)
         times = [max(x.seconds for x in several) / wanted.seconds for several in (found, beside)]
         told = ["equal" if same else "differs" for same in (network, spikes)]
+        times.append(max(x.processor for x in found) / wanted.processor)
         rows.append((str(size), *told, *(f"{ratio:.2f}" for ratio in times)))
     print("\n".join(table(rows)))
     return int(differs)
