@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import inf
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -83,6 +84,9 @@ class _Definite:
         return found
 
 
+AT_ONCE = 2**18
+"""Numbers of a chunk's products up to which those of all chunks are exchanged at once."""
+Found = TypeVar("Found")
 Missing = tuple[Iterable[Chunk], Callable[[Chunk], Tensor]]
 """All chunks, and what a chunk's Y is."""
 
@@ -104,7 +108,7 @@ class ByInputs:
         gram = torch.zeros(groups, *(2 * [self.size] if first else [0, 0]), dtype=torch.double, device=device)
         self.sums = torch.zeros(groups, self.size, dtype=torch.double, device=device)
         self.count = 0.0
-        for weight, rows, sums, products in self.ranks.each(chunks, self._products):
+        for weight, rows, sums, products in _shared(chunks, self._products, groups * self.size**2):
             if not first:
                 continue
             for start, product in zip(range(0, self.size, STRIPE), products, strict=True):
@@ -140,7 +144,7 @@ class ByInputs:
             y = found(chunk)
             return chunk.weight, chunk.inputs.transpose(1, 2) @ y, y.sum(1)
 
-        for weight, product, sums in self.ranks.each(chunks, products):
+        for weight, product, sums in _shared(chunks, products, groups * self.size * self.outputs):
             if self.ranks.first:
                 right.add_(product.to(self.device), alpha=weight)
                 total.add_(sums.to(self.device), alpha=weight)
@@ -229,6 +233,20 @@ class ByRows:
 
 
 Solver = Callable[[Iterable[Chunk], "tuple[int, int, int]", torch.device], "ByInputs | ByRows"]
+
+
+def _shared(chunks: Iterable[Chunk], work: Callable[[Chunk], Found], numbers: int) -> Iterable[Found]:
+    """``work`` of each chunk, in their order; what is small is exchanged once for all chunks, as that takes less time.
+
+    Args:
+        chunks: The same in all processes.
+        work: Gives so many numbers.
+        numbers: How many.
+    """
+    ranks = here()
+    if ranks.alone or numbers > AT_ONCE:
+        return ranks.each(chunks, work)
+    return ranks.divided(chunks, lambda some: map(work, some))
 
 
 def _joined(change: Tensor, bias: Tensor) -> Tensor:
