@@ -11,6 +11,8 @@
     python scripts/benchmark.py growth        (see synapses/growth.py)
     python scripts/benchmark.py recordings    (see recordings/shares.py)
     python scripts/benchmark.py encoders      (see inputs/encoded.py)
+    python scripts/benchmark.py ranks         (see ranks/gain.py)
+    python scripts/benchmark.py stream        (see ranks/gain.py)
 
 Each row is a network calibrated anew for its T on 512 unlabelled training images and judged on the test images:
 points of accuracy below the ANN, agreement with the ANN, spikes and synaptic operations per image, latency of a
@@ -40,6 +42,7 @@ from exports import onnx_files
 from inputs import encoded
 from judge import CALIBRATION, Judge, data_of
 from pretrained import table
+from ranks import gain
 from recordings import shares
 from rich.console import Console
 from rich.table import Table
@@ -116,10 +119,14 @@ def main() -> None:
     growth.add_to(commands)
     shares.add_to(commands)
     encoded.add_to(commands)
+    gain.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
         for name in args.names:
             (errors_of if args.errors else cost_of)(name, args)
+        return
+    if args.command in ("ranks", "stream"):
+        args.run(args)
         return
     if args.csv and not args.csv.parent.is_dir():
         parser.error(f"--csv: the folder {args.csv.parent} does not exist")  # better now than after an hour

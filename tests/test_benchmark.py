@@ -93,3 +93,28 @@ def test_encoders_are_told_with_their_slopes(
         assert found == pytest.approx(wanted, abs=0.1)
         assert f"{found:.2f}" in shown
     assert figure.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_a_stream_of_samples_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from ranks import gain
+
+    held = gain.held_by(60_000, 1000)
+    assert sorted(held) == [6_000, 60_000]
+    assert held[60_000] < 1.05 * held[6_000]
+
+
+@pytest.mark.slow
+def test_what_two_ranks_gain_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import benchmark
+
+    tiny = "--network mnist_mlp -T 2 --samples 2000 --rounds 1"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", "ranks", *tiny.split()])
+    benchmark.main()
+    found = [line for line in capsys.readouterr().out.splitlines() if "rounds:" in line]
+    assert [line.split(":")[0] for line in found] == [
+        f"two {what}, {kind}" for kind in ("time", "processor time") for what in ("ranks", "programs")
+    ]
+    assert all(0 < float(line.split()[-1].strip(")")) < math.inf for line in found)

@@ -69,6 +69,11 @@ def network(options: dict[str, Any], resume: Path | None = None) -> tuple[nn.Mod
     return ann, made
 
 
+def beside(resume: Path | None, what: str = "conversion") -> Path | None:
+    """The resume file of a part of the work: beside that of the whole, ``FILE.conversion``."""
+    return None if resume is None else resume.with_name(f"{resume.name}.{what}")
+
+
 def _encoding(options: dict[str, Any]) -> conversion.Encoding | None:
     """How inputs become events, if they do.
 

@@ -110,5 +110,5 @@ RESUME = option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     part="Evaluation",
-    help="Note in this file, once a minute, how far the work is; if it is there, go on from it, to the same result.",
+    help="Keep in this file how far the work is; if it is there, go on from it. Conversion has a file FILE.conversion.",
 )

@@ -107,18 +107,18 @@ def batches(calibration: Any, count: int, seed: int) -> Iterator[tuple[Any, ...]
         raise ConversionError("the calibration data is empty; give a few hundred samples of the training inputs")
 
 
-def checked(raw: Iterable[Any], order: Tensor | None, count: int) -> Iterator[tuple[Any, ...]]:
+def checked(raw: Iterable[Any], order: Tensor | None, count: int, seen: int = 0) -> Iterator[tuple[Any, ...]]:
     """The inputs of each batch that is not empty.
 
     Args:
         raw: Batches as the user gives them.
         order: Which sample each is, where they are read in another order than that of the data.
         count: How many inputs the network takes.
+        seen: How many samples came before.
 
     Raises:
         ConversionError: batches of something else, or NaN or infinity.
     """
-    seen = 0
     for batch in raw:
         args = _arguments(batch, count)
         if rows(args):

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
-from ..ranks import speaks
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ def warn(message: str) -> None:
 
     Of several processes the first one warns.
     """
+    from ..ranks import speaks  # which loads torch
+
     if not speaks():
         return
     level, frame = 1, sys._getframe(0)

@@ -82,8 +82,8 @@ def evaluate(
             reads; or ``"frames"``: each, and the mean of its outputs counts, and the work of all passes.
         part: ``(2, 5)``: the second of five parts of the data, of which each has every fifth batch; for programs on
             several machines that know nothing of each other. ``respike.evaluation.merge`` makes one result of all.
-        resume: A file to note in how far the work is, once a minute; if it is there, the work goes on from it, to the
-            same result. Data that are no Dataset must come in the same order again.
+        resume: A file in which it is noted every half minute how far the work is; if it is there, the work goes on
+            from it, to the same result. Data must come in the same order again.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 
     Returns:
@@ -105,6 +105,8 @@ def evaluate(
     check_ann_on(ann_on, snn.graph)
     checks.progress(progress, bar=True)
     part = _checked(part)
+    if resume is not None:
+        checks.path("resume", resume)
     ranks = here()
     work = Judging(snn, ann, total, ann_on, against_float32)
     about = {"network": ranks.once(lambda: digest_of_network(snn)), "ann": None}

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..convert.rank_batches import has_order
@@ -30,6 +31,7 @@ class Noted:
         seen: How many samples were in them.
         finished: Whether that is all.
         state: What was noted last, as it was given; None: nothing was.
+        tensors: Those that were noted with it.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Noted:
         self.done = self.seen = 0
         self.finished = False
         self.state: dict[str, Any] | None = None
+        self.tensors: dict[str, Tensor] = {}
         self._chain, self._read = Chain(), 0
         self._before: tuple[int, str] | None = None
 
@@ -49,7 +52,8 @@ class Noted:
             numbers, tensors = found
             self.done, self.seen, self.finished = numbers["done"], numbers["seen"], numbers["finished"]
             self._before = numbers["read"], numbers["chain"]
-            self.state = json.loads(tensors["state"].numpy().tobytes())
+            self.state = json.loads(tensors.pop("state").numpy().tobytes())
+            self.tensors = tensors
         return self
 
     def __exit__(
@@ -74,14 +78,16 @@ class Noted:
         """Whether it is time to note it, by the clock of this process."""
         return self.file is not None and self.file.due()
 
-    def note(self, state: Mapping[str, Any], finished: bool = False) -> None:
-        """Note ``done``, ``seen`` and a state that JSON can hold; rank 0's count."""
+    def note(
+        self, state: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None, finished: bool = False
+    ) -> None:
+        """Note ``done``, ``seen``, a state that JSON can hold, and tensors by name; rank 0's count."""
         if self.file is None:
             return
         told = bytearray(json.dumps(state).encode())
         read, chain = self._read, self._chain.value
         numbers = {"done": self.done, "seen": self.seen, "finished": finished, "read": read, "chain": chain}
-        self.file.write(numbers, {"state": torch.frombuffer(told, dtype=torch.uint8)}, finished)
+        self.file.write(numbers, {"state": torch.frombuffer(told, dtype=torch.uint8), **(tensors or {})}, finished)
 
     def _watching(self, batches: Iterable[Any]) -> Iterator[Any]:
         for batch in batches:

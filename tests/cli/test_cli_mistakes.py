@@ -78,6 +78,13 @@ MISTAKES: list[tuple[str, str, int]] = [
     ("convert mnist_mlp --within 3", "--within has no effect without --timesteps auto", 1),
     ("convert mnist_mlp -T 0", "timesteps must be a whole number from 1 to 65,536", 1),
     ("convert mnist_mlp -o net.pt", "cannot write net.pt: its ending must be one of respike", 1),
+    (f"convert {TINY} --resume nowhere/a", "the folder nowhere does not exist", 1),
+    (f"convert {TINY} --resume torn.json", "cannot go on from torn.json: it is damaged", 1),
+    (
+        f"convert {TINY} --resume a --resum b",
+        "No such option '--resum'. (Did you mean one of: '--frames', '--resume'?)",
+        2,
+    ),
     ("convert mnist_mlp --config none.toml", "there is no file none.toml (looked for in ", 2),
     ("evaluate mnist_cnn --data fashion_mnist", "does not ship with respike; pass data_dir (--data-dir)", 1),
     ("evaluate mnist_mlp --data inputs.npz", "inputs.npz contains inputs x but no targets y", 1),

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from cli_models import run, write_data
 
+import respike
+from respike.convert.identity import digest_of_network
+
 HERE = Path(__file__).parent
 
 
@@ -43,6 +46,20 @@ def test_one_process_prints_and_writes(tmp_path: Path) -> None:
     assert err.count("figure: curve.svg") == 1
     assert (tmp_path / "curve.svg").exists()
     assert json.loads(out) == json.loads(run("evaluate", *args).stdout)
+
+
+@pytest.mark.slow
+def test_processes_write_the_network_of_one(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data.npz", 90)
+    args = ("cli_models:tiny", "--calibration", data, "-T", "4")
+    code, out, err = ended(start(tmp_path, "convert", *args, "-o", "both.respike", "--resume", "done"))
+    assert code == 0, err
+    alone = run("convert", *args, "-o", str(tmp_path / "one.respike"), "--resume", str(tmp_path / "done"))
+    assert out == alone.stdout
+    fresh = run("convert", *args, "-o", str(tmp_path / "fresh.respike"))
+    assert out == fresh.stdout
+    found = [respike.load(tmp_path / f"{name}.respike") for name in ("both", "one", "fresh")]
+    assert len({digest_of_network(snn) for snn in found}) == 1
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 import respike
 from respike.cli.network import data_name
+from respike.convert.identity import digest_of_network
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,21 @@ def test_what_convert_wrote_is_what_python_makes(folder: Path) -> None:
     snn = respike.from_torch(tiny(), data, timesteps=6, samples=20, max_spikes=2)
     images = data[:10][0]  # type: ignore[index]
     assert torch.equal(respike.load(folder / "net.respike").simulate(images), snn.simulate(images))
+
+
+def test_convert_goes_on_from_its_file(folder: Path, tmp_path: Path) -> None:
+    args = ("--calibration", str(folder / "data.npz"), "-T", "6", "--samples", "20", "--max-spikes", "2")
+    for name in ("first", "second"):
+        made = run(
+            *("convert", "cli_models:tiny", *args, "-o", str(tmp_path / f"{name}.respike")),
+            *("--resume", str(tmp_path / "done")),
+        )
+        assert made.exit_code == 0, made.output
+        found, wanted = (respike.load(place / f"{file}.respike") for place, file in ((tmp_path, name), (folder, "net")))
+        assert digest_of_network(found) == digest_of_network(wanted)
+    other = run("convert", "cli_models:tiny", *args, "--seed", "3", "--resume", str(tmp_path / "done"))
+    assert other.exit_code == 1
+    assert "it was made with seed=0, and this has seed=3" in other.stderr
 
 
 @pytest.mark.filterwarnings("ignore:this network runs 9 timesteps")  # on purpose

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import respike
 from respike.convert import checks
 from respike.convert.options import NAMED, NeuronOptions, Options, threshold_of
-from respike.evaluation import diagnose, evaluate_exit
+from respike.evaluation import diagnose, evaluate_exit, merge
 
 X = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(12) % 3
@@ -107,7 +107,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "against_float32": [*FLAG, None],
             "ann_on": WORD,
             "part": [3, "1/2", (1,), (0, 2), (3, 2), (1.5, 2), (1, True)],
-            "resume": FILE,
+            "resume": [x for x in FILE if x is not None],
             "progress": FLAG,
         },
     ),
@@ -141,6 +141,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "ann_on": WORD,
             "samples": [*WHOLE, 0],
             "seed": [*WHOLE, 2**63],
+            "resume": [x for x in FILE if x is not None],
             "progress": FLAG,
         },
     ),

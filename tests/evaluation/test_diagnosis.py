@@ -22,7 +22,7 @@ def test_pieces_of_any_size_say_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     x = torch.rand(70, 1, 8, 8)
     snn = convert(small_cnn(), x, 4)
     whole = respike.diagnose(snn, x)
-    monkeypatch.setattr(sys.modules["respike.evaluation.diagnosis.diagnose"], "ROOM", 1)
+    monkeypatch.setattr(sys.modules["respike.evaluation.diagnosis.looking"], "ROOM", 1)
     snn.memory_budget = 1
     parts = respike.diagnose(snn, x)
     for a, b in zip(whole.layers, parts.layers, strict=True):

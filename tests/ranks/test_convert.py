@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import respike
 from respike.convert import ConversionWarning
 from respike.progress import Progress
-from respike.ranks import here
+from respike.ranks import RankError, here
 
 
 def net() -> nn.Module:
@@ -194,3 +194,25 @@ def of_its_own() -> Any:
 def test_processes_with_other_models_are_refused(tmp_path: Path) -> None:
     for error in run(of_its_own, 2, tmp_path):
         assert "rank 1 of 2 converts another model than rank 0: all processes must give the same" in str(error)
+
+
+def infinite(options: dict[str, Any]) -> Any:
+    """The ANN overflows on a sample of the second batch."""
+    x = images(100).flatten(1)
+    x[-1] = 3e38
+    model = nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
+    with torch.no_grad():
+        model[0].weight.fill_(30.0)
+        model[0].bias.zero_()
+    return respike.from_torch(model, x.split(50), 2, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"threshold": "max", "correction": "none"}])
+def test_activations_that_are_not_finite_are_told_by_the_process_that_has_them(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = run(infinite, 2, tmp_path, options)
+    assert isinstance(first, RankError)
+    assert first.told
+    assert isinstance(second, respike.ConversionError)
+    assert "the ANN's activations are not finite on the calibration data" in str(second)

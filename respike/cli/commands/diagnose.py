@@ -10,7 +10,7 @@ import click
 from ...source_names import SourceError, is_saved
 from ..command import Command, echo, say_json
 from ..conversion_options import CONVERSION
-from ..options import ANN_ON, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, TEST
+from ..options import ANN_ON, DATA_ARE, FIGURE, JSON, MODEL, MODELS_ARE, RESUME, TEST
 from ..spelling import as_typed
 
 
@@ -29,6 +29,7 @@ Examples:
 @MODEL
 @TEST
 @ANN_ON
+@RESUME
 @CONVERSION
 @FIGURE
 @JSON
@@ -40,17 +41,18 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ...evaluation import diagnose as examine
     from ...report import save
-    from ..network import check_data, find_test, network
+    from ..network import beside, check_data, find_test, network
 
     if is_saved(options["model"]) and options["ann"] is None:
         raise SourceError(
             f"{options['model']} does not contain the ANN to compare with: name it, for example --ann mnist_cnn"
         )
     test = find_test(options, labelled=False)
-    ann, snn = network(options)
+    ann, snn = network(options, beside(options["resume"]))
     check_data(snn, ann, test, options)
     held = ann if is_saved(options["model"]) else None  # one that was just converted still has its own
-    found = examine(snn, test, held, ann_on=options["ann_on"], samples=options["samples"], seed=options["seed"])
+    kwargs = {name: options[name] for name in ("ann_on", "samples", "seed", "resume")}
+    found = examine(snn, test, held, **kwargs)
     if as_json:
         say_json(found.as_dict())
     else:

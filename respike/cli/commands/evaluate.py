@@ -76,12 +76,12 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ... import evaluation
     from ...report import save
-    from ..network import check_data, find_test, network
+    from ..network import beside, check_data, find_test, network
 
     if options["part"] is not None and options["early_exit"] is not None:
         raise SourceError("--early-exit looks at all data; omit --part, or evaluate early exit in a run of its own")
     test = find_test(options)
-    ann, snn = network(options)
+    ann, snn = network(options, beside(options["resume"]))
     check_data(snn, ann, test, options)
     kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32", "ann_on", "part", "resume")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)

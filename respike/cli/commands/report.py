@@ -13,7 +13,7 @@ from ...source_names import SourceError, ending, is_saved, require
 from ..command import Command, echo, option, say_json
 from ..conversion_options import CONVERSION
 from ..given import command_line, given
-from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, TEST
+from ..options import ANN_ON, BATCH_SIZE, DATA_ARE, ENERGY, ENERGY_NAMES, JSON, MODEL_AND_DATA, MODELS_ARE, RESUME, TEST
 from ..values import Choice, ModelName, Names, Output
 
 WRITING = {"model", "output", "csv", "charts", "format", "json", "name"}
@@ -59,10 +59,10 @@ def _gather(options: dict[str, Any]) -> Any:
     """The report of a model."""
     from ... import evaluation
     from ...report import gather
-    from ..network import calibration, check_data, data_name, find_test, network
+    from ..network import beside, calibration, check_data, data_name, find_test, network
 
     test = find_test(options)
-    ann, snn = network(options)
+    ann, snn = network(options, beside(options["resume"]))
     check_data(snn, ann, test, options)
     names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
     return gather(
@@ -78,6 +78,7 @@ def _gather(options: dict[str, Any]) -> Any:
         agreement=options["early_exit"],
         energy=getattr(evaluation, ENERGY_NAMES[options["energy"]]),
         batch_size=options["batch_size"],
+        resume=options["resume"],
         seed=options["seed"],
         command=command_line(),
         run={key: str(value) for key, value in names.items() if value is not None},
@@ -158,6 +159,7 @@ Examples:
 @option(
     "--charts", type=Output(folder=True), metavar="FOLDER", part="Report", help="Also write each chart to this folder."
 )
+@RESUME
 @option("--format", type=Choice(["svg", "png"]), default="svg", part="Report", help="File format of --charts.")
 @CONVERSION
 @JSON

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -76,20 +77,26 @@ def calibrate(
     wanted = second is not None
     ranks, done = here(), _restore(gathered, neurons, kept)
     work = calibration_piece(calibration_budget(options.memory_budget, device), device)
-    number = -1
+    number, failed = -1, list[Exception]()
     for number, given in enumerate(data):
         inputs = graph.first_frames(given, options.timesteps)
         if second is not None and wanted:
             wanted = second.take(inputs)
         if streamed:
-            own = number >= done and number % ranks.size == ranks.rank
-            for piece in _pieces(plan, inputs, work) if own else ():
-                _observe(graph, plan, piece, neurons, gathered)
+            if number >= done and number % ranks.size == ranks.rank:
+                try:
+                    for piece in _pieces(plan, inputs, work):
+                        _observe(graph, plan, piece, neurons, gathered)
+                except Exception as error:
+                    failed.append(error)  # for all processes, once each has had its batch
+            if number % ranks.size == ranks.size - 1:
+                ranks.gathered(partial(_raise, failed))
             progress.report("reading batches", number + 1)
             if number >= done and kept.due():
                 _note(_merged(gathered, neurons), number + 1, kept)
         elif not wanted:
             break
+    ranks.gathered(partial(_raise, failed))
     seen = _merged(gathered, neurons)
     if streamed:
         _note(seen, max(number + 1, done), kept, now=False)
@@ -102,6 +109,11 @@ def calibrate(
     if second is not None:
         graph = correct_readouts(graph, second.run())
     return graph, neurons
+
+
+def _raise(failed: list[Exception]) -> None:
+    for error in failed:
+        raise error
 
 
 Seen = dict[str, tuple[Statistic, Tensor]]

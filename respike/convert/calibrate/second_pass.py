@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from functools import partial
 from typing import Any
 
 import torch
@@ -137,7 +138,7 @@ class Sequential:
             if name in self.readouts and not again:
                 missing[name] = self._missing(stop)
             if finished < last:
-                self.prefix.advance(stop)
+                here().gathered(partial(self.prefix.advance, stop))
                 give_back()
             if not again and (place == last or self.kept.due()):
                 notes.note([stop.node.name for stop in self.route.stops[:place]], missing)

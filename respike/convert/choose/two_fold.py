@@ -92,7 +92,7 @@ class Halves:
 
             found = here().each(self.halves[other], run)
             for (output, operations), wanted in zip(found, self.answers[other], strict=True):
-                tally.add(output, wanted)
+                tally.add(output.to(wanted.device), wanted)
                 synops += sum(float(steps.sum()) for steps in operations.values())  # whole numbers: exact
             if own == 0 and not self._can_reach(tally):
                 break

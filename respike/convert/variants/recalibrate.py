@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from ...progress import Listener, listener
+from ...ranks import here
 from ...text import did_you_mean
 from .. import checks, data
 from ..calibrate.second_pass import Sequential
@@ -79,8 +80,8 @@ def recalibrate(
         samples=samples,
         memory_budget=snn.memory_budget,
     )
-    plan = Plan(graph)
-    second = Sequential(graph, plan, neurons, options, device, listener(progress), origin, chosen)  # type: ignore[arg-type]
+    plan, told = Plan(graph), listener(progress if here().first else None)
+    second = Sequential(graph, plan, neurons, options, device, told, origin, chosen)  # type: ignore[arg-type]
     for inputs in itertools.chain([first], stream):
         if not second.take(inputs):
             break

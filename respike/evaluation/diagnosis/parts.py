@@ -19,6 +19,7 @@ count the rounded one (Bu et al., "Optimal ANN-SNN conversion", ICLR 2022).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,6 +63,24 @@ def causes(
     return wanted - a, reached - wanted, clipped - reached, even - clipped, sent - even
 
 
+class Added(NamedTuple):
+    """What a piece of a batch adds to ``Sums``.
+
+    Attributes:
+        numbers: Sums over values, in the order of ``NUMBERS``.
+        fired: Which neurons have fired.
+        active: Which are active in the ANN.
+    """
+
+    numbers: Tensor
+    fired: Tensor
+    active: Tensor
+
+
+NUMBERS = {"values": 1, "moments": 5, "with_error": len(PARTS), "squares": len(PARTS), "error": 1, "saturated": 1}
+"""How many numbers there are of each; the moments of a and r are Σa, Σr, Σa², Σr², Σar. Behind them come ``BINS``."""
+
+
 class Sums:
     """What is known of a layer after some batches; takes memory for each neuron, not for each sample.
 
@@ -74,46 +93,71 @@ class Sums:
     def __init__(self, neuron: SpikingReLU, timesteps: int, shape: tuple[int | None, ...]) -> None:
         self.neuron, self.timesteps = neuron, timesteps
         self.over = [axis for axis, n in enumerate(shape) if n is None or n < 0]
-        self.values = 0
-        self.moments = torch.zeros(5, dtype=torch.float64)  # of a and r: Σa, Σr, Σa², Σr², Σar
-        self.with_error = torch.zeros(len(PARTS), dtype=torch.float64)
-        self.squares = torch.zeros(len(PARTS), dtype=torch.float64)
-        self.error = self.saturated = 0.0
-        self.rates = torch.zeros(BINS, dtype=torch.float64)
+        self.numbers = torch.zeros(sum(NUMBERS.values()) + BINS, dtype=torch.float64)
         self.fired = self.active = torch.zeros((), dtype=torch.bool)
 
-    def add(self, sent: Tensor, arrived: Tensor, own: Tensor, ann: Tensor) -> None:
-        """A batch, as for ``causes``."""
+    def of(self, sent: Tensor, arrived: Tensor, own: Tensor, ann: Tensor) -> Added:
+        """What a piece of a batch adds, as for ``causes``."""
         parts = causes(self.neuron, self.timesteps, sent, arrived, own, ann)
         a, r = self.neuron.ann(ann), sent
         error = r - a
-        self.values += r.numel()
-        self.moments += _sums([a, r, a * a, r * r, a * r])
-        self.with_error += _sums([p * error for p in parts])
-        self.squares += _sums([p * p for p in parts])
-        self.error += float((error * error).sum(dtype=torch.float64))
         rate = sent / highest(self.neuron)
-        self.saturated += float((rate > 1 - 1e-5).sum())  # a mean of T float32 values
-        self.rates += torch.histc(rate.float().cpu(), BINS, 0, 1)
-        self.fired = self.fired | (sent != 0).amax(self.over).cpu()
-        self.active = self.active | (ann > 0).amax(self.over).cpu()
+        numbers = [
+            torch.tensor([float(r.numel())], dtype=torch.float64),
+            _sums([a, r, a * a, r * r, a * r]),
+            _sums([p * error for p in parts]),
+            _sums([p * p for p in parts]),
+            _sums([error * error, rate > 1 - 1e-5]),  # a mean of T float32 values
+            torch.histc(rate.float().cpu(), BINS, 0, 1).double(),
+        ]
+        fired, active = (sent != 0).amax(self.over).cpu(), (ann > 0).amax(self.over).cpu()
+        return Added(torch.cat(numbers), fired, active)
+
+    def add(self, piece: Added) -> None:
+        """Add it; pieces come in the order of the samples."""
+        self.numbers = self.numbers + piece.numbers
+        self.fired, self.active = self.fired | piece.fired, self.active | piece.active
+
+    def _of(self, name: str) -> Tensor:
+        start = sum(count for other, count in NUMBERS.items() if list(NUMBERS).index(other) < list(NUMBERS).index(name))
+        return self.numbers[start : start + NUMBERS[name]]
+
+    @property
+    def values(self) -> int:
+        """How many values there were."""
+        return int(self._of("values"))
+
+    @property
+    def error(self) -> float:
+        """The sum of squared errors."""
+        return float(self._of("error"))
+
+    @property
+    def saturated(self) -> float:
+        """Values at the highest rate."""
+        return float(self._of("saturated"))
+
+    @property
+    def rates(self) -> Tensor:
+        """Values by rate, ``(BINS,)``."""
+        return self.numbers[-BINS:]
 
     @property
     def parts(self) -> dict[str, Part]:
         """Each cause."""
-        shares = self.with_error / self.error if self.error else self.with_error
-        sizes = (self.squares / self.values).sqrt()
+        shares = self._of("with_error") / self.error if self.error else self._of("with_error")
+        sizes = (self._of("squares") / self.values).sqrt()
         return {name: Part(rms, share) for name, rms, share in zip(PARTS, sizes.tolist(), shares.tolist(), strict=True)}
 
     @property
     def rms(self) -> tuple[float, float]:
         """Root mean squares of error and ANN's output."""
-        return math.sqrt(self.error / self.values), math.sqrt(float(self.moments[2]) / self.values)
+        return math.sqrt(self.error / self.values), math.sqrt(float(self._of("moments")[2]) / self.values)
 
     @property
     def pearson(self) -> float | None:
         """Correlation of what SNN and ANN give; None if one of them is constant."""
-        a, r, aa, rr, ar = self.moments.tolist()
+        a, r, aa, rr, ar = self._of("moments").tolist()
         n = self.values
         spread = (n * aa - a * a) * (n * rr - r * r)
         return (n * ar - a * r) / math.sqrt(spread) if spread > 0 else None

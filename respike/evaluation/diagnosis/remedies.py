@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...convert.calibrate.calibrate import calibrate
 from ...convert.choose.search import candidates
-from ...convert.data import first_rows, rows
+from ...convert.data import rows
 from ...convert.errors import ConversionError, ConversionWarning
 from ...convert.graph import Graph
 from ...convert.network import SpikingNetwork
@@ -46,19 +46,14 @@ class Remedies:
         snn: The network; not changed.
         origin: The ANN's graph.
         timesteps: T of the runs.
+        held: Batches of the network's inputs to try them on, ``SAMPLES`` at most.
     """
 
-    def __init__(self, snn: SpikingNetwork, origin: Graph, timesteps: int) -> None:
+    def __init__(self, snn: SpikingNetwork, origin: Graph, timesteps: int, held: list[list[Tensor]]) -> None:
         self.snn, self.origin, self.timesteps = copy.copy(snn), origin, timesteps
         self.snn.origin = origin
-        self.held: list[list[Tensor]] = []
+        self.held = held
         self.known: dict[Any, float] = {}
-
-    def keep(self, inputs: list[Tensor]) -> None:
-        """A batch, of which as many samples are kept as are still missing."""
-        missing = SAMPLES - sum(map(rows, self.held))
-        if missing > 0:
-            self.held.append(first_rows(inputs, missing))
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """The network's options that are not the default, as ``from_torch`` has them, and these changes of them."""

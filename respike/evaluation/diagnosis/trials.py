@@ -5,6 +5,8 @@ And what would make it better: other thresholds, or the ANN's weights without a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -40,24 +42,34 @@ class Trials:
             schedule="layerwise",  # an even current
             threshold=MSE(granularity="layer" if neuron.threshold.numel() == 1 else "channel"),
         )
-        self.generator = torch.Generator().manual_seed(0)
         self.ann: list[Tensor] = []
         self.alone: list[Tensor] = []
 
-    def add(self, ann: Tensor, alone: Tensor) -> None:
-        """A batch.
+    def of(self, ann: Tensor, alone: Tensor, before: Sequence[int], rows: int) -> tuple[Tensor, Tensor] | None:
+        """What is kept of a piece of a batch; None if there is enough.
 
         Args:
             ann: The ANN's currents, ``(N, ...)``.
             alone: What the SNN's weights make of what the ANN's layers before send.
+            before: How many samples each piece before has.
+            rows: How many this one has.
         """
-        if len(self.ann) == BATCHES:
-            return
+        if len(before) >= BATCHES:
+            return None
         z, own = per_channel(ann, self.neuron.axis), per_channel(alone, self.neuron.axis)
         count = min(len(z), ROWS, max(1, NUMBERS // z.shape[1]))
-        index = torch.randperm(len(z), generator=self.generator)[:count].to(z.device)
-        self.ann.append(z[index].float())
-        self.alone.append(own[index].float())
+        generator = torch.Generator().manual_seed(0)
+        for n in before:  # whoever looked at them
+            torch.randperm(len(z) // rows * n, generator=generator)
+        index = torch.randperm(len(z), generator=generator)[:count].to(z.device)
+        return z[index].float(), own[index].float()
+
+    def add(self, piece: tuple[Tensor, Tensor] | None) -> None:
+        """Keep it."""
+        if piece is not None:
+            device = self.neuron.threshold.device
+            self.ann.append(piece[0].to(device))
+            self.alone.append(piece[1].to(device))
 
     def result(self) -> Trial | None:
         """None if the ANN's layer is never active."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from ...about import about
+from ...convert import checks
 from ...convert.data import rows
 from ...convert.early_exit import EarlyExit
 from ...convert.graph import Graph, Ref
@@ -18,12 +20,14 @@ from ...errors import InputError
 from ...evaluation import ENERGY_45NM, EnergyModel, Evaluation, diagnose, evaluate, evaluate_exit
 from ...evaluation.batches import split_batches
 from ...evaluation.shown_to_ann import AnnOn
-from ...progress import Listener, listener
+from ...progress import SILENT, Listener, listener
+from ...ranks import alone, here
 from .activations import activations
 from .decisions import decisions
 from .report import Report
 from .sample import sample_run
 
+Found = TypeVar("Found")
 PAIRED = 128
 """Samples whose activations and rates are paired, at most."""
 
@@ -47,9 +51,12 @@ def gather(
     seed: int = 0,
     command: str | None = None,
     run: Mapping[str, Any] | None = None,
+    resume: str | PathLike[str] | None = None,
     progress: bool | Listener | None = None,
 ) -> Report:
     """Judge a network in every way that its report shows.
+
+    In a group of processes, evaluation and diagnosis are shared; all else rank 0 does by itself.
 
     What cannot be known is left out: the diagnosis without the ANN, early exit without calibration data, decisions of
     a network that makes none, the course of one sample unless the schedule is synchronous.
@@ -72,6 +79,8 @@ def gather(
         seed: Random seed for the sample order and for the choice of what is drawn.
         command: That made the report, to be shown in it.
         run: What else should be known: names of data, options.
+        resume: As for ``respike.evaluate``: of the evaluation. That of the diagnosis is beside it,
+            ``FILE.diagnosis``; what else is shown is computed anew.
         progress: As for ``respike.evaluate``.
 
     Raises:
@@ -82,30 +91,63 @@ def gather(
         raise InputError(
             "a report reads its data several times; pass a Dataset, a pair of tensors or a list of batches"
         )
+    if resume is not None:
+        checks.path("resume", resume)
     args, target = _one(data, sample, batch_size, snn.graph)  # before the long work: it may not be there
-    with listener(progress, default=True) as told:
+    ranks = here()
+
+    def by_one(work: Callable[[], Found]) -> Found:
+        """What rank 0 computes by itself, while the others wait."""
+
+        def by_itself() -> Found:
+            with alone():
+                return work()
+
+        return ranks.once(by_itself)
+
+    with listener(progress, default=True) if ranks.first else SILENT as told:
         result = evaluation or evaluate(
-            snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, progress=told
+            snn, data, ann, judge=judge, ann_on=ann_on, batch_size=batch_size, resume=resume, progress=told
         )
         timesteps = result.timesteps
         told.report("comparing decisions")
         known = (
-            decisions(snn, ann, data, timesteps=timesteps, ann_on=ann_on, batch_size=batch_size, classes=classes)
+            by_one(
+                lambda: decisions(
+                    snn, ann, data, timesteps=timesteps, ann_on=ann_on, batch_size=batch_size, classes=classes
+                )
+            )
             if result.metric == "accuracy"
             else None
         )
         early = compared = parts = None
         if calibration is not None and known is not None and _may_stop(snn):
             told.report("choosing when to stop early")
-            stopping = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
-            early = evaluate_exit(stopping, data, batch_size=batch_size, progress=told).as_dict()
+
+            def stopping() -> dict[str, Any]:
+                early = EarlyExit(snn, calibration, agreement=agreement, judge="decision", seed=seed)
+                return evaluate_exit(early, data, batch_size=batch_size, progress=told).as_dict()
+
+            early = by_one(stopping)
         if _comparable(snn, ann):
             told.report("diagnosing")
-            options = {"timesteps": timesteps, "samples": samples, "seed": seed}
-            compared = diagnose(snn, data, ann, ann_on=ann_on, **options, progress=told).as_dict()
-            parts = activations(snn, ann, data, **options | {"samples": min(samples, PAIRED)})
+            found = diagnose(
+                snn,
+                data,
+                ann,
+                timesteps=timesteps,
+                samples=samples,
+                seed=seed,
+                ann_on=ann_on,
+                resume=None if resume is None else f"{fspath(resume)}.diagnosis",
+                progress=told,
+            )
+            compared = found.as_dict()
+            parts = by_one(
+                lambda: activations(snn, ann, data, timesteps=timesteps, samples=min(samples, PAIRED), seed=seed)
+            )
         told.report("running one sample")
-        shown = sample_run(snn, args, target, ann, index=sample, timesteps=timesteps, ann_on=ann_on)
+        shown = by_one(lambda: sample_run(snn, args, target, ann, index=sample, timesteps=timesteps, ann_on=ann_on))
     return Report.of(
         result,
         name,

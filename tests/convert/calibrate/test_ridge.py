@@ -13,6 +13,7 @@ import respike
 from respike.convert import ConversionWarning, normal_form
 from respike.convert.calibrate import second_pass as sequential
 from respike.convert.calibrate.memory_or_disk import Store
+from respike.convert.calibrate.owned_batches import Piece
 from respike.convert.calibrate.repair import least_squares, normal_equations
 from respike.convert.calibrate.repair import ridge as repair
 from respike.convert.calibrate.repair.gathered_rows import Chunk
@@ -27,19 +28,26 @@ def layer(module: nn.Module, x: torch.Tensor) -> tuple[Node, Graph]:
     return found[0], graph
 
 
-def system_of(node: Node, graph: Graph, axis: int, steps: int = 1, positions: int = 8_000) -> repair.System:
+def system_of(
+    node: Node, graph: Graph, axis: int, wanted: torch.Tensor, batches: int = 1, steps: int = 1
+) -> repair.System:
+    """A system for batches that all are like this one."""
     weight, generator = graph.tensors[node.args[1].name], torch.Generator().manual_seed(0)
-    return repair.System(node, weight, axis, positions, steps, True, generator, Store(2**30, weight.device), 2**20)
+    positions, lengths = [wanted.numel() // wanted.shape[axis]] * batches, [len(wanted)] * batches
+    store = Store(2**30, weight.device)
+    return repair.System(node, weight, axis, positions, lengths, steps, True, generator, store, 2**20)
 
 
-def add(system: repair.System, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor) -> None:
+def add(system: repair.System, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor, batch: int = 0) -> None:
     """A batch that arrives as ``(T, N, ...)``."""
-    until = system.until(len(wanted))
+    count = len(wanted)
+    piece = Piece(batch, slice(0, count), count, batch * count, count)
+    until = system.until(piece)
     means = [
         torch.stack([torch.stack([v[:t, n].mean(0) for n, t in enumerate(ends)]) for ends in until.tolist()])
         for v in (x, given)
     ]
-    system.add(means[0], wanted, means[1], first=True)
+    system.add(system.picked(means[0], wanted, means[1], piece))
 
 
 MODULES = {
@@ -70,7 +78,7 @@ def test_a_shifted_weight_is_found_again(name: str) -> None:
         arrives = 0.8 * x  # so that W' = W / 0.8 is right
         given = module(arrives)
     axis = wanted.dim() - 1 if "linear" in name else 1
-    system = system_of(node, graph, axis)
+    system = system_of(node, graph, axis, wanted)
     add(system, arrives[None], wanted, given[None])
     change, bias = system.solve(rectified=False, cap=None)
     assert bias.abs().max() < 0.02
@@ -108,9 +116,9 @@ def test_samples_one_by_one_give_what_they_give_together() -> None:
     wanted, given = torch.rand(40, 4, 4, 4), torch.rand(8, 40, 4, 4, 4)
     found = []
     for size in (40, 1):
-        system = system_of(node, graph, 1, len(x))
-        for parts in zip(x.split(size, 1), wanted.split(size), given.split(size, 1), strict=True):
-            add(system, *parts)
+        system = system_of(node, graph, 1, wanted[:size], 40 // size, len(x))
+        for batch, parts in enumerate(zip(x.split(size, 1), wanted.split(size), given.split(size, 1), strict=True)):
+            add(system, *parts, batch)
         found.append(system.solve(rectified=True, cap=None))
     torch.testing.assert_close(found[0], found[1])
 
@@ -153,7 +161,7 @@ def test_noise_that_teaches_nothing_changes_nothing_much() -> None:
     with torch.no_grad():
         given = module(x)
     wanted = given + 0.3 * torch.randn_like(given)
-    system = system_of(node, graph, 1)
+    system = system_of(node, graph, 1, wanted)
     add(system, x[None], wanted, given[None])
     change, bias = system.solve(rectified=True, cap=None)
     held = torch.arange(60) % repair.HELD_BACK == 0
