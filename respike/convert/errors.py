@@ -59,7 +59,7 @@ def warn(message: str) -> None:
 
     Of several processes the first one warns.
     """
-    from ..ranks import speaks  # which loads torch
+    from ..ranks import speaks  # torch is slow to import, and help need not wait for it
 
     if not speaks():
         return

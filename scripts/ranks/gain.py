@@ -8,8 +8,8 @@
 that know nothing of each other evaluate one half each; all with one thread a process, one after the other. Printed are
 the times of the last two ÷ that of one process, for each round and the median. Processes begin the clock together, when
 they have loaded everything, so that what is compared is the work. What two programs gain is what the machine allows.
-Behind it stands the same for the processor time of the busier of the two: what they would take on two cores that nothing
-else uses.
+Behind it stands the same for the processor time of the busier of the two: what they would take on two cores that
+nothing else uses.
 
 ``stream``: generated samples go through ``respike.evaluate`` of a small network, one batch after the other. Printed is
 the memory that the process holds (RSS) when a tenth of them, and when all, have been seen.

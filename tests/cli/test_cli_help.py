@@ -58,7 +58,7 @@ def test_examples_are_commands_that_there_are(command: str | None) -> None:
 def test_options_and_defaults_of_conversion_are_those_of_python() -> None:
     """The values of single options, Percentile.percentile say, are options of their own here."""
     python = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
-    python = {name: python[name] for name in python.keys() - {"model", "calibration", "progress"}}
+    python = {name: python[name] for name in python.keys() - {"model", "calibration", "progress", "resume"}}
     for command in ("convert", "evaluate"):
         context = main.commands[command].make_context(command, ["mnist_cnn"])
         flat = {name: context.params[name] for name in CONVERSION_NAMES}

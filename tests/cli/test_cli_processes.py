@@ -48,6 +48,20 @@ def test_one_process_prints_and_writes(tmp_path: Path) -> None:
     assert json.loads(out) == json.loads(run("evaluate", *args).stdout)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "diagnose"])
+def test_finished_work_is_kept_and_a_damaged_file_is_refused(command: str, tmp_path: Path) -> None:
+    data, file = write_data(tmp_path / "data.npz"), tmp_path / "work.resume"
+    args = ("cli_models:tiny", "--calibration", data, "--data", data, "-T", "2", "--samples", "16")
+    wanted = run(command, *args).stdout
+    for _ in range(2):
+        assert run(command, *args, "--resume", str(file)).stdout == wanted
+        assert (tmp_path / "work.resume.conversion").exists()
+    file.write_bytes(file.read_bytes()[:-9])
+    result = run(command, *args, "--resume", str(file))
+    assert result.exit_code == 1
+    assert "work.resume: it is damaged" in " ".join(result.stderr.split())
+
+
 @pytest.mark.slow
 def test_processes_write_the_network_of_one(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data.npz", 90)

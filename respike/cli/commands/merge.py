@@ -16,13 +16,12 @@ from ..values import Output
 @click.command(
     cls=Command,
     short_help="Make one result of the results of parts of the data.",
-    epilog="""PART.json is what respike evaluate --json wrote.
+    epilog="""PART.json is what respike evaluate --part 1/2 --json wrote.
 
 \b
 Examples:
-  respike evaluate net.respike --data folder:images --part 1/2 --json > one.json
-  respike evaluate net.respike --data folder:images --part 2/2 --json > two.json
-  respike merge one.json two.json -o all.json""",
+  respike merge one.json two.json -o all.json
+  respike merge one.json two.json --cost""",
 )
 @click.argument("parts", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PART.json ...")
 @option("--again", is_flag=True, help="Also merge results of the same samples, which then count twice.")
