@@ -45,7 +45,7 @@ from respike.sealed_file import SealError, read_sealed
 from respike.text import table
 
 WORKS = {
-    "evaluate": ["evaluate", "../net.respike", "--ann", "mnist_cnn", "--data", "mnist", "--batch-size", "100"],
+    "evaluate": ["evaluate", "../net.respike", "--ann", "mnist_cnn", "--data", "mnist", "--part", "1/5"],
     "convert": ["convert", "fashion_resnet", "--samples", "128", "-T", "4", "-o", "made.respike"],
     "finetune": ["finetune", "mnist_mlp", "--steps", "300", "-T", "2", "-o", "made.respike"],
 }
