@@ -82,7 +82,7 @@ def evaluate(
             reads; or ``"frames"``: each, and the mean of its outputs counts, and the work of all passes.
         part: ``(2, 5)``: the second of five parts of the data, of which each has every fifth batch; for programs on
             several machines that know nothing of each other. ``respike.evaluation.merge`` makes one result of all.
-        resume: A file in which it is noted every half minute how far the work is; if it is there, the work goes on
+        resume: A file in which it is noted once a minute how far the work is; if it is there, the work goes on
             from it, to the same result. Data must come in the same order again.
         progress: Whether to show a bar, by default on a terminal; or what to tell, as for ``respike.from_torch``.
 

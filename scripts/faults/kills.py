@@ -12,7 +12,7 @@ by itself; then with a new file, until all kills are done. What must hold:
               printed, and the network, bit for bit
     damaged   files to resume from that could not be read after a kill: none
     left      files in the folder beside the result and the file to resume from, when a run has ended: none
-    lost      the longest time, in intervals, from the last writing to the kill: one, and what one batch takes
+    lost      the longest time, in intervals, from the last writing to the kill: one, and what a batch or a layer takes
     quiet     kills after which other ranks failed and said nothing, or more than one error: none
     end       the longest time, in seconds of patience, that the other ranks took to end
 
@@ -45,7 +45,7 @@ from respike.sealed_file import SealError, read_sealed
 from respike.text import table
 
 WORKS = {
-    "evaluate": ["evaluate", "../net.respike", "--ann", "mnist_cnn", "--data", "mnist", "--batch-size", "100"],
+    "evaluate": ["evaluate", "../net.respike", "--ann", "mnist_cnn", "--data", "mnist", "--part", "1/5"],
     "convert": ["convert", "fashion_resnet", "--samples", "128", "-T", "4", "-o", "made.respike"],
     "finetune": ["finetune", "mnist_mlp", "--steps", "300", "-T", "2", "-o", "made.respike"],
 }
@@ -57,8 +57,8 @@ LONGEST = 600.0
 """Seconds that a whole run may take."""
 GRACE = 5.0
 """Seconds beside patience until all processes have ended."""
-BATCH = 5.0
-"""Seconds that the longest piece of work between two looks at the clock may take on a machine that is busy."""
+PIECE = 0.3
+"""Share of the whole time that the longest piece of work between two looks at the clock takes: a batch, a layer."""
 
 
 @dataclass
@@ -182,7 +182,8 @@ class Harness:
             row.bad("damaged", str(error))
             return done
         numbers = about["numbers"] or {}
-        now = next((numbers[name] for name in ("done", "step", "batches") if name in numbers), done)
+        # Batches or steps that are done; of a conversion, how many parts have noted something.
+        now = next((numbers[name] for name in ("done", "step") if name in numbers), len(numbers))
         if now < done:
             row.bad("fell back", f"from {done} to {now}")
         row.found["resumed"] += now > max(done, 0)
@@ -224,7 +225,7 @@ def main() -> None:
             kills = options.kills // len(cases) + (k < options.kills % len(cases))
             rows.append(harness.row(work, ranks, kills, wanted[work]))
             print(told(rows[-1:], options), flush=True)
-    late = [row for row in rows if row.lost > options.interval + BATCH]
+    late = [row for row in rows if row.lost > options.interval + PIECE * row.seconds]
     for row in late:
         row.bad("lost", f"{row.lost:.1f} seconds of work with an interval of {options.interval:g}")
     print(told(rows, options))
