@@ -32,12 +32,12 @@ FEWEST_SHARED = 512
 
 WHOLE = 128
 """Outputs from which on ``gather`` with weights of 8 bits is quicker than ``spread`` with real ones."""
-NARROW, SPARSE, SPARSEST, DEEP, SMALL = 0.3, 0.15, 0.04, 0.22, 0.5
+SPARSE, SPARSEST, DEEP, SMALL = 0.3, 0.2, 0.35, 0.5
 """Shares of active inputs up to which 8-bit multiplications by vectors take longer.
 
-``SPARSE`` is that of ``points``, of ``spread`` and of ``WHOLE`` outputs; ``NARROW`` that of the first two with no more
-than 32 outputs; ``DEEP`` that of ``WHOLE`` outputs with 1,024 inputs each; ``SMALL`` theirs on a map with sides below
-``SMALLEST``, where vectors multiply much that lies outside; ``SPARSEST`` that of others.
+``SPARSE`` is that of ``points``, of ``spread`` and of ``WHOLE`` outputs; ``DEEP`` that of ``WHOLE`` outputs with 1,024
+inputs each; ``SMALL`` theirs on a map with sides below ``SMALLEST``, where vectors multiply much that lies outside;
+``SPARSEST`` that of others. Neurons fire at the sums of events while these are in the cache, not at those of vectors.
 """
 
 
@@ -80,7 +80,7 @@ def sparse_below(
         return SPARSE if not deep else DEEP if side >= spread.SMALLEST else SMALL
     if not is_points and not spread.fits(weight, stride, padding, dilation, groups):
         return SPARSEST
-    return NARROW if len(weight) <= 32 else SPARSE
+    return SPARSE
 
 
 class EventSynapses:
