@@ -46,6 +46,8 @@ class ExactSums:
     def add(self, numbers: ArrayLike) -> None:
         """More numbers, ``(..., *shape)``: axes before those of the sums are added up too."""
         given = np.asarray(numbers, dtype=np.float64)
+        if not given.size:
+            return
         rows = given.reshape(-1, *self.shape)
         size = max(1, _AT_ONCE // max(1, rows[:1].size))
         for start in range(0, len(rows), size):
@@ -182,8 +184,8 @@ class Moments:
         self.sums.add(values)
         # In halves of 26 and 27 bits, whose products are exact.
         large = (np.ascontiguousarray(values).view(np.int64) & _UPPER_HALF).view(np.float64)
-        small = values - large
         with np.errstate(over="ignore", invalid="ignore"):
+            small = values - large
             self.squares.add(large * large)
             if small.any():
                 self.squares.add(2 * large * small)
@@ -201,8 +203,8 @@ class Moments:
         """Sums of squares about the mean of each column, ``(K,)``, each rounded once; NaN if there are infinities."""
         (sums, one), (squares, two) = self.sums.whole(), self.squares.whole()
         low = min(2 * one, two)
-        found = [
-            ratio((self.rows * b << (two - low)) - (a * a << (2 * one - low)), max(self.rows, 1), low)
+        found = [  # squares of less than 1e-160 are lost, those of the sums are not
+            ratio(max(0, (self.rows * b << (two - low)) - (a * a << (2 * one - low))), max(self.rows, 1), low)
             for a, b in zip(sums, squares, strict=True)
         ]
         odd = (self.sums.beyond != 0) | (self.squares.beyond != 0)

@@ -38,6 +38,8 @@ _OTHERS: Final = {
     "model": "it belongs to another model: modules or weights are not those of this one",
     "ann": "it was made with another ANN: modules or weights are not those of this one",
     "data": "it belongs to other data",
+    "order": "its data came in another order, or in other batches",
+    "metric": "it was made with another metric",
 }
 """What is said where a digest differs."""
 

@@ -8,13 +8,16 @@ import inspect
 import os
 import textwrap
 from collections.abc import Mapping, Sized
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from ..errors import InputError
 from ..sealed_file import digest
@@ -52,14 +55,20 @@ def digest_of_network(snn: Simulator) -> str:
 def digest_of_model(model: nn.Module) -> str:
     """A digest of a model: its modules' classes, settings and own ``forward``, and its numbers bit for bit.
 
-    Settings are attributes without a leading ``_``; of an object among them only its class counts.
+    Settings are attributes without a leading ``_``, which may count runs; of an object among them only its class
+    counts. Functions that ``forward`` calls are not looked at.
     """
     modules = []
     for name, module in model.named_modules():
         kind = type(module)
         settings = {key: _setting(value) for key, value in vars(module).items() if not key.startswith("_")}
-        modules.append([name, f"{kind.__module__}.{kind.__qualname__}", module.extra_repr(), settings, _forward(kind)])
-    return digest(modules, dict(model.state_dict()))
+        code = "" if kind.__module__.partition(".")[0] in _LIBRARIES else _code(kind.forward)
+        modules.append([name, f"{kind.__module__}.{kind.__qualname__}", module.extra_repr(), settings, code])
+    return digest(modules, dict(model.state_dict()), dict(model.named_buffers()))
+
+
+_LIBRARIES: Final = ("torch", "torchvision", "respike")
+"""Whose code is that of their version."""
 
 
 def _setting(value: Any) -> Any:
@@ -76,14 +85,29 @@ def _setting(value: Any) -> Any:
     return getattr(value, "__qualname__", value)
 
 
-def _forward(kind: type[nn.Module]) -> str:
-    """What ``forward`` of a class does, whatever its comments and line breaks; torch's own is that of its version."""
-    if kind.__module__.partition(".")[0] in ("torch", "torchvision", "respike"):
-        return ""
+def _code(function: Any) -> str:
+    """What a function or class does, whatever its comments and line breaks."""
     try:
-        return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(kind.forward))))
+        return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(function))))
     except (OSError, TypeError, SyntaxError):  # typed at a prompt, or made by a program
         return ""
+
+
+def digest_of_function(function: Any) -> str:
+    """A digest of what a function, a partial one or a callable object computes, as far as it can be seen from it."""
+    return digest(_of_function(function))
+
+
+def _of_function(function: Any) -> Any:
+    if isinstance(function, partial):
+        return ["partial", _of_function(function.func), _setting(function.args), _setting(function.keywords)]
+    code = getattr(function, "__code__", None)
+    if code is None:
+        kind = type(function)
+        return [f"{kind.__module__}.{kind.__qualname__}", _code(kind), _setting(getattr(function, "__dict__", {}))]
+    cells = [_setting(cell.cell_contents) for cell in function.__closure__ or ()]
+    constants = [c.co_code if isinstance(c, CodeType) else _setting(c) for c in code.co_consts]
+    return [code.co_code, constants, list(code.co_names), _setting(function.__defaults__ or ()), cells]
 
 
 def digest_of_data(data: Any) -> str:
@@ -105,11 +129,13 @@ def _of_data(data: Any) -> list[Any]:
     if isinstance(data, TensorDataset):
         return ["tensors", *data.tensors]
     told: list[Any] = [f"{type(data).__module__}.{type(data).__qualname__}"]
-    if isinstance(data, Sized):
+    if isinstance(data, (list, tuple)):
+        return [*told, *map(digest, data)]
+    with suppress(TypeError):  # a loader of samples without end has a length in name only
         told.append(len(data))
     if isinstance(data, DataLoader):
         sampler = type(data.sampler).__name__
-        return [*told, data.batch_size, data.drop_last, sampler, *_of_data(data.dataset)]
+        return [*told, data.batch_size, data.drop_last, sampler, _of_collated(data), *_of_data(data.dataset)]
     if isinstance(data, Subset):
         told.append([int(k) for k in data.indices])
     elif is_dataset(data):
@@ -117,6 +143,21 @@ def _of_data(data: Any) -> list[Any]:
     if is_dataset(data) and hasattr(data, "__getitem__") and isinstance(data, Sized):
         told += [_of_sample(data, k) for k in _spread(len(data))]
     return told
+
+
+def _of_collated(loader: DataLoader[Any]) -> str:
+    """Of what a loader makes of its first samples."""
+    if isinstance(loader.dataset, IterableDataset) or loader.collate_fn is None or not _spread(len(loader.dataset)):  # type: ignore[arg-type]
+        return ""
+    with torch.random.fork_rng(devices=[]):
+        samples = [loader.dataset[k] for k in range(min(2, len(loader.dataset)))]  # type: ignore[arg-type]
+        batch = loader.collate_fn(samples if loader.batch_size is not None or loader.batch_sampler else samples[0])
+        return digest(_shapes(batch)) if _varies(loader.dataset) else digest(batch)
+
+
+def _varies(data: Any) -> bool:
+    """Whether a sample is another one each time, as where images are turned at random."""
+    return digest(data[0]) != digest(data[0])
 
 
 def _spread(length: int) -> list[int]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..layers import SpikingLayer
 from ..progress import Listener, listener
-from ..ranks import here
+from ..ranks import first_difference, here
 from . import checks, data
 from .calibrate.calibrate import calibrate
 from .calibrate.checkpoint import noted
@@ -25,8 +25,9 @@ from .choose.two_fold import Halves
 from .closeness import warn_if_poor
 from .errors import ConversionError
 from .frames import Encoded, EventsSeen, Frames, marked
+from .graph import Graph
 from .held_back import HeldBack, judged
-from .identity import digest_of_data, digest_of_model
+from .identity import digest_of_data, digest_of_graph, digest_of_model
 from .memory_limits import calibration_budget
 from .network import SpikingNetwork
 from .onnx_import import load_onnx
@@ -172,7 +173,7 @@ def from_torch(
         memory_budget=memory_budget,
     )
     told = listener(progress if here().first else None)
-    _alike(model, options)
+    _alike(model, given, options)
     twin = prepare(model)
     device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(())).device
     batches = data.batches(given, data.arity(twin), options.seed)
@@ -193,7 +194,7 @@ def from_torch(
     seen = EventsSeen(origin if frames is not None and frames.events is None else replace(origin, moving=frozenset()))
     asked = {"timesteps": repr(auto), "neuron": repr(kinds), "analog": list(analog), "form": _form(frames, encoded)}
     with ExitStack() as stack:
-        kept = stack.enter_context(noted(resume, lambda: _bound(model, given, options, asked)))
+        kept = stack.enter_context(noted(resume, lambda: _bound(model, origin, given, options, asked)))
         watched = kept.watching(stream)
         networks = COPIES * origin.weight_bytes
         memory = kept.same("memory", lambda: calibration_budget(options.memory_budget, device, networks))
@@ -221,23 +222,23 @@ def from_torch(
     return snn
 
 
-def _alike(model: nn.Module, options: Options) -> None:
+def _alike(model: nn.Module, given: Any, options: Options) -> None:
     """Whether all processes convert the same.
 
     Raises:
-        ConversionError: they have other models, or other options.
+        ConversionError: they have other models, data or options.
     """
     ranks = here()
     if ranks.alone:
         return
-    found = ranks.gathered(lambda: (digest_of_model(model), repr(options)))
-    for what, digests in zip(("another model", "other options"), zip(*found, strict=True), strict=True):
-        others = [rank for rank, value in enumerate(digests) if value != digests[0]]
-        if others:
-            raise ConversionError(
-                f"rank {others[0]} of {ranks.size} converts {what} than rank 0: all processes must give the same; seed "
-                "the weights, or load them from a file"
-            )
+    found = ranks.gathered(lambda: (digest_of_model(model), digest_of_data(given), repr(options)))
+    names = ("another model", "with other calibration data", "with other options")
+    other = first_difference(list(zip(names, zip(*found, strict=True), strict=True)))
+    if other is not None:
+        raise ConversionError(
+            f"rank {other[1]} of {ranks.size} converts {other[0]} than rank 0: all processes must give the same; seed "
+            "the weights, or load them from a file, and let a DistributedSampler share the data"
+        )
 
 
 def _form(frames: Frames | None, encoded: Encoded | None) -> list[str]:
@@ -245,11 +246,11 @@ def _form(frames: Frames | None, encoded: Encoded | None) -> list[str]:
     return [repr(replace(form, data=None)) for form in (frames, encoded) if form is not None]
 
 
-def _bound(model: nn.Module, given: Any, options: Options, asked: dict[str, Any]) -> dict[str, Any]:
+def _bound(model: nn.Module, graph: Graph, given: Any, options: Options, asked: dict[str, Any]) -> dict[str, Any]:
     """All that the network depends on, by name."""
     named = {part.name: getattr(options, part.name) for part in fields(options)}
     told = {name: value if isinstance(value, (int, str, type(None))) else repr(value) for name, value in named.items()}
-    return {**told, **asked, "model": digest_of_model(model), "data": digest_of_data(given)}
+    return {**told, **asked, "model": digest_of_model(model) + digest_of_graph(graph), "data": digest_of_data(given)}
 
 
 def from_onnx(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from os import PathLike
 from typing import Any, get_args
 
@@ -14,16 +15,17 @@ from torch.utils.data import DataLoader
 
 from ..convert import checks
 from ..convert.caller_state import undisturbed
-from ..convert.identity import digest_of_data, digest_of_model, digest_of_network
+from ..convert.identity import digest_of_data, digest_of_function, digest_of_model, digest_of_network
 from ..convert.network import SpikingNetwork
 from ..convert.options import Judge
 from ..convert.rank_batches import has_order, order_of, own
 from ..errors import InputError
 from ..progress import SILENT, Listener, Progress, listener
-from ..ranks import Ranks, here
+from ..ranks import Ranks, first_difference, here
 from .batches import batched, part_of
 from .curves import Metric
 from .judging import Judging, Shown
+from .merging import sealed
 from .noted import Noted
 from .result import Evaluation
 from .rounds import in_rounds
@@ -108,18 +110,23 @@ def evaluate(
     if resume is not None:
         checks.path("resume", resume)
     ranks = here()
+    asked: dict[str, Any] = {
+        "timesteps": total,
+        "judge": judge,
+        "batch_size": batch_size,
+        "against_float32": against_float32,
+    }
+    asked |= {"ann_on": ann_on, "part": part, "metric": None if metric is None else digest_of_function(metric)}
+    kinds = {"network": digest_of_network(snn), "ann": None if ann is None else digest_of_model(ann)}
+    if resume is not None or not ranks.alone:
+        kinds["data"] = digest_of_data(data)
+    _require_same(ranks, kinds, asked)
     work = Judging(snn, ann, total, ann_on, against_float32)
-    about = {"network": ranks.once(lambda: digest_of_network(snn)), "ann": None}
-    if ann is not None:
-        about["ann"] = ranks.once(lambda: digest_of_model(ann))
     batches, length = part_of(*batched(data, batch_size), part)
 
     def bound() -> dict[str, Any]:
-        found = {"data": digest_of_data(data), "timesteps": total, "judge": judge, "batch_size": batch_size}
-        found |= {"metric": getattr(metric, "__name__", None), "against_float32": against_float32, "ann_on": ann_on}
-        if isinstance(batches, DataLoader) and has_order(batches):
-            found["order of samples"] = order_of(batches)
-        return about | found | {"part": part}
+        order = order_of(batches) if isinstance(batches, DataLoader) and has_order(batches) else None
+        return {**asked, "order": order, **kinds}
 
     with (
         torch.no_grad(),
@@ -131,14 +138,36 @@ def evaluate(
             work.begin(noted.state["curves"]["about"], metric)
             if ranks.first:
                 work.tally.join(noted.state)
-        if not noted.finished:
+        if noted.finished:
+            ranks.once(partial(noted.compare, batches))
+        else:
             mine = own(noted.watched(batches), ranks, noted.done)
-            _judge_all(work, (batch for _, batch in mine), ranks, noted, told, length, judge, metric)
+            _judge_all(work, (batch for _, batch in mine), ranks, noted, told, length, judge, metric, part)
         tally = _whole(work.tally, total, ranks)
-        result = _result(work, tally, about, ann_on)
+        cut = [] if part is None else [[*part, batch_size]]
+        result = _result(work, tally, {"network": kinds["network"], "ann": kinds["ann"], "cut": cut}, ann_on)
         if not noted.finished:
             noted.note(tally.as_dict(), finished=True)
     return result
+
+
+def _require_same(ranks: Ranks, kinds: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Whether all processes evaluate the same.
+
+    Raises:
+        InputError: they do not.
+    """
+    if ranks.alone:
+        return
+    found = ranks.gathered(lambda: {**kinds, "option": asked})
+    names = ["network", "ann", "data", "option"]
+    other = first_difference([(name, [told.get(name) for told in found]) for name in names])
+    if other is not None:
+        what = {"network": "another network", "ann": "another ANN", "data": "other data", "option": "other options"}
+        raise InputError(
+            f"rank {other[1]} of {ranks.size} evaluates {what[other[0]]} than rank 0; all must give the same, and a "
+            "DistributedSampler shares data"
+        )
 
 
 def _checked(part: Any) -> tuple[int, int] | None:
@@ -159,6 +188,7 @@ def _judge_all(
     length: int | None,
     judge: Judge,
     metric: Metric | None,
+    part: tuple[int, int] | None,
 ) -> None:
     """Judge the batches of this process, in step with the others."""
     ready: list[Shown | None] = []
@@ -176,7 +206,8 @@ def _judge_all(
             work.begin(kinds[0], metric)
             break
         if not any(more for more, _ in found):
-            raise InputError("there is no data to evaluate on")
+            none = "" if part is None else f"part {part[0]} of {part[1]} has no batch, as there are fewer batches; "
+            raise InputError(f"{none}there is no data to evaluate on")
 
     def judged(batch: Shown | None) -> int:
         return 0 if batch is None else work.judge(batch)
@@ -221,6 +252,6 @@ def _result(work: Judging, tally: Tally, about: dict[str, Any], ann_on: AnnOn) -
         latency=np.array([snn.latency_at(int(t)) for t in clock]),
         metric=tally.curves.metric,
         judged="; ".join(filter(None, [tally.curves.judged, ON_FRAMES if ann_on == "frames" else ""])),
-        sums={**about, "always": always, "compared": compared, "twin": twin, **tally.as_dict()},
+        sums=sealed({**about, "always": always, "compared": compared, "twin": twin, **tally.as_dict()}),
         **tally.results(layers, of_ann.macs, always, compared, twin),
     )

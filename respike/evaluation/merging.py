@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..convert import checks
 from ..errors import InputError
+from ..sealed_file import digest
 from .formatting import plain
 from .result import Evaluation
-from .tally import tally_of
+from .tally import SKETCH, tally_of
 
+ALIKE = 0.02
+"""Share of the samples of a part that may be in another one by chance."""
+_LARGEST = 2**64
 _SAME = {
     "network": "another network",
     "ann": "another ANN",
@@ -45,18 +49,18 @@ def merge(results: Sequence[Evaluation], *, again: bool = False) -> Evaluation:
     checks.flag("again", again)
     first = results[0]
     for number, result in enumerate(results, 1):
-        if result.sums is None:
+        if not isinstance(result.sums, dict) or "digest" not in result.sums:
             raise InputError(f"result {number} does not hold the sums that it was made from; evaluate it again")
+        if sealed(result.sums)["digest"] != result.sums["digest"]:
+            raise InputError(f"result {number} is damaged: its sums are not those that were written")
     _check_alike(results)
-    seen: dict[str, int] = {}
-    for number, result in enumerate(results, 1):
-        for mark in _marks(result):
-            if not again and mark in seen:
+    for number, result in enumerate(results[1:] if not again else (), 1):
+        for before, other in enumerate(results[:number]):
+            if not _disjoint(result, other) and _shared(result, other) > ALIKE:
                 raise InputError(
-                    f"results {seen[mark]} and {number} are of the same samples, which would count twice; give each "
-                    "part once"
+                    f"results {before + 1} and {number + 1} share samples, which would count twice; give each part "
+                    "once, and parts that were cut alike"
                 )
-            seen[mark] = number
     try:
         tally = tally_of(first.sums or {}, first.timesteps)
         for result in results[1:]:
@@ -65,18 +69,47 @@ def merge(results: Sequence[Evaluation], *, again: bool = False) -> Evaluation:
         raise InputError(f"the sums of a result are damaged ({type(error).__name__}: {error})") from error
     sums = first.sums or {}
     compared, twin = bool(sums["compared"]), bool(sums["twin"])
-    parts = sorted({mark for result in results for mark in _marks(result)}) if len(results) > 1 else sums.get("parts")
+    cut = [part for result in results for part in _cut(result)] if all(map(_cut, results)) else []
     return replace(
         first,
-        sums={**sums, **tally.as_dict(), **({} if parts is None else {"parts": parts})},
+        sums=sealed({**sums, **tally.as_dict(), "cut": cut}),
         **tally.results(first.layers, first.ann_macs, int(sums["always"]), compared, twin),
     )
 
 
-def _marks(result: Evaluation) -> list[str]:
-    """What tells the samples of a result from others, one text for each part that it was made from."""
-    sums = result.sums or {}
-    return sums.get("parts") or [str(sums["data"])]
+def sealed(sums: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums of a result under a digest, so that one that was changed by hand is found out."""
+    rest = {name: value for name, value in sums.items() if name != "digest"}
+    return {**rest, "digest": digest(plain(rest))}
+
+
+def missing_parts(result: Evaluation) -> str:
+    """Which parts of the data a merged result lacks, ``"2 and 3 of 5"``; empty if none, or if nothing is known."""
+    cut = _cut(result)
+    if not cut or len({(of, size) for _, of, size in cut}) > 1:
+        return ""
+    missing = [str(k) for k in range(1, cut[0][1] + 1) if k not in {k for k, _, _ in cut}]
+    return f"{' and '.join(filter(None, [', '.join(missing[:-1]), missing[-1]]))} of {cut[0][1]}" if missing else ""
+
+
+def _cut(result: Evaluation) -> list[tuple[int, int, int]]:
+    """Which parts of the data it is of: each with the number of all, and the size of their batches."""
+    return [(int(k), int(of), int(size)) for k, of, size in (result.sums or {}).get("cut", ())]
+
+
+def _disjoint(one: Evaluation, other: Evaluation) -> bool:
+    """Whether they are different parts of the same data, if these are the same."""
+    a, b = _cut(one), _cut(other)
+    alike = len({(of, size) for _, of, size in (*a, *b)}) == 1
+    return bool(a and b) and alike and {k for k, _, _ in a}.isdisjoint(k for k, _, _ in b)
+
+
+def _shared(one: Evaluation, other: Evaluation) -> float:
+    """About which share of the samples of the smaller one are in both, from the smallest marks of each."""
+    a, b = ({int(mark, 16) for mark in (result.sums or {})["sketch"]} for result in (one, other))
+    known = min((max(marks) for marks in (a, b) if len(marks) == SKETCH), default=_LARGEST)  # up to here of both
+    a, b = ({mark for mark in marks if mark <= known} for marks in (a, b))
+    return len(a & b) / max(1, min(len(a), len(b)))
 
 
 def _check_alike(results: Sequence[Evaluation]) -> None:

@@ -74,6 +74,16 @@ class Noted:
             return batches
         return self._watching(batches)
 
+    def compare(self, batches: Iterable[Any]) -> None:
+        """Read the batches of work that is finished, to see whether they are those of before, if nothing else tells.
+
+        Raises:
+            ResumeError: they are others.
+        """
+        watched = self.watched(batches)
+        for _ in watched if watched is not batches else ():
+            pass
+
     def due(self) -> bool:
         """Whether it is time to note it, by the clock of this process."""
         return self.file is not None and self.file.due()

@@ -135,7 +135,9 @@ class Evaluation:
         place = Path(path)
         try:
             found = json.loads(place.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:  # of JSON or of Unicode
+        except UnicodeDecodeError as error:
+            raise InputError(f"{place} is not a JSON file, nor any text") from error
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{place} is not a JSON file: {error}") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise InputError(f"{place} is not an evaluation; write one with respike evaluate MODEL --json > FILE.json")

@@ -17,6 +17,9 @@ from .layer_activity import Curve, LayerActivity, per_sample
 _LOOKED_AT = 2**10
 """Values of each tensor of a sample that tell it from others, evenly spread."""
 _MARKS = 2**64
+SKETCH = 256
+"""Marks that are kept, the smallest ones: two sets of samples have some of them in common if they overlap (bottom-k
+sketches; Cohen and Kaplan, PODC 2007)."""
 
 
 class Tally:
@@ -33,12 +36,14 @@ class Tally:
         ann_macs: Multiply-accumulates that the ANN did.
         ann_needed: Those of them whose value is not zero.
         data: The sum of the samples' marks: tells these samples from others, in whatever order and batches they came.
+        sketch: The smallest of the marks, in order.
     """
 
     def __init__(self, curves: Curves) -> None:
         self.curves = curves
         self.samples = self.input_macs = self.ann_macs = self.ann_needed = self.data = 0
         self.layers: dict[str, Curve] = {}
+        self.sketch = np.zeros(0, dtype=np.uint64)
 
     def count(self, counter: ActivityCounter) -> None:
         """Count as well what layers did for a piece of a batch."""
@@ -46,13 +51,16 @@ class Tally:
 
     def see(self, batch: Any) -> None:
         """Note which samples there are in a batch of inputs and targets."""
-        self.data = (self.data + _marks(batch)) % _MARKS
+        marks = _marks(batch)
+        self.data = (self.data + int(marks.sum(dtype=np.uint64))) % _MARKS
+        self._keep(marks)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold."""
         return {
             "samples": self.samples,
             "data": f"{self.data:016x}",
+            "sketch": [f"{mark:016x}" for mark in self.sketch.tolist()],
             "input_macs": self.input_macs,
             "ann_macs": self.ann_macs,
             "ann_needed": self.ann_needed,
@@ -68,6 +76,7 @@ class Tally:
         """
         self.samples += int(found["samples"])
         self.data = (self.data + int(found["data"], 16)) % _MARKS
+        self._keep(np.array([int(mark, 16) for mark in found["sketch"]], dtype=np.uint64))
         self.input_macs += int(found["input_macs"])
         self.ann_macs += int(found["ann_macs"])
         self.ann_needed += int(found["ann_needed"])
@@ -101,6 +110,9 @@ class Tally:
             **self.curves.result(self.samples, compared, twin),
         }
 
+    def _keep(self, marks: NDArray[np.uint64]) -> None:
+        self.sketch = np.unique(np.concatenate([self.sketch, marks]))[:SKETCH]
+
     def _count(self, totals: Mapping[str, Curve]) -> None:
         for name, more in totals.items():
             self.layers[name] = self.layers[name] + more if name in self.layers else more
@@ -117,8 +129,8 @@ def tally_of(found: Mapping[str, Any], total: int) -> Tally:
     return made
 
 
-def _marks(batch: Any) -> int:
-    """The sum of a mark of each sample of a batch: a hash of its values, whatever their types."""
+def _marks(batch: Any) -> NDArray[np.uint64]:
+    """A mark of each sample of a batch: a hash of its values, whatever their types."""
     marks: NDArray[np.uint64] | None = None
     for x in pytree.tree_leaves(batch):
         if not isinstance(x, Tensor) or not x.dim() or x.is_complex():
@@ -129,7 +141,7 @@ def _marks(batch: Any) -> int:
         weights = np.random.default_rng(numbers.shape[1]).integers(2**63, size=numbers.shape[1], dtype=np.uint64)
         found = _mixed((_mixed(numbers) * (2 * weights + 1)).sum(1, dtype=np.uint64))
         marks = found if marks is None or len(marks) != len(found) else _mixed(marks * np.uint64(3) + found)
-    return 0 if marks is None else int(marks.sum(dtype=np.uint64))
+    return np.zeros(0, dtype=np.uint64) if marks is None else marks
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

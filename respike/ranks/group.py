@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -30,6 +30,8 @@ ENDING = 0.5
 """Seconds that the system may take to end a process."""
 GRACE = 2.0
 """Seconds for which those that have lost a process stay, so that the others see that it is not they who are lost."""
+
+TOGETHER = "all processes must call this, or one of them within respike.alone()"
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -160,7 +162,7 @@ class Ranks:
         until = time.monotonic() + ENDING
         while not (dead := self._ended()) and time.monotonic() < until:
             time.sleep(0.05)
-        others = "all processes must call this, or one of them within respike.alone()"
+        others = TOGETHER
         if dead:
             names = ", ".join(f"rank {rank} of {self.size} {self._place(rank)}" for rank in dead)
             told = len(dead) > 1 or any(rank not in dead for rank in range(self.rank))  # one of several has told
@@ -227,11 +229,31 @@ def here() -> Ranks:
     if known is None:
         wait = patience()
         # Rank 0 waits half as long, as it can tell which of the others is missing.
-        gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * wait))
+        try:
+            if dist.get_backend(group) == "gloo":  # which tells of a process that is lost sooner than a new group does
+                dist.monitored_barrier(group, timedelta(seconds=wait), wait_all_ranks=True)
+            gloo = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * wait))
+        except RuntimeError as error:
+            rank = dist.get_rank()
+            missing = _missing(str(error), dist.get_world_size())
+            raise RankError(f"{missing}; {TOGETHER}", told=rank > 0) from error
         known = group, Ranks(dist.get_rank(), dist.get_world_size(), gloo, wait)
         _KNOWN.clear()
         _KNOWN[id(group)] = known
     return known[1]
+
+
+def first_difference(told: Sequence[tuple[str, Sequence[Any]]]) -> tuple[str, int] | None:
+    """Of what processes have told, the first thing in which one differs from rank 0, and which one; None: nothing.
+
+    Args:
+        told: Names of things, and what each process says of them.
+    """
+    for name, values in told:
+        others = [rank for rank, value in enumerate(values) if value != values[0]]
+        if others:
+            return name, others[0]
+    return None
 
 
 def speaks() -> bool:

@@ -95,7 +95,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     (f"convert {TINY} --resume torn.json", "cannot go on from torn.json: it is damaged", 1),
     (
         f"convert {TINY} --resume a --resum b",
-        "No such option '--resum'. (Did you mean one of: '--frames', '--resume'?)",
+        "No such option '--resum'. (Did you mean one of: '--frames', '--resume', '--workers'?)",
         2,
     ),
     ("convert mnist_mlp --config none.toml", "there is no file none.toml (looked for in ", 2),

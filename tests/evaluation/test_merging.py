@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import respike
 from respike.evaluation import Evaluation, merge
+from respike.evaluation.merging import missing_parts
 
 N = 60
 
@@ -51,7 +52,6 @@ def test_uneven_parts_are_the_whole(
         respike.evaluate(snn, (x[piece], y[piece]), **options).to_json(paths[-1])
     parts = [Evaluation.from_json(path) for path in paths]
     found = merge([merge([parts[2], parts[0]]), parts[1]])
-    assert len(found.sums.pop("parts")) == 3  # type: ignore[union-attr]
     assert found.as_dict() == whole.as_dict()
     assert str(found.cost()) == str(whole.cost())
 
@@ -65,8 +65,13 @@ def test_parts_that_evaluate_takes_are_the_whole(both: tuple[nn.Module, respike.
         parts = [respike.evaluate(snn, form, ann=model, batch_size=7, part=(k, 4)) for k in range(1, 5)]
         assert [part.samples for part in parts] == [18, 14, 14, 14]  # of 9 batches, the last one of 4
         found = merge(parts)
-        assert found.sums is not None and len(found.sums.pop("parts")) == 4
-        assert found.as_dict() == whole
+        assert not missing_parts(found)
+        assert missing_parts(merge(parts[:2])) == "3 and 4 of 4"
+        assert missing_parts(merge(parts[1:2])) == "1, 3 and 4 of 4"
+        uncut = found.as_dict()
+        assert uncut["sums"].pop("cut") == [[k, 4, 7] for k in range(1, 5)]
+        assert uncut["sums"].pop("digest") != whole["sums"]["digest"]
+        assert uncut == {**whole, "sums": {k: v for k, v in whole["sums"].items() if k not in ("cut", "digest")}}
     assert merge([respike.evaluate(snn, (x, y), ann=model, batch_size=7)]).as_dict() == whole
 
 
@@ -82,14 +87,18 @@ def test_what_does_not_belong_together_is_refused(both: tuple[nn.Module, respike
         (respike.evaluate(snn, (x[30:], y[30:]), ann=other), "another ANN"),
         (respike.evaluate(snn, (x[30:], y[30:]), ann=model, metric=seventh), "another metric: 'seventh' and not 'acc"),
         (respike.evaluate(respike.from_torch(other, x, 5), (x[30:], y[30:]), ann=model), "another network"),
-        (one, "results 1 and 2 are of the same samples"),
+        (one, "results 1 and 2 share samples"),
+        (respike.evaluate(snn, (x, y), ann=model), "results 1 and 2 share samples"),
+        (respike.evaluate(snn, (x[25:], y[25:]), ann=model), "results 1 and 2 share samples"),
         (replace(two, sums=None), "result 2 does not hold the sums"),
-        (replace(two, sums={**(two.sums or {}), "layers": 3}), "are damaged"),
+        (replace(two, sums={**(two.sums or {}), "samples": 31}), "its sums are not those that were written"),
     ):
         with pytest.raises(ValueError, match=reason):
             merge([one, wrong])
-    with pytest.raises(ValueError, match="results 1 and 2 are of the same samples"):
+    with pytest.raises(ValueError, match="results 1 and 2 share samples"):
         merge([merge([one, two]), two])
+    with pytest.raises(ValueError, match="results 1 and 2 share samples"):
+        merge([respike.evaluate(snn, (x, y), ann=model, batch_size=7, part=(1, n)) for n in (2, 3)])
     assert merge([one, one], again=True).samples == 60
     with pytest.raises(ValueError, match="at least one"):
         merge([])

@@ -113,8 +113,8 @@ def wrong(both: Both, kind: str) -> Any:
     x, y = samples()
     if kind == "nothing":
         return respike.evaluate(snn, [], ann=model)
-    given = [(x[:5], y[:5]), (x[:5], y[:5] + 7 * here().rank)]
-    return respike.evaluate(snn, given)
+    batches = [(x[:5], y[:5]), (x[:5], y[:5] + 7 * here().rank)]
+    return respike.evaluate(snn, batches if kind == "data" else iter(batches))
 
 
 def test_a_mistake_in_one_batch_ends_all(both: Both, tmp_path: Path) -> None:
@@ -122,6 +122,9 @@ def test_a_mistake_in_one_batch_ends_all(both: Both, tmp_path: Path) -> None:
     assert "needs the labels 0 to 2" in str(bad)
     assert good.told
     assert "rank 1 of 2 has failed with InputError" in str(good)
+    assert {str(error) for error in run(wrong, 2, tmp_path, both, "data")} == {
+        "rank 1 of 2 evaluates other data than rank 0; all must give the same, and a DistributedSampler shares data"
+    }
     assert [str(error) for error in run(wrong, 2, tmp_path, both, "nothing")] == ["there is no data to evaluate on"] * 2
 
 
@@ -210,6 +213,6 @@ def test_a_loader_that_draws_another_order_is_refused(both: Both, tmp_path: Path
     stopping(both, file, "shuffled", 3)
     model, snn = both
     torch.manual_seed(4)
-    with pytest.raises(ResumeError, match="other order of samples"):
+    with pytest.raises(ResumeError, match="its data came in another order"):
         respike.evaluate(snn, data("shuffled"), ann=model, batch_size=7, resume=file)
     assert judged(both, "shuffled", resume=file) == wanted

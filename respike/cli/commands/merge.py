@@ -35,10 +35,14 @@ def merge(parts: tuple[Path, ...], again: bool, cost: bool, energy: str, output:
     The parts must be of one network, one ANN, the same timesteps and the same options.
     """
     from ... import evaluation
+    from ...evaluation.merging import missing_parts
 
     for part in parts:
         require(part, "result")
     result = evaluation.merge([evaluation.Evaluation.from_json(part) for part in parts], again=again)
+    missing = missing_parts(result)
+    if missing:
+        echo(f"warning: without part {missing}, this is the result of the others alone", err=True)
     found: dict[str, Any] = {"cost": result.cost(getattr(evaluation, ENERGY_NAMES[energy]))} if cost else {}
     if as_json:
         say_json({**result.as_dict(), **{name: value.as_dict() for name, value in found.items()}})
