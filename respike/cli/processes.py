@@ -44,7 +44,7 @@ def one_voice() -> Iterator[None]:
         yield
         return
     _VOICE[:] = [sys.stderr]
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with open(os.devnull, "r+") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
 
 

@@ -214,7 +214,8 @@ def _judge_all(
 
     def after(batches: int, samples: int, noting: bool) -> bool:
         noted.done, noted.seen = noted.done + batches, noted.seen + samples
-        told.report("evaluating", noted.seen, length)
+        if batches:
+            told.report("evaluating", noted.seen, length)
         if noting:
             noted.note(_whole(work.tally, work.total, ranks).as_dict())
         return True

@@ -1,6 +1,7 @@
 """Several processes that work on one thing, in the process group that ``torchrun`` or the user has made."""
 
+from .device import device_of_rank
 from .errors import RankError
-from .group import Ranks, alone, device_of_rank, first_difference, here, patience, speaks
+from .group import Ranks, alone, first_difference, here, patience, speaks
 
 __all__ = ["RankError", "Ranks", "alone", "device_of_rank", "first_difference", "here", "patience", "speaks"]

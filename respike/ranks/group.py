@@ -16,7 +16,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -168,6 +167,8 @@ class Ranks:
             told = len(dead) > 1 or any(rank not in dead for rank in range(self.rank))  # one of several has told
             return RankError(f"{names} has ended before its work was done; {others}", told)
         if self.first:
+            stopped = ", ".join(map(str, self._that_are("stopped")))
+            message = f"Ranks {stopped} failed" if stopped and "Ranks" not in message else message
             return RankError(f"{_missing(message, self.size)} for {self.patience:g} seconds; {others}")
         if waited < 2 * self.patience:
             return RankError(f"rank 0 of {self.size} has found another process missing", told=True)
@@ -176,18 +177,20 @@ class Ranks:
 
     def _ended(self) -> list[int]:
         """Which of the others are no more."""
-        return [rank for rank in range(len(self._others)) if rank != self.rank and self._has_ended(rank)]
+        return self._that_are("zombie", "gone")
 
-    def _has_ended(self, rank: int) -> bool:
-        """Whether a process on this machine is no more; of those on others nothing is known."""
+    def _that_are(self, *states: str) -> list[int]:
+        """Which of the others on this machine are in one of these states; of those on others nothing is known."""
         import psutil
 
-        host, process = self._others[rank]
-        if host != socket.gethostname():
-            return False
-        with suppress(psutil.Error):
-            return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
-        return True
+        found = []
+        for rank, (host, process) in enumerate(self._others):
+            if rank != self.rank and host == socket.gethostname():
+                state = "gone"
+                with suppress(psutil.Error):
+                    state = psutil.Process(process).status()
+                found += [rank] if state in states else []
+        return found
 
     def _place(self, rank: int) -> str:
         host, process = self._others[rank]
@@ -291,10 +294,3 @@ def patience() -> float:
     if not 0 < seconds < float("inf"):
         raise InputError(f"RESPIKE_PATIENCE must be a number of seconds above 0; got {given!r}")
     return seconds
-
-
-def device_of_rank() -> torch.device:
-    """Where this process computes: the CUDA device that ``LOCAL_RANK`` says, or the CPU where there is none."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())

@@ -55,7 +55,7 @@ def test_the_others_end_in_time_and_one_of_them_says_why(
     assert [code for k, code in enumerate(run.codes()) if k != rank] == [1, 1]
     assert run.text("err").count("Error: ") == 1
     assert said.format(run.workers[rank]) in run.text("err")
-    assert len(run.text("err").strip().splitlines()) == 1
+    assert "Traceback" not in run.text("err")  # torch has lines of its own where it was loaded before the command
 
 
 def test_work_that_is_killed_again_and_again_gives_its_result(faults: Any, tmp_path: Path) -> None:
