@@ -70,10 +70,11 @@ class Cases:
         work: Its name among those of ``kills.py``.
         folder: With the network in it.
         interval: Seconds from one writing to the next.
+        data_dir: Of torchvision's data sets; None: what respike comes with.
     """
 
-    def __init__(self, work: str, folder: Path, interval: float) -> None:
-        self.work, self.folder, self.wrong = work, folder, 0
+    def __init__(self, work: str, folder: Path, interval: float, data_dir: Path | None) -> None:
+        self.work, self.folder, self.wrong, self.data_dir = work, folder, 0, data_dir
         self.settings = {"RESPIKE_INTERVAL": str(interval)}
         self.log = folder / "log"
         self.log.mkdir(exist_ok=True)
@@ -82,7 +83,8 @@ class Cases:
     def begun(self, folder: Path, resume: bool = True, **settings: str) -> Run:
         """The command, begun; what it prints lies where there is room."""
         folder.mkdir(exist_ok=True)
-        arguments = [*WORKS[self.work], "--json", *(["--resume", FILE] if resume else [])]
+        data = [] if self.data_dir is None else ["--data-dir", str(self.data_dir.resolve())]
+        arguments = [*WORKS[self.work], *data, "--json", *(["--resume", FILE] if resume else [])]
         return Run(arguments, 1, folder, {**self.settings, **settings}, log=self.log)
 
     def ended(self, run: Run) -> Run:
@@ -134,13 +136,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), help="which commands")
     parser.add_argument("--interval", type=float, default=0.5, help="seconds from one writing to the next")
+    parser.add_argument("--data-dir", type=Path, help="torchvision's data sets; convert needs Fashion-MNIST's")
     options = parser.parse_args()
     wrong: Any = 0
     for work in options.work:
         with tempfile.TemporaryDirectory() as name:
             model, calibration = respike.models.load("mnist_cnn"), respike.models.datasets.calibration()
             respike.from_torch(model, calibration, timesteps=8).save(Path(name) / "net.respike")
-            cases = Cases(work, Path(name), options.interval)
+            cases = Cases(work, Path(name), options.interval, options.data_dir)
             cases.disturbed("full at once", fill, nothing)
             cases.disturbed("full later", nothing, fill)
             cases.disturbed("read-only", lambda folder: remount(folder, "ro"), nothing)
