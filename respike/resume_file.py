@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .errors import InputError, RespikeError
 from .files import at_work, check_writable
-from .ranks import here
+from .ranks import here, seconds_of
 from .sealed_file import Chain, SealError, digest, header_of, read_sealed, write_sealed
 from .text import printable, shown
 
@@ -82,7 +82,7 @@ class ResumeFile:
     ) -> None:
         self.path, self.kind = Path(path), kind
         self.bound = _as_json({"respike": _version(), "torch": torch.__version__, **bound})
-        self.interval = _interval() if interval is None else interval
+        self.interval = seconds_of("RESPIKE_INTERVAL", INTERVAL, zero=True) if interval is None else interval
         self._owner = [socket.gethostname(), os.getpid(), secrets.token_hex(8)]
         self._last, self._cost = time.monotonic(), 0.0
         here().once(partial(check_writable, path))
@@ -215,19 +215,6 @@ def _as_json(value: Any) -> Any:
 
 def _as_text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)  # in which NaN is NaN, and 1 is not True
-
-
-def _interval() -> float:
-    given = os.environ.get("RESPIKE_INTERVAL", "")
-    if not given:
-        return INTERVAL
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InputError(f"RESPIKE_INTERVAL must be a number of seconds, 0 or more; got {given!r}")
-    return seconds
 
 
 def _version() -> str:

@@ -147,12 +147,13 @@ def _of_data(data: Any) -> list[Any]:
 
 def _of_collated(loader: DataLoader[Any]) -> str:
     """Of what a loader makes of its first samples."""
-    if isinstance(loader.dataset, IterableDataset) or loader.collate_fn is None or not _spread(len(loader.dataset)):  # type: ignore[arg-type]
+    data: Any = loader.dataset
+    if isinstance(data, IterableDataset) or loader.collate_fn is None or not len(data):
         return ""
     with torch.random.fork_rng(devices=[]):
-        samples = [loader.dataset[k] for k in range(min(2, len(loader.dataset)))]  # type: ignore[arg-type]
+        samples = [data[k] for k in range(min(2, len(data)))]
         batch = loader.collate_fn(samples if loader.batch_size is not None or loader.batch_sampler else samples[0])
-        return digest(_shapes(batch)) if _varies(loader.dataset) else digest(batch)
+        return digest(_shapes(batch)) if _varies(data) else digest(batch)
 
 
 def _varies(data: Any) -> bool:

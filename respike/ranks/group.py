@@ -20,8 +20,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..errors import InputError
 from .errors import RankError
+from .seconds import seconds_of
 
 PATIENCE = 600.0
 """Seconds that rank 0 waits for the others, half as long as they wait for it; or what ``RESPIKE_PATIENCE`` says."""
@@ -284,13 +284,4 @@ def patience() -> float:
     Raises:
         InputError: it is no number of seconds.
     """
-    given = os.environ.get("RESPIKE_PATIENCE", "")
-    if not given:
-        return PATIENCE
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise InputError(f"RESPIKE_PATIENCE must be a number of seconds above 0; got {given!r}")
-    return seconds
+    return seconds_of("RESPIKE_PATIENCE", PATIENCE)
