@@ -5,8 +5,9 @@
     python scripts/benchmark.py speed --networks --parts scan
 
 Nothing is given in seconds. Each contestant runs between two runs of what it is compared with, all take turns, and a
-cell is the median of the rounds' ratios, with the smallest and the largest. With --clock processor steps and whole are
-compared by processor time, over all threads. The parts:
+cell is the median of the rounds' ratios, with the smallest and the largest. Other converters come after ours, which
+take up to a quarter longer in a process in which those have run: so one network a command, or --no-peers. With --clock
+processor steps and whole are compared by processor time, over all threads. The parts:
 
 steps     time per image and step ÷ the ANN's float32 forward per image, for the ANN in other forms (one forward pass),
           ours in each precision and on an input that moves, other converters (``peers.py``), and a plain copy of what
@@ -51,24 +52,35 @@ __all__ = ["Row", "add_to", "run", "seconds"]
 
 
 def steps(case: Case) -> Iterator[Row]:
-    """All contestants at each T; then how many times ours the others take."""
-    measure, ann, x = "÷ ANN", case.ann, case.x
+    """All contestants at each T; then how many times ours the others take.
+
+    Other converters make their networks when ours are done, which take up to a quarter longer afterwards.
+    """
+    measure = "÷ ANN"
     for t in case.args.timesteps:
-        runs: dict[str, tuple[Callable[[], object], int]] = {name: (run, 1) for name, run in forwards(ann, x).items()}
+        runs: dict[str, tuple[Callable[[], object], int]]
+        runs = {name: (run, 1) for name, run in forwards(case.ann, case.x).items()}
         runs |= {f"ours, {p}": (case.ours(p, t), t) for p in PRECISIONS}
         runs["ours, float32, input of frames"] = case.of_frames(t), t
+        runs["plain copy of our scans' bytes"] = floor(case, t), t
+        found = _ratios(case, runs)
+        theirs: dict[str, tuple[Callable[[], object], int]] = {}
         for name, convert in (converters() if case.args.peers else {}).items():
             try:
-                runs[name] = partial(convert(case, t), x), t
+                theirs[name] = partial(convert(case, t), case.x), t
             except peers.RefusedError as reason:
                 yield Row("steps", case.name, name, t, measure, note=str(reason))
-        runs["plain copy of our scans' bytes"] = floor(case, t), t
-        contestants = {name: run for name, (run, _) in runs.items()}
-        found = in_turns(partial(ann, x), contestants, case.args.repeats, CLOCKS[case.args.clock])
-        found = {name: [ratio / runs[name][1] for ratio in ratios] for name, ratios in found.items()}
+        found |= _ratios(case, theirs)
         yield from (Row("steps", case.name, name, t, measure).of(ratios) for name, ratios in found.items())
         yield Row("rate", case.name, "all layers", t, "spikes of a neuron in a step", case.rate(t))
         yield from against(case, t, {name: statistics.median(ratios) for name, ratios in found.items()})
+
+
+def _ratios(case: Case, runs: dict[str, tuple[Callable[[], object], int]]) -> dict[str, list[float]]:
+    """What a step of each takes, in passes of the ANN, by name; each comes with its number of steps."""
+    contestants = {name: run for name, (run, _) in runs.items()}
+    found = in_turns(partial(case.ann, case.x), contestants, case.args.repeats, CLOCKS[case.args.clock])
+    return {name: [ratio / runs[name][1] for ratio in ratios] for name, ratios in found.items()}
 
 
 def against(case: Case, timesteps: int, found: dict[str, float]) -> Iterator[Row]:

@@ -6,8 +6,8 @@
 Spikes are sent in 8 bits, as the engine sends them, and weights are float32. The unit is the dense convolution of the
 same spikes in float32, channels last, by torch, in one thread, as the engine runs a piece of a batch; the median of the
 rounds' ratios of the thread's processor time. Each is called several times in a row, so that it finds its inputs in the
-caches, as a layer finds what the one before has just sent; --calls 1: as whatever ran last has left them. A layer is
-named by its inputs, outputs, kernel and map.
+caches, as a layer finds what the one before has just sent, and room for its outputs, as neurons fire at them while they
+are there; --calls 1: as whatever ran last has left them. A layer is named by its inputs, outputs, kernel and map.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def add_to(commands: Any) -> None:
     told = "in quotation marks: " + "; ".join(LAYERS)
     parser.add_argument("--layers", nargs="+", default=list(LAYERS), choices=list(LAYERS), metavar="LAYER", help=told)
     parser.add_argument("--repeats", type=int, default=9, help="rounds")
-    parser.add_argument("--calls", type=int, default=5, help="in a row")
+    parser.add_argument("--calls", type=int, default=100, help="in a row")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all rows there, as they come")
 
@@ -104,11 +104,12 @@ def _measured(name: str, share: float, repeats: int, calls: int) -> Row:
             return F.linear(spikes.flatten(1), weight.flatten(1), bias)
         return F.conv2d(spikes, dense, bias, padding=padding)
 
-    def often(work: Callable[[], object]) -> Callable[[], object]:
-        return lambda: [work() for _ in range(calls)]
+    def often(work: Callable[[], object]) -> None:
+        for _ in range(calls):
+            work()  # what it gives is let go, so that the next call finds that memory in the caches
 
-    trials = {"events": often(lambda: apply(sent))}
-    ratios = in_turns(often(convolve), trials, repeats, time.thread_time)["events"]
+    trials = {"events": lambda: often(lambda: apply(sent))}
+    ratios = in_turns(lambda: often(convolve), trials, repeats, time.thread_time)["events"]
     pays = not kernels.why_dense(weight, *geometry)
     return Row(name, 100 * share, statistics.median(ratios), min(ratios), max(ratios), pays)
 

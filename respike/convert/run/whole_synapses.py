@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,8 +73,8 @@ class WholeSynapses:
 
 def _active(spikes: Tensor) -> float:
     """The share that is not 0 in some of them."""
-    some = spikes[:: max(1, len(spikes) // LOOKED_AT)]
-    return int(some.count_nonzero()) / max(1, some.numel())
+    some = spikes[:: max(1, len(spikes) // LOOKED_AT)].numpy()
+    return int(np.count_nonzero(some)) / max(1, some.size)  # torch's own takes six times as long
 
 
 def _plain(node: Node, weight: Tensor) -> Callable[[Tensor], Tensor]:
