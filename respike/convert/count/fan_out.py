@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node, Ref, function, leaves, map_leaves
-from ..graph.rules import LINEAR, Role, Signals
+from ..graph.rules import LINEAR, OF_MEANS, Role, Signals
 from ..run.analog import Analog
 from ..run.graph_walk import Walk
 from .arithmetic_work import Work
@@ -120,7 +120,7 @@ class _Count(Walk):
             return function(node.op)(*map_leaves(all_ones, args), **map_leaves(all_ones, kwargs))
         if node.op == "operator.getitem":
             return picked(args[0], args[1])
-        if node.role in (Role.ANALOG, Role.STATIC):
+        if node.role in OF_MEANS or node.role == Role.STATIC:
             return self._opaque(node, args, kwargs)
         if node.role in (Role.SPIKE, Role.MAX):
             return self._source(node, args, kwargs)

@@ -14,11 +14,12 @@ from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .roles import set_roles as set_roles
+from .tracking import track as track
 from .squeezed_axes import name_squeezed as name_squeezed
 
 
 def normalise(graph: Graph) -> Graph:
-    """All passes that bring a traced graph to the form that ``judge`` takes."""
+    """All passes that bring a traced graph to the form that ``set_roles`` takes."""
     for step in (
         prune,
         name_squeezed,
