@@ -73,8 +73,10 @@ def of_either_sign(kinds: list[NeuronOptions], graph: Graph, free: bool) -> list
     if not wanting:
         return kinds
     found = [kind for kind in kinds if kind.takes_back]
-    if found or free:
-        return found or [NeuronOptions("multi_threshold")]
+    if free:
+        return sorted(found, key=lambda kind: kind.neuron != "multi_threshold") or [NeuronOptions("multi_threshold")]
+    if found:
+        return found
     places = [Refusal(node.where, "sends numbers of either sign", _SIGNED) for node in wanting]
     raise ConversionError(f"{kinds[0].neuron} neurons have spikes of one sign, and this network needs both:", places)
 
