@@ -78,7 +78,11 @@ def best_threshold_of_layer(parts: Parts, options: Options) -> Tensor:
             ``best_threshold``, that make up the layer.
         options: T and schedule.
     """
-    highest = torch.stack([_largest(target, part).max() / part.options.max_spikes for _, target, part in parts()]).max().reshape(1)
+    highest = (
+        torch.stack([_largest(target, part).max() / part.options.max_spikes for _, target, part in parts()])
+        .max()
+        .reshape(1)
+    )
 
     def errors(trials: list[Tensor]) -> list[Tensor]:
         thetas, channels = _safe(torch.stack(trials)), 0

@@ -1,9 +1,10 @@
 """The table: what each operation is in time, and why the others have no place there.
 
-A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a
-ReLU (made spiking), a maximum (taken over cumulative sums), a function or a product of signals (taken of means, and
-differenced), part of the head, or refused. That is said of signals that vary in time. Before the first neurons nothing does: a function of the input alone, whatever it is, is static, computed
-once with the true operation, and a product of a static value and a signal is linear in the signal.
+A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a ReLU (made
+spiking), a maximum (taken over cumulative sums), a function or a product of signals (taken of means, and differenced),
+part of the head, or refused. That is said of signals that vary in time. Before the first neurons nothing does: a
+function of the input alone, whatever it is, is static, computed once with the true operation, and a product of a static
+value and a signal is linear in the signal.
 """
 
 from __future__ import annotations

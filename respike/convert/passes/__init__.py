@@ -14,8 +14,8 @@ from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .roles import set_roles as set_roles
-from .tracking import track as track
 from .squeezed_axes import name_squeezed as name_squeezed
+from .tracking import track as track
 
 
 def normalise(graph: Graph) -> Graph:

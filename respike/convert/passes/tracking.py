@@ -1,7 +1,8 @@
 """Neurons behind functions and products, so that synapses and products read spikes.
 
-A function of a mean over time is carried on in time by the increments of t·f(mean), which are numbers. Neurons of either
-sign behind it follow these: with the function they are one tracking neuron, whose net count is T·f(mean)/θ, rounded.
+A function of a mean over time is carried on in time by the increments of t·f(mean), which are numbers. Neurons of
+either sign behind it follow these: with the function they are one tracking neuron, whose net count is T·f(mean)/θ,
+rounded.
 """
 
 from __future__ import annotations
@@ -66,11 +67,14 @@ class _Tracker:
         if node.op == RELU:
             self.timed.add(node.name)
             self.spikes.add(node.name)
-        elif reads and role in (Role.LINEAR, Role.MAX) and not is_weighted(node):
-            if self.spikes.issuperset(reads):
-                self.spikes.add(node.name)
+        elif reads and self.spikes.issuperset(reads) and self._moves(node, role):
+            self.spikes.add(node.name)
         found = rewriter.keep(node)
         return self._neurons(node, node, rewriter) if self._fires(node, role) else found
+
+    @staticmethod
+    def _moves(node: Node, role: Role | None) -> bool:
+        return role in (Role.LINEAR, Role.MAX) and not is_weighted(node)
 
     def _role(self, node: Node) -> Role | None:
         """What the node is in time; None if it is kept analog, or nothing of the kind."""
