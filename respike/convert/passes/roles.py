@@ -51,16 +51,25 @@ def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refu
     Raises:
         ConversionError: an ``analog`` name that fits nothing.
     """
-    guards: set[str] = set()
-    while True:
-        judge = _Judge(graph, analog, guards)
-        judge.run()
-        if judge.guards <= guards:
-            break
-        guards = guards | judge.guards
+    judge = _judged(graph, analog)
     _check_names(graph, analog, judge.used)
     roles = judge.roles
     return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), judge.refused
+
+
+def guards(graph: Graph, analog: Sequence[str] = ()) -> set[str]:
+    """Names of the ReLUs that are part of a function of the input."""
+    return _judged(graph, analog).known
+
+
+def _judged(graph: Graph, analog: Sequence[str]) -> _Judge:
+    found: set[str] = set()
+    while True:
+        judge = _Judge(graph, analog, found)
+        judge.run()
+        if judge.guards <= found:
+            return judge
+        found = found | judge.guards
 
 
 class _Judge:
@@ -93,8 +102,9 @@ class _Judge:
     def run(self) -> None:
         for node in self.graph.nodes:
             role = self._judged(node)
-            if role is None:
+            if role in (None, Role.FUNCTION, Role.PRODUCT):
                 self.guards |= self._guarding(node)
+            if role is None:
                 why, todo = refusal(node.op)
                 self.refused.append(Refusal(node.where, why, todo))
                 role = Role.LINEAR  # so that later nodes are judged on their own
