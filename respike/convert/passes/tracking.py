@@ -13,7 +13,8 @@ from typing import Any
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, map_leaves, rewrite
 from ..graph.rules import ACTIVATIONS, BATCH_STATISTICS, NORMALISATIONS, Role, in_time, short
-from .roles import before_synapses, guards, is_weighted, linear_in_time, named, role_of
+from .node_roles import before_synapses, is_weighted, linear_in_time, named, role_of
+from .roles import guards
 
 SUFFIX = "_spikes"
 

@@ -23,7 +23,7 @@ def refused(first: Callable[[Tensor], Tensor], **options: Any) -> str:
 
 
 def test_what_guards_a_function_of_the_input_belongs_to_it_and_what_is_a_layer_does_not() -> None:
-    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and what follows is a function of rates."""
+    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and a root of it one of rates."""
     snn = respike.from_torch(Net(lambda x: torch.log(x.clamp(min=0.01))), images(), 4)
     assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.STATIC, Role.SPIKE]
     snn = respike.from_torch(Net(lambda x: x.clamp(min=0.01)), images(), 4)
