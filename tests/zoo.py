@@ -316,6 +316,14 @@ SIGNED = {
 }
 """Networks of the zoo that need spikes of either sign."""
 
+
+def setting(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with signed neurons where others have no spikes that the network needs."""
+    given = options.get("neuron", "auto")
+    fits = name not in SIGNED or (given in ("signed", "multi_threshold", "auto") and options.get("max_spikes", 1) == 1)
+    return options if fits else {**options, "neuron": "signed"}
+
+
 MEET = {
     "mean_over_the_batch",
     "sequence_first",
