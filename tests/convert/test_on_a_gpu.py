@@ -108,7 +108,7 @@ def test_networks_of_the_zoo_are_converted_there(name: str) -> None:
 @pytest.mark.parametrize("neuron", quick_are(["binary"], ["binary", "signed", "multi-threshold"]))
 def test_calibration_there_is_as_good(correction: Any, neuron: str) -> None:
     model, _, x = small()
-    options = zoo.setting(name, {"threshold": "mse", "correction": correction, **CODES[neuron]})
+    options = {"threshold": "mse", "correction": correction, **CODES[neuron]}
     on_cpu = converted(model, x, steps=4, **options)
     on_gpu = converted(model.to(GPU), there(x), steps=4, **options)
     assert on_cpu.closeness is not None and on_gpu.closeness is not None
