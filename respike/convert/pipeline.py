@@ -49,7 +49,7 @@ from .options import (
     schedule_of,
     threshold_of,
 )
-from .passes import set_roles
+from .passes import set_roles, track
 from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
@@ -187,7 +187,10 @@ def from_torch(
     if encoded is not None:
         chosen = traced.names_of(marked(encoded.inputs, first, twin))
         traced = with_encodings(traced, encoding_of(encoded.encode), chosen)
-    origin = require_real(set_roles(traced, analog)).to(device)
+    origin = require_real(set_roles(track(traced, analog), analog)).to(device)
+    kinds = search.of_either_sign(kinds, origin, isinstance(neuron, str) and neuron == "auto" and max_spikes == 1)
+    check_holds(precision, kinds[0])
+    options = replace(options, neurons=kinds[0])
     del twin, traced  # the graph has its weights
     stream = (data.tensors_of(args, origin, device, options.timesteps) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)

@@ -139,27 +139,29 @@ def multi_spike(v_mem: Tensor, threshold: Tensor, most: int | None = None) -> Te
     return spikes if most is None else spikes.clamp(max=most)
 
 
-def signed_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, most: int) -> Tensor:
+def signed_spike(v_mem: Tensor, net: Tensor | None, threshold: Tensor, most: int) -> Tensor:
     """Spikes s = ⌊v/θ⌋ of either sign, at most ``most`` a step, and never more taken back than ``net`` sent.
 
     A negative spike takes back what unevenness sent too early: as long as the rate allows, the potential
     stays in [0, θ), so the net count is that of a constant current at every step (signed neurons with
     memory: Wang et al., "Signed neuron with memory", IJCAI 2022). A potential that is NaN, say the sum of an infinite
-    current and its opposite, sends nothing, as in all equations here.
+    current and its opposite, sends nothing, as in all equations here. ``net`` None: the count may be below zero, so
+    that it follows currents of either sign.
 
     >>> v_mem, net = torch.tensor([2.5, -0.5, -2.5]), torch.tensor([0.0, 0.0, 2.0])
     >>> equations.signed_spike(v_mem, net, torch.tensor(1.0), most=4)
     tensor([ 2., -0., -2.])
     """
-    spikes = torch.floor(v_mem / threshold).clamp(-most, most).maximum(-net)
+    spikes = torch.floor(v_mem / threshold).clamp(-most, most)
+    spikes = spikes if net is None else spikes.maximum(-net)
     return torch.where(v_mem.isnan(), 0.0, spikes)
 
 
-def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> Tensor:
+def graded_spike(v_mem: Tensor, net: Tensor | None, threshold: Tensor, levels: int) -> Tensor:
     """One spike of either sign and of the weight 1, 1/2, ... or 1/2^(levels−1): the one nearest to v/θ.
 
-    What is less than the smallest weight waits; no more is taken back than ``net`` sent. Weights that are
-    powers of two cost a shift, not a multiplication (multi-threshold neurons: Huang et al., "Towards
+    What is less than the smallest weight waits; no more is taken back than ``net`` sent, if it is given. Weights that
+    are powers of two cost a shift, not a multiplication (multi-threshold neurons: Huang et al., "Towards
     high-performance spiking transformers from ANN to SNN conversion", ACM MM 2024).
 
     >>> v_mem, net = torch.tensor([0.8, 0.3, -0.45]), torch.tensor([0.0, 0.0, 1.0])
@@ -171,9 +173,12 @@ def graded_spike(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> 
     size = wanted.abs()
     # Halfway between two powers of two lies 1.5 times the smaller one.
     nearest = torch.floor(torch.log2((size * (4 / 3)).clamp(min=1)))
-    back = torch.floor(torch.log2((net * finest).clamp(min=1)))  # the largest that may be taken back
-    exponent = torch.where(wanted < 0, nearest.minimum(back), nearest).clamp(max=levels - 1)
-    possible = (wanted > 0) | ((wanted < 0) & (net > 0))
+    if net is None:
+        exponent, possible = nearest.clamp(max=levels - 1), (wanted > 0) | (wanted < 0)
+    else:
+        back = torch.floor(torch.log2((net * finest).clamp(min=1)))  # the largest that may be taken back
+        exponent = torch.where(wanted < 0, nearest.minimum(back), nearest).clamp(max=levels - 1)
+        possible = (wanted > 0) | ((wanted < 0) & (net > 0))
     return torch.where(possible, torch.exp2(exponent) * wanted.sign() / finest, 0.0)
 
 

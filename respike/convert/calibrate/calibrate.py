@@ -186,7 +186,7 @@ def _observe(
             assert isinstance(values, Tensor)
             require_finite(values, node.where)
             found = per_channel(values, neurons[node.name].axis)
-            gathered[node.name].update(found)
+            gathered[node.name].update(found.abs() if neurons[node.name].two_sided else found)
             neurons[node.name].saw(found)
 
 

@@ -9,7 +9,7 @@ from ...layers import kernels
 from ...layers.kernels import Drive, Trials
 from ...ranks import Ranks, here
 from ..options import Options
-from ..run.neurons import SpikingReLU, rule_of
+from ..run.neurons import SpikingReLU
 from ..run.schedules.pipelined import move_ahead
 from ..thread_pool import map_pieces
 
@@ -120,7 +120,7 @@ def _tried(
     shape = (*trials[:-1], target.shape[1])
     threshold, start, bias = (x.expand(shape) for x in (threshold, start, bias))
     settings = Trials(threshold, threshold * start * neuron.options.finest, bias, options.timesteps)
-    rule = rule_of(neuron.options)
+    rule = neuron.rule
     blocks = [slice(k, k + BLOCK) for k in range(0, len(target), BLOCK)]
     workers = torch.get_num_threads() if target.device.type == "cpu" else 1
 

@@ -200,7 +200,8 @@ class Sequential:
 
             for _, some in prefix.each(prefix.numbers(stop) * (1 + system.entries), picked):
                 system.add(some)
-            found = system.solve(neuron is not None, neuron.cap if neuron is not None else None)
+            rectified = neuron is not None and not neuron.two_sided
+            found = system.solve(rectified, neuron.cap if neuron is not None else None)
             change, bias = (x.to(weight) for x in here().once(lambda found=found: found))  # type: ignore[misc]
             # That of neurons and readouts is chosen anew afterwards, on the currents that the new weights give.
             constant = None if neuron is not None or stop.current in readouts(self.graph) else bias
@@ -263,6 +264,7 @@ class Sequential:
             require_finite(z, neuron.where)
             wanted, given = per_channel(z, neuron.axis), per_channel(current, neuron.axis)
             matters = (wanted > 0) | (given > 0)
+            matters = torch.ones_like(matters) if neuron.two_sided else matters
             return ((wanted - given) * matters).sum(0, dtype=torch.float64), matters.sum(0, dtype=torch.float64)
 
         total = count = torch.zeros((), dtype=torch.float64)

@@ -101,7 +101,10 @@ def sweep_bias(currents: Tensor, target: Tensor, held: Tensor, neuron: SpikingRe
     found = output(bias)
     least = error(found)
     for _ in range(SWEEPS):
-        matters = ((target > 0) | (found > 0)) & ~((found >= top) & (target >= top)) & ~held[:, None]
+        active = ((target > 0) | (found > 0)) & ~((found >= top) & (target >= top))
+        if neuron.two_sided:
+            active = ~((found.abs() >= top) & (target.abs() >= top))
+        matters = active & ~held[:, None]
         step = ((target - found) * matters).sum(0) / matters.sum(0).clamp(min=1)
         moved = output(bias + step)
         lower = error(moved) < least

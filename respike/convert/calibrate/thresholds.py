@@ -64,7 +64,7 @@ def best_threshold(currents: Tensor, target: Tensor, neuron: SpikingReLU, option
         found = trial_errors(currents, target, _safe(thetas), start, bias, neuron, options)
         return list(found.unbind())
 
-    return _search(target.amax(0) / neuron.options.max_spikes, errors)
+    return _search(_largest(target, neuron).amax(0) / neuron.options.max_spikes, errors)
 
 
 Parts = Callable[[], Iterable[tuple[Tensor, Tensor, SpikingReLU]]]
@@ -78,7 +78,11 @@ def best_threshold_of_layer(parts: Parts, options: Options) -> Tensor:
             ``best_threshold``, that make up the layer.
         options: T and schedule.
     """
-    highest = torch.stack([target.max() / part.options.max_spikes for _, target, part in parts()]).max().reshape(1)
+    highest = (
+        torch.stack([_largest(target, part).max() / part.options.max_spikes for _, target, part in parts()])
+        .max()
+        .reshape(1)
+    )
 
     def errors(trials: list[Tensor]) -> list[Tensor]:
         thetas, channels = _safe(torch.stack(trials)), 0
@@ -91,6 +95,11 @@ def best_threshold_of_layer(parts: Parts, options: Options) -> Tensor:
         return list((totals / channels).unbind())
 
     return _search(highest, errors)
+
+
+def _largest(target: Tensor, neuron: SpikingReLU) -> Tensor:
+    """What is sent, without the sign."""
+    return target.abs() if neuron.two_sided else target
 
 
 def _safe(theta: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from ...layers import SpikingLayer
 from ...progress import SILENT, Progress
 from .. import checks
 from ..calibrate.checkpoint import NOTHING, Checkpoint
-from ..errors import ConversionError
+from ..errors import ConversionError, Refusal
+from ..graph import RELU, Graph
 from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
 from .choice import Choice, Trial, goal, table
 from .layer_as_neuron import stand_in
@@ -26,6 +27,7 @@ LIMIT = 64
 """The largest T that is tried."""
 TRIALS = "trials"
 """The name under which a checkpoint keeps what was tried."""
+_SIGNED = "take neuron='signed' or 'multi_threshold'"
 FAR = 16
 """A code that misses so many times what may be missing is not tried at twice as many steps, but at four times."""
 
@@ -54,6 +56,29 @@ def candidates(neuron: Any, max_spikes: int) -> list[NeuronOptions]:
     if neuron == "auto" and max_spikes == 1:
         codes += [("signed", 1), ("iaf", 2), ("iaf", 4), ("multi_threshold", 1), ("signed", 16)]
     return [NeuronOptions(name, most) for name, most in codes]
+
+
+def of_either_sign(kinds: list[NeuronOptions], graph: Graph, free: bool) -> list[NeuronOptions]:
+    """Those of the codes that a network with functions or products of signals can have: spikes of either sign.
+
+    Args:
+        kinds: To choose from.
+        graph: With roles.
+        free: Whether the user leaves the choice to us.
+
+    Raises:
+        ConversionError: the user named a code that has spikes of one sign; what needs others is listed.
+    """
+    wanting = [node for node in graph.nodes if node.kwargs.get("two_sided") and node.op == RELU]
+    if not wanting:
+        return kinds
+    found = [kind for kind in kinds if kind.takes_back]
+    if free:
+        return sorted(found, key=lambda kind: kind.neuron != "multi_threshold") or [NeuronOptions("multi_threshold")]
+    if found:
+        return found
+    places = [Refusal(node.where, "sends numbers of either sign", _SIGNED) for node in wanting]
+    raise ConversionError(f"{kinds[0].neuron} neurons have spikes of one sign, and this network needs both:", places)
 
 
 def choose(

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph, Node, Ref, function, leaves, map_leaves
-from ..graph.rules import LINEAR, Role, Signals
+from ..graph.rules import LINEAR, OF_MEANS, Role, Signals
 from ..run.analog import Analog
 from ..run.graph_walk import Walk
 from .arithmetic_work import Work
 from .path_counts import SUMS, applied, compared, first_of, kept_analog, path_counts, short, spread
+from .products import product_counts, product_work
 from .signal_counts import Counts, all_ones, constant_counts, one_like, part_of, picked, unit_weight
 
 
@@ -120,7 +121,9 @@ class _Count(Walk):
             return function(node.op)(*map_leaves(all_ones, args), **map_leaves(all_ones, kwargs))
         if node.op == "operator.getitem":
             return picked(args[0], args[1])
-        if node.role in (Role.ANALOG, Role.STATIC):
+        if node.role == Role.PRODUCT and node.name in self.timed:
+            return self._product(node, args, kwargs)
+        if node.role in OF_MEANS or node.role == Role.STATIC:
             return self._opaque(node, args, kwargs)
         if node.role in (Role.SPIKE, Role.MAX):
             return self._source(node, args, kwargs)
@@ -246,6 +249,14 @@ class _Count(Walk):
         self.result.once += Work(macs=int(constant.sum()), values=int((constant > 0).sum()))
         varies = (events.detach() + current > 0).double()
         return Counts(zeros, varies, 1 - varies)
+
+    def _product(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
+        """What is sent on are numbers; see ``products``."""
+        ones, own, step = product_work(node, args, kwargs)
+        self.synapses = self.synapses + product_counts(node, args, kwargs, "events").sum()
+        self.result.ann += own
+        self.result.every_step += step + Work(macs=int(product_counts(node, args, kwargs, "current").sum()))
+        return Counts(torch.zeros_like(ones), ones, torch.zeros_like(ones))
 
     def _passed(self, node: Node, args: list[Any], kwargs: dict[str, Any]) -> Counts:
         """What an operation without synapses passes on; events that meet a current become part of it."""

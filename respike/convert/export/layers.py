@@ -88,6 +88,7 @@ def neuron_layer(neuron: SpikingReLU) -> RateNeuron:
         levels=options.levels if options.neuron == "multi_threshold" else 1,
         tau_mem=options.tau_mem if options.neuron == "lif" else None,
         floor=options.floor,
+        two_sided=neuron.two_sided,
     ).to(neuron.threshold.device)
 
 

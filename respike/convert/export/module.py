@@ -15,7 +15,7 @@ from ...layers import OfSums, RunningMean
 from ..errors import ConversionError
 from ..graph import Node, Ref, map_leaves
 from ..graph.operations import function
-from ..graph.rules import LINEAR, Role
+from ..graph.rules import LINEAR, OF_MEANS, REMEMBERS, Role
 from ..run.execution_plan import Plan
 from ..run.simulator import Simulator
 from .layers import max_pool, neuron_layer, parameter, weighted_layer
@@ -117,7 +117,7 @@ class _Builder:
             self.neurons[node.name] = self.keep(node, neuron_layer(self.snn.layers()[node.name]))
             return self.folded(self.code.call_module(self.neurons[node.name], (current,)))
         late = node.role == Role.HEAD or node.name in self.plan.late_names
-        if node.role in (Role.MAX, Role.ANALOG) and timed and not late:
+        if node.role in REMEMBERS and timed and not late:
             return self.remembered(node)
         layer = weighted_layer(node, self.parameters)
         if layer is not None:
@@ -134,7 +134,7 @@ class _Builder:
     def single(self, source: Ref) -> bool:
         """Whether of the results of what is indexed there only the first was kept: the values, and not their places."""
         node = self.graph.node(source.name)
-        remembered = node is not None and node.role in (Role.MAX, Role.ANALOG) and node.name in self.graph.timed
+        remembered = node is not None and node.role in REMEMBERS and node.name in self.graph.timed
         return remembered and source.name not in self.plan.late_names
 
     def called(self, node: Node) -> Callable[..., Any]:
@@ -148,7 +148,7 @@ class _Builder:
         constants = [name for name in node.refs if name in self.graph.tensors]
         if constants:
             raise ConversionError(f"{node.where} compares a signal with a constant, for which there is no module yet")
-        made = pool or OfSums(_Applied(node), len(node.refs), of_means=node.role == Role.ANALOG)
+        made = pool or OfSums(_Applied(node), len(node.refs), of_means=node.role in OF_MEANS)
         values = tuple(self.unfolded(self.values[name]) for name in node.refs)
         return self.folded(self.code.call_module(self.keep(node, made), values))
 

@@ -29,6 +29,8 @@ _ROLES = {
         "train with average-pooling in its place (a strided convolution does as well)",
     ),
     Role.ANALOG: ("is kept analog, and NIR has no node for it", "convert without analog=..."),
+    Role.FUNCTION: ("is a function of a mean over time, and NIR has no node for it", "convert with population=..."),
+    Role.PRODUCT: ("is a product of signals, and NIR has no node for it", "use a network without products of signals"),
     Role.HEAD: (
         "is computed from the decoded output, and a NIR file ends with the output of each step",
         "leave it out of the model and apply it to the mean of the outputs",

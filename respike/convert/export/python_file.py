@@ -130,8 +130,9 @@ def _spelled(layer: nn.Module) -> str | None:
     if isinstance(layer, RateNeuron):
         rule, shapes = layer.rule, [tuple(p.shape) for p in (layer.spike_threshold, layer.bias, layer.start)]
         options: dict[str, Any] = {"max_spikes": rule.most, "signed": rule.signed, "levels": rule.levels}
-        options |= {"tau_mem": layer.tau_mem, "floor": rule.floor}
+        options |= {"tau_mem": layer.tau_mem, "floor": rule.floor, "two_sided": rule.two_sided}
         usual = {"max_spikes": 1, "signed": False, "levels": 1, "tau_mem": None, "floor": None}
+        usual["two_sided"] = False
         given = [f"{name}={value!r}" for name, value in options.items() if value != usual[name]]
         made = [f"torch.{kind}({shape})" for kind, shape in zip(("ones", "zeros", "zeros"), shapes, strict=True)]
         return f"RateNeuron({', '.join([*made, *given])})"

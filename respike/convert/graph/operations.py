@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 RELU: Final = "respike.relu"
-"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``, maybe in steps: what becomes a spiking neuron."""
+"""ReLU(x), or min(ReLU(x), cap) with the keyword ``cap``, maybe in steps: what becomes a spiking neuron.
+
+With ``two_sided`` it is x itself: a neuron whose spikes have either sign, and follow a signal of either sign.
+"""
 
 
 def relu(
@@ -20,6 +23,7 @@ def relu(
     levels: int | None = None,
     step: float | None = None,
     shift: float = 0.5,
+    two_sided: bool = False,
 ) -> Tensor:
     """What the operation ``RELU`` computes in the ANN.
 
@@ -29,7 +33,10 @@ def relu(
         levels: Steps between 0 and ``cap``, of an activation that was quantised in training.
         step: Size of a step, if there is no bound.
         shift: Share of a step that is added before rounding down.
+        two_sided: Whether it is x itself.
     """
+    if two_sided:
+        return x.clone()
     if levels is not None and cap is not None:  # in the order of ``equations.iaf_count``, to the last bit
         return torch.floor((x * levels + cap * shift) / cap).clamp(min=0, max=levels) * cap / levels
     if step is not None:

@@ -1,9 +1,10 @@
 """The table: what each operation is in time, and why the others have no place there.
 
-A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a
-ReLU (made spiking), a maximum (taken over cumulative sums), part of the head, or refused. That is said of signals that
-vary in time. Before the first neurons nothing does: a function of the input alone, whatever it is, is static, computed
-once with the true operation, and a product of a static value and a signal is linear in the signal.
+A network of rates can carry whatever is linear or affine in its signals, step by step; what is not is a ReLU (made
+spiking), a maximum (taken over cumulative sums), a function or a product of signals (taken of means, and differenced),
+part of the head, or refused. That is said of signals that vary in time. Before the first neurons nothing does: a
+function of the input alone, whatever it is, is static, computed once with the true operation, and a product of a static
+value and a signal is linear in the signal.
 """
 
 from __future__ import annotations
@@ -21,8 +22,16 @@ class Role(StrEnum):
     LINEAR = "linear"  # applied to each step by itself
     SPIKE = "spike"  # a ReLU: integrate-and-fire neurons
     MAX = "max"  # applied to the sum over time, then differenced
-    ANALOG = "analog"  # the user's choice: applied to the mean over time, then differenced
+    FUNCTION = "function"  # of one signal or a set of them: applied to the means over time, then differenced
+    PRODUCT = "product"  # of several signals: likewise
+    ANALOG = "analog"  # likewise: a function of an input that moves, and what the user keeps out of spikes
     HEAD = "head"  # applied to the decoded output
+
+
+OF_MEANS = frozenset({Role.FUNCTION, Role.PRODUCT, Role.ANALOG})
+"""F_t = t·f(mean of the first t values) is what has been sent after t steps."""
+REMEMBERS = OF_MEANS | {Role.MAX}
+"""What holds sums over time."""
 
 
 class Signals(StrEnum):
@@ -124,71 +133,63 @@ MAXIMA = frozenset(
 )
 """Operations with f(c·x) = c·f(x) for c >= 0, so that f of the sums is the sum of f's increments."""
 
-_REPLACE = "train with ReLU in its place, or keep it analog: analog=['NAME', ...]"
-_PRODUCT = (
-    "multiplies two signals that vary in time, and the product of spike trains is not the spike train of the product",
-    "take the multiplication (gate, hard-swish, attention, squeeze-and-excitation) out, "
-    "or keep it analog: analog=['NAME', ...]",
+ACTIVATIONS = frozenset("gelu silu hardswish sigmoid tanh elu selu celu softplus mish softsign log_sigmoid".split())
+"""Smooth activations, by the operation's name: each is a layer of neurons wherever it stands behind synapses."""
+
+NORMALISATIONS = frozenset(
+    (
+        "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm "
+        "local_response_norm"
+    ).split()
 )
-_CURVED = ("is not piecewise linear", _REPLACE)
-_NORMALISES = ("divides by a statistic of its own input", "use batch norm, or keep it analog: analog=['NAME', ...]")
-_DIVIDES = (
-    "divides one signal by another, and no spike train is the quotient of two",
-    "divide by a constant, or keep it analog: analog=['NAME', ...]",
+"""What divides by a statistic of its own input; likewise."""
+
+FUNCTIONS = (
+    ACTIVATIONS
+    | NORMALISATIONS
+    | frozenset(
+        (
+            "exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos erf pow square div glu prod cumprod "
+            "linalg_vector_norm cdist std var logsumexp logcumsumexp hypot abs"
+        ).split()
+    )
 )
+"""Functions of one signal, or of a set of them, that are not linear, by the operation's name."""
+
+PRODUCTS = frozenset("mul matmul bmm mm einsum addmm baddbmm scaled_dot_product_attention".split())
+"""Products of signals, by the operation's name."""
+
+_ANALOG = "or keep it out of spikes: analog=['NAME', ...]"
 _ROUNDS = (
     "rounds a signal, but not as an activation quantised to steps from 0 up to a bound does",
-    "write it as round(clamp(x / bound, 0, 1) * steps) / steps * bound with constant bound and steps, or keep it "
-    "analog: analog=['NAME', ...]",
+    f"write it as round(clamp(x / bound, 0, 1) * steps) / steps * bound with constant bound and steps, {_ANALOG}",
 )
 _RECURRENT = (
-    "is recurrent: it feeds its own state back, through gates that are curved and multiply signals",
-    "train convolutions over time with ReLU in its place, or keep it analog: analog=['NAME', ...]",
-)
-_FEEDS_BACK = (
     "is recurrent: it feeds its own state back from one part of the sequence to the next",
-    "train convolutions over time with ReLU in its place, or keep it analog: analog=['NAME', ...]",
+    f"train convolutions over time, or attention, in its place, {_ANALOG}",
 )
 _PLACES = (
     "gives the places of its extreme values, and no spike carries a place",
-    "use the values alone, or keep what reads the places analog: analog=['NAME', ...]",
+    "use the values alone, or keep what reads the places out of spikes: analog=['NAME', ...]",
 )
 _MIXES = (
     "uses the statistics of the batch even in eval mode",
     "build it with track_running_stats=True and train those",
 )
 
-CURVES = frozenset(
-    (
-        "hardswish silu gelu elu selu celu mish softplus softsign tanh sigmoid log_sigmoid exp exp2 expm1 log log1p "
-        "log2 log10 sqrt rsqrt reciprocal sin cos erf"
-    ).split()
-)
-"""Functions of each value by itself that are not piecewise linear, by the operation's name."""
-
 BATCH_STATISTICS = frozenset({"_native_batch_norm_legit", "batch_norm", "native_batch_norm"})
 """Normalisations that mix the samples of a batch, wherever they stand, by the operation's name."""
 
 REFUSALS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys("mul matmul bmm mm einsum addmm baddbmm scaled_dot_product_attention pow square".split(), _PRODUCT),
-    **dict.fromkeys("glu prod cumprod".split(), _PRODUCT),
-    **dict.fromkeys(["div"], _DIVIDES),
     **dict.fromkeys("floor ceil round trunc".split(), _ROUNDS),
-    **dict.fromkeys("lstm gru rnn_tanh".split(), _RECURRENT),
-    **dict.fromkeys(["rnn_relu"], _FEEDS_BACK),
-    **dict.fromkeys(CURVES, _CURVED),
-    **dict.fromkeys(
-        "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm".split(), _NORMALISES
-    ),
-    **dict.fromkeys("instance_norm rms_norm local_response_norm".split(), _NORMALISES),
-    **dict.fromkeys("linalg_vector_norm cdist std var logsumexp logcumsumexp hypot".split(), _CURVED),
+    **dict.fromkeys("lstm gru rnn_tanh rnn_relu".split(), _RECURRENT),
     **dict.fromkeys(BATCH_STATISTICS, _MIXES),
 }
 """By the operation's name without namespace and overload: why it is refused, and what to do."""
 
 _UNKNOWN = (
     "is not supported yet",
-    "use another operation, or keep it analog: analog=['NAME', ...]",
+    f"use another operation, {_ANALOG}",
 )
 
 
@@ -196,6 +197,12 @@ def refusal(op: str) -> tuple[str, str]:
     """Why the operation is refused, and what to do."""
     why, todo = _PLACES if op in MAXIMA else REFUSALS.get(short(op), _UNKNOWN)
     return f"{short(op)} {why}", todo
+
+
+def in_time(op: str) -> Role | None:
+    """What an operation that is not linear in its signals is; None if it is refused."""
+    name = short(op)
+    return Role.PRODUCT if name in PRODUCTS else Role.FUNCTION if name in FUNCTIONS else None
 
 
 def short(op: str) -> str:

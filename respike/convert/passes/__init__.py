@@ -15,10 +15,11 @@ from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .roles import set_roles as set_roles
 from .squeezed_axes import name_squeezed as name_squeezed
+from .tracking import track as track
 
 
 def normalise(graph: Graph) -> Graph:
-    """All passes that bring a traced graph to the form that ``judge`` takes."""
+    """All passes that bring a traced graph to the form that ``set_roles`` takes."""
     for step in (
         prune,
         name_squeezed,

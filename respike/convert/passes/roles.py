@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph, Node, Ref, leaves
-from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, Role, Signals, refusal, short
+from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, OF_MEANS, Role, Signals, in_time, refusal, short
 from .no_relu import without_relu
 
 
@@ -83,7 +83,7 @@ class _Judge:
     def __init__(self, graph: Graph, analog: Sequence[str], guards: set[str]) -> None:
         self.graph, self.analog, self.known = graph, analog, guards
         self.signals = graph.signals()
-        self.busy = _before_synapses(graph, self.signals)
+        self.busy = before_synapses(graph, self.signals)
         self.roles: dict[str, Role] = {}
         self.timed, self.spiked = set(graph.varying), set[str]()
         self.used: set[str] = set()
@@ -106,8 +106,8 @@ class _Judge:
                 self.spiked.add(node.name)
 
     def _judged(self, node: Node) -> Role | None:
-        role = _role(node, self.graph, self.signals)
-        match = next((name for name in self.analog if _named(name, node)), None)
+        role = role_of(node, self.graph, self.signals)
+        match = next((name for name in self.analog if named(name, node)), None)
         if match is not None and role in (None, Role.SPIKE):
             self.used.add(match)
             role = Role.ANALOG
@@ -119,17 +119,17 @@ class _Judge:
             return Role.HEAD
         if role is None and self.timed.isdisjoint(node.refs) and short(node.op) not in BATCH_STATISTICS:
             return Role.STATIC
-        if role is None and _linear_in_time(node, self.timed):
+        if role is None and linear_in_time(node, self.timed):
             return Role.LINEAR
         if role is None and self.spiked.isdisjoint(node.refs) and short(node.op) not in BATCH_STATISTICS:
             return Role.ANALOG
-        return role
+        return in_time(node.op) if role is None else role
 
     def _check_result(self, node: Node) -> None:
         if node.op != "operator.getitem" or node.args[1] == 0 or node.args[0].name not in self.timed:
             return
-        if self.roles[node.args[0].name] is Role.ANALOG:
-            why = "is not the first result of an operation kept analog, and only that is carried on in time"
+        if self.roles[node.args[0].name] in OF_MEANS:
+            why = "is not the first result of a function of means, and only that is carried on in time"
             self.refused.append(Refusal(node.where, why, "wrap the operation so that what is needed comes first"))
 
     def _guarding(self, node: Node) -> set[str]:
@@ -165,7 +165,7 @@ class _Judge:
                 if self._behind_synapses(source) and not (bounds and _is_lower_bound(source, self.graph)):
                     return set()
                 found.add(source.name)
-            elif _is_weighted(source):
+            elif is_weighted(source):
                 return set()
             queue.extend(name for name in source.refs if name in self.timed)
         return found
@@ -176,7 +176,7 @@ class _Judge:
             source = self.graph.node(queue.pop())
             if source is None or source.name not in self.signals or self.roles[source.name] is Role.STATIC:
                 continue
-            if _is_weighted(source):
+            if is_weighted(source):
                 return True
             queue.extend(source.refs)
         return False
@@ -197,7 +197,7 @@ def _is_positive(value: Any, graph: Graph) -> bool:
     return isinstance(value, (int, float)) and value > 0
 
 
-def _role(node: Node, graph: Graph, signals: set[str]) -> Role | None:
+def role_of(node: Node, graph: Graph, signals: set[str]) -> Role | None:
     """The role of a node all of whose inputs vary in time; None if it has none."""
     if node.is_shape:
         return Role.SHAPE
@@ -228,7 +228,7 @@ def _linear(node: Node, graph: Graph, varying: set[str]) -> bool:
     return sum(tensors) <= 1 and (rule.signals is Signals.ONE or tensors[0])
 
 
-def _linear_in_time(node: Node, timed: set[str]) -> bool:
+def linear_in_time(node: Node, timed: set[str]) -> bool:
     """Whether the node is linear in what varies in time, the rest of what it reads being static."""
     rule = LINEAR.get(node.op)
     if rule is None or not rule.factor:
@@ -239,7 +239,7 @@ def _linear_in_time(node: Node, timed: set[str]) -> bool:
     return sum(found) == 1 and (rule.signals is Signals.ONE or found[0])
 
 
-def _is_weighted(node: Node) -> bool:
+def is_weighted(node: Node) -> bool:
     rule = LINEAR.get(node.op)
     return rule is not None and rule.weighted
 
@@ -253,7 +253,7 @@ def _indices_used(node: Node, graph: Graph) -> bool:
     return any(u.op == "operator.getitem" and u.args[1] != 0 for u in graph.users.get(node.name, []))
 
 
-def _before_synapses(graph: Graph, signals: set[str]) -> set[str]:
+def before_synapses(graph: Graph, signals: set[str]) -> set[str]:
     """Nodes from which synapses, a ReLU or a maximum are still to come: what is behind them all is the head."""
     busy: set[str] = set()
     for node in reversed(graph.nodes):
@@ -264,7 +264,7 @@ def _before_synapses(graph: Graph, signals: set[str]) -> set[str]:
     return busy
 
 
-def _named(name: str, node: Node) -> bool:
+def named(name: str, node: Node) -> bool:
     return node.name == name or node.path == name or node.path.startswith(f"{name}.")
 
 
@@ -273,7 +273,7 @@ def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:
     for name in analog:
         if name in used:
             continue
-        if any(_named(name, n) for n in graph.nodes):
+        if any(named(name, n) for n in graph.nodes):
             raise ConversionError(
                 f"analog={name!r} has no effect: what is there is linear, constant or computed from the input alone"
             )

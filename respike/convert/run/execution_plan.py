@@ -6,7 +6,7 @@ import math
 from functools import cached_property
 
 from ..graph import Graph, Node
-from ..graph.rules import POOLS, Role
+from ..graph.rules import POOLS, REMEMBERS, Role
 from ..passes import readouts
 from ..sample_axis import SAME, Along, Count, apart, places
 from .event_synapses import sparse
@@ -32,7 +32,7 @@ class Plan:
         varying = [n for n in graph.nodes if n.name in timed]
         leads: set[str] = set()  # to neurons or maxima, or is one
         for node in reversed(varying):
-            if node.role in (Role.SPIKE, Role.MAX, Role.ANALOG):
+            if node.role == Role.SPIKE or node.role in REMEMBERS:
                 leads.add(node.name)
             if node.name in leads:
                 leads.update(node.refs)

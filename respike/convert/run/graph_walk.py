@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..graph import BATCH, FILL_OPS, Graph, Node, Ref, function, leaves, map_leaves
-from ..graph.rules import LINEAR, MOVES, RESHAPES, Role
+from ..graph.rules import LINEAR, MOVES, REMEMBERS, RESHAPES, Role
 from ..sample_axis import Along, begins, places
 from .arithmetic import Arithmetic
 from .time_varying import DeferredCurrent, DeferredFiring, DeferredSum, Timed, now, real
@@ -119,7 +119,7 @@ class Walk:
             first, second = args if isinstance(args[0], DeferredCurrent) else reversed(args)  # which may be deferred
             return DeferredSum(first, now(second))
         args, fn = [now(a) for a in args], function(node.op)
-        if node.role in (Role.MAX, Role.ANALOG) and node.name in self.graph.timed:
+        if node.role in REMEMBERS and node.name in self.graph.timed:
             return mode.nonlinear(node, lambda *a, **k: self._apply(node, fn, list(a), k), args, kwargs)
         if node.op in FILL_OPS and isinstance(args[0], Timed):
             args[0] = args[0].real[0]
@@ -233,7 +233,7 @@ def _folding(node: Node, graph: Graph) -> tuple[bool, list[bool]]:
     """Whether time may be folded into the batch axis, and which leaves of the arguments begin with the batch."""
     key = f"folding of {node.name}"
     if key not in graph.found:
-        listed = node.role == Role.MAX or node.op in LINEAR
+        listed = node.role in REMEMBERS or node.op in LINEAR
         read = begins(node, graph, places(graph)) if listed else None
         values = leaves((node.args, node.kwargs))
         batched = [isinstance(a, Ref) and isinstance((read or {}).get(a.name), Along) for a in values]

@@ -11,15 +11,15 @@ from ...layers import IAF, LIF, MaxSpike, SingleSpike, equations, kernels
 from ...layers.kernels import Drive, Rule, Send
 from ..errors import ConversionError
 from ..graph import Graph, Node, relu
+from ..graph.rules import ACTIVATIONS, short
 from ..options import NeuronOptions
 from .weights_module import versions
 
 
-def rule_of(options: NeuronOptions) -> Rule:
-    """Such a neuron, for kernels."""
+def _rule(options: NeuronOptions, two_sided: bool) -> Rule:
     alpha = float(equations.decay(torch.tensor(options.tau_mem))) if options.neuron == "lif" else None
     levels = options.levels if options.neuron == "multi_threshold" else 1
-    return Rule(options.max_spikes, options.takes_back, levels, alpha, options.floor)
+    return Rule(options.max_spikes, options.takes_back, levels, alpha, options.floor, two_sided)
 
 
 class SpikingReLU(nn.Module):
@@ -43,6 +43,7 @@ class SpikingReLU(nn.Module):
             then the trained one, whatever else is set.
         step: Size of a step of one without an upper bound, else None.
         shift: Share of a step that such an activation adds before it rounds down.
+        two_sided: Whether the net count follows a signal of either sign, as behind a smooth activation.
         timesteps: T that ``fit_to`` was told.
     """
 
@@ -60,6 +61,7 @@ class SpikingReLU(nn.Module):
         self.levels: int | None = node.kwargs.get("levels")
         self.step: float | None = node.kwargs.get("step")
         self.shift: float = node.kwargs.get("shift", 0.5)
+        self.two_sided: bool = node.kwargs.get("two_sided", False)
         self.timesteps = 0
         self.axis = axis
         rank = len(node.shape or ()) - 1
@@ -67,6 +69,11 @@ class SpikingReLU(nn.Module):
         self.register_buffer("bias", torch.zeros([1] * rank))
         self.register_buffer("start", torch.full([1] * rank, 0.5))
         self.register_buffer("largest", torch.zeros(0), persistent=False)
+
+    @property
+    def rule(self) -> Rule:
+        """Such a neuron, for kernels."""
+        return _rule(self.options, self.two_sided)
 
     @property
     def layer(self) -> LIF:
@@ -104,7 +111,7 @@ class SpikingReLU(nn.Module):
     @property
     def rest(self) -> tuple[Tensor, ...]:
         """The state before the first step."""
-        return (self.v_init, torch.zeros_like(self.v_init)) if self.options.takes_back else (self.v_init,)
+        return (self.v_init, torch.zeros_like(self.v_init)) if self.rule.counts else (self.v_init,)
 
     def run(
         self, currents: Tensor | Drive, state: tuple[Tensor, ...] | None = None, send: Send | None = None
@@ -118,7 +125,7 @@ class SpikingReLU(nn.Module):
             send: The form of the spikes.
         """
         drive = currents if isinstance(currents, Drive) else Drive(currents, len(currents))
-        return kernels.scan(rule_of(self.options), drive, self.threshold, state or self.rest, send or Send())
+        return kernels.scan(self.rule, drive, self.threshold, state or self.rest, send or Send())
 
     def events(self, spikes: Tensor) -> Tensor:
         """How many spikes these are, each of either sign and any weight being one."""
@@ -135,6 +142,10 @@ class SpikingReLU(nn.Module):
 
         Only spikes of several weights overshoot a constant current and take back.
         """
+        if self.options.neuron == "signed" and self.two_sided:
+            most = self.options.max_spikes * steps
+            found = torch.floor((current * steps + self.v_init) / self.threshold).clamp(-most, most)
+            return found, found.abs()
         if self.options.neuron in ("iaf", "signed"):
             found = equations.iaf_count(current, self.threshold, steps, self.v_init, self.options.max_spikes)
             return found, found
@@ -147,7 +158,8 @@ class SpikingReLU(nn.Module):
 
     def trial(self, threshold: Tensor, start: Tensor) -> SpikingReLU:
         """Neurons of this kind for currents ``(N, C)``, with other thresholds and starts."""
-        other = SpikingReLU(Node("", "", (), shape=(None, 1)), self.options, 1)
+        sides = {"two_sided": True} if self.two_sided else {}
+        other = SpikingReLU(Node("", "", (), sides, shape=(None, 1)), self.options, 1)
         other.threshold, other.start = threshold, start
         return other
 
@@ -189,7 +201,7 @@ class SpikingReLU(nn.Module):
 
     def ann(self, x: Tensor) -> Tensor:
         """What the ANN has in the layer's place."""
-        return relu(x, self.cap, self.levels, self.step, self.shift)
+        return relu(x, self.cap, self.levels, self.step, self.shift, self.two_sided)
 
     @property
     def is_trained(self) -> bool:
@@ -212,6 +224,7 @@ class SpikingReLU(nn.Module):
 
     def saw(self, values: Tensor) -> None:
         """Note outputs of the ANN's layer ``(M, C)`` that calibration saw."""
+        values = values.abs() if self.two_sided else values
         highest = values.amax(0).clamp(min=0, max=self.cap).to(self.threshold)
         self.largest = torch.maximum(self.largest, highest) if self.largest.numel() else highest
 
@@ -228,8 +241,12 @@ class SpikingReLU(nn.Module):
         return f"{self.where}: {name}, {count} {theta.min().item():.4g}..{theta.max().item():.4g}"
 
 
+_OF_CHANNELS = ACTIVATIONS | {"add", "sub", "mul", "div", "neg", "relu"}
+"""Operations that leave channels where they are."""
+
+
 def channel_axis(node: Node, graph: Graph) -> int:
-    """The channel axis of a current: the last one behind a linear layer, else axis 1; 0 if there is none.
+    """The channel axis of a current: the last one behind a linear layer or layer norm, else axis 1; 0 if there is none.
 
     An axis whose length depends on the batch is no channel axis.
     """
@@ -239,9 +256,10 @@ def channel_axis(node: Node, graph: Graph) -> int:
         return 0
     source: Node | None = node
     while source is not None:
-        if source.op == "aten.linear.default":
+        name = short(source.op)
+        if name in ("linear", "layer_norm", "rms_norm"):
             return fixed[-1]
-        if source.op.split(".")[1] not in ("add", "sub", "mul", "div", "neg", "relu") or not source.refs:
+        if name not in _OF_CHANNELS or not source.refs:
             break
         source = graph.node(source.refs[0])
     return fixed[0]

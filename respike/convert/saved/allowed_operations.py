@@ -11,7 +11,7 @@ from functools import cache
 import torch
 
 from ..graph import FILL_OPS, RELU, SHAPE_OPS
-from ..graph.rules import LINEAR, MAXIMA, REFUSALS
+from ..graph.rules import FUNCTIONS, LINEAR, MAXIMA, PRODUCTS, REFUSALS
 
 _NUMBERS = "add sub mul floordiv truediv mod neg"
 """What shapes are computed with."""
@@ -36,7 +36,7 @@ _CURVES = (
 def operations() -> frozenset[str]:
     """Their names, as ``Node.op`` spells them."""
     found = {RELU, *LINEAR, *MAXIMA, *FILL_OPS, *SHAPE_OPS, *(f"operator.{name}" for name in _NUMBERS.split())}
-    for name in (*REFUSALS, *_CURVES.split()):
+    for name in (*sorted(FUNCTIONS | PRODUCTS), *REFUSALS, *_CURVES.split()):
         packet = getattr(torch.ops.aten, name, None)  # some are not in every version of torch
         for overload in packet.overloads() if packet is not None else ():
             if not getattr(packet, overload)._schema.is_mutable:

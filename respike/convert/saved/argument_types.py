@@ -61,7 +61,7 @@ def check_arguments(node: Node, graph: Graph) -> None:
 def _check_count(node: Node) -> None:
     """As many arguments as the operation takes, of the names that it gives them, none twice."""
     if node.op == RELU:
-        names, needed = ["x", "cap", "levels", "step", "shift"], {"x"}
+        names, needed = ["x", "cap", "levels", "step", "shift", "two_sided"], {"x"}
     elif node.op.startswith("operator."):
         names = ["a"] if node.op == "operator.neg" else ["a", "b"]
         needed = set(names)

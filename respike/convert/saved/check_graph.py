@@ -15,7 +15,7 @@ from torch import Tensor
 from ...text import shown
 from ..errors import ConversionError, FormatError
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
-from ..graph.rules import LINEAR, Role
+from ..graph.rules import LINEAR, OF_MEANS, Role
 from ..passes.roles import verdicts
 from ..run.analog import Analog
 from ..run.graph_walk import Walk
@@ -107,7 +107,7 @@ def _check_finite(graph: Graph) -> None:
 
 
 def _is_curved(node: Node) -> bool:
-    return node.role in (Role.HEAD, Role.ANALOG, Role.STATIC)
+    return node.role in OF_MEANS or node.role in (Role.HEAD, Role.STATIC)
 
 
 def _check_roles(graph: Graph) -> None:

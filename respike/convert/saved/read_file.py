@@ -179,8 +179,12 @@ def _network(
     return snn
 
 
-def _is_relu(cap: object = None, levels: object = None, step: object = None, shift: object = 0.5) -> bool:
+def _is_relu(
+    cap: object = None, levels: object = None, step: object = None, shift: object = 0.5, two_sided: object = False
+) -> bool:
     """Whether these are arguments that ``RELU`` can have."""
+    if type(two_sided) is not bool or (two_sided and (cap, levels, step, shift) != (None, None, None, 0.5)):
+        return False
     sizes = all(size is None or (type(size) is float and 0 < size < math.inf) for size in (cap, step))
     counted = levels is None or (type(levels) is int and 0 < levels <= MOST and cap is not None and step is None)
     return sizes and counted and type(shift) is float and 0 <= shift < 1
@@ -195,6 +199,8 @@ def _neuron(node: Node, document: Document, tensors: dict[str, Tensor], kind: to
     if len(node.args) != 1 or not _is_relu(**node.kwargs):
         raise FormatError(f"{label(node)} has arguments that no ReLU has")
     options = NeuronOptions(about.neuron, about.max_spikes, about.tau_mem, about.levels, about.floor)
+    if node.kwargs.get("two_sided") and not options.takes_back:
+        raise FormatError(f"{label(node)} needs spikes of either sign, and has {options.neuron} neurons")
     neuron = SpikingReLU(node, options, about.axis)
     for name in ("threshold", "bias", "start"):
         key = f"{NEURONS}{node.name}.{name}"

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from ..caller_state import undisturbed
 from ..errors import ConversionError
 from ..graph import Graph
-from ..passes import normalise, set_roles
+from ..passes import normalise, set_roles, track
 from ..run.analog import evaluate_graph
 from .copy_model import prepare
 from .rounding_ties import evaluate_step_by_step, has_steps
@@ -34,7 +34,7 @@ def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] =
     Raises:
         ConversionError: as ``from_torch``.
     """
-    return set_roles(to_graph(prepare(model), args), analog)
+    return set_roles(track(to_graph(prepare(model), args), analog), analog)
 
 
 @undisturbed()

@@ -51,6 +51,7 @@ class RateNeuron(SpikingLayer):
         levels: Weights 1, 1/2, ... of a spike, of either sign.
         tau_mem: Membrane time constant in timesteps; None without leak.
         floor: Lower bound of the potential in units of θ, 0 or less; None without one.
+        two_sided: Whether the net count of a signed neuron may be below zero, too: it follows currents of either sign.
         surrogate_grad_fn: Instead of the derivative above, a function of (v_mem, θ).
         record_states: Keep all states over time in ``recordings``.
 
@@ -71,12 +72,13 @@ class RateNeuron(SpikingLayer):
         levels: int = 1,
         tau_mem: float | None = None,
         floor: float | None = None,
+        two_sided: bool = False,
         surrogate_grad_fn: Surrogate | None = None,
         record_states: bool = False,
     ) -> None:
         alpha = None if tau_mem is None else float(equations.decay(positive("tau_mem", tau_mem)))
-        self.rule = Rule(max_spikes, signed, levels, alpha, floor)
-        super().__init__(["v_mem", "net"] if signed else ["v_mem"], record_states)
+        self.rule = Rule(max_spikes, signed, levels, alpha, floor, two_sided)
+        super().__init__(["v_mem", "net"] if self.rule.counts else ["v_mem"], record_states)
         self.register_buffer("v_init", torch.zeros(()), persistent=False)  # θ and ``start`` say where it begins
         self.tau_mem = tau_mem
         self.spike_threshold = nn.Parameter(finite("spike_threshold", positive("spike_threshold", spike_threshold)))
@@ -147,6 +149,8 @@ class RateNeuron(SpikingLayer):
         """Spikes s, or θ·s, the mean s, and the states after them, in one pass; None where no kernel does that."""
         if self.surrogate_grad_fn is not None or self.record_states or torch.compiler.is_compiling():
             return None
+        if self.rule.two_sided:
+            return None  # the kernel takes the net count for the bound of what is sent
         if weighted and not (self.rule.most or math.inf) < COUNTED:
             return None
         fused = kernels.differentiable_scan(currents)
@@ -161,6 +165,7 @@ class RateNeuron(SpikingLayer):
         rule = self.rule
         parts = [f"spike_threshold={short(self.spike_threshold)}", f"max_spikes={rule.most}"]
         parts += ["signed=True"] if rule.signed else []
+        parts += ["two_sided=True"] if rule.two_sided else []
         parts += [f"levels={rule.levels}"] if rule.levels > 1 else []
         parts += [] if self.tau_mem is None else [f"tau_mem={self.tau_mem:g}"]
         parts += [] if rule.floor is None else [f"floor={rule.floor:g}"]
@@ -186,6 +191,8 @@ class _Spikes(torch.autograd.Function):
             slope = ctx.surrogate(v_mem, theta)
         else:
             lowest = torch.minimum(rest[0], torch.as_tensor(float(rule.most))).neg() if rest else torch.zeros(())
+            if rule.two_sided:
+                lowest = torch.as_tensor(-float(rule.most))
             smooth = units - rule.finest / 2
             slope = ((smooth > lowest) & (smooth < rule.most)) / theta
         by_v = grads[0] * slope

@@ -34,7 +34,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
     shape = (drive.steps, *drive.values.shape[1:])
     kind = send.dtype or (torch.float64 if drive.values.dtype == torch.float64 else torch.float32)
     out = torch.empty_like(drive.values.expand(shape), dtype=kind)
-    v_mem, net = state[0], state[1] if rule.signed else None
+    v_mem, net = state[0], state[1] if rule.counts else None
     for t in range(drive.steps):
         if rule.alpha is None:
             v_mem = v_mem + current(drive, t)
@@ -52,7 +52,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
 
 def fire(rule: Rule, v_mem: Tensor, net: Tensor | None, threshold: Tensor) -> Tensor:
     """The spikes of one step, in units of θ."""
-    if net is None:
+    if not rule.signed:
         return (
             equations.single_spike(v_mem, threshold)
             if rule.most == 1
@@ -71,7 +71,7 @@ def trial_errors(
     values, target = values[:, rows], target[rows]
     found = torch.empty(trials.threshold.shape, dtype=torch.float64, device=values.device)
     for k, (theta, first, bias) in enumerate(zip(trials.threshold, trials.start, trials.bias, strict=True)):
-        state = (first, torch.zeros_like(first)) if rule.signed else (first,)
+        state = (first, torch.zeros_like(first)) if rule.counts else (first,)
         spikes, _ = scan(rule, Drive(values, trials.steps, bias=bias), theta, state, Send())
         decoded = spikes.sum(0) * theta / trials.steps
         found[k] = (decoded - target).double().square().sum(0)

@@ -63,13 +63,17 @@ def _floor(x: tl.tensor) -> tl.tensor:
 
 
 @_compiled
-def _fire(v: tl.tensor, theta: tl.tensor, net: tl.tensor, most: tl.constexpr, levels: tl.constexpr) -> tl.tensor:
+def _fire(
+    v: tl.tensor, theta: tl.tensor, net: tl.tensor, most: tl.constexpr, levels: tl.constexpr, signed: tl.constexpr
+) -> tl.tensor:
     """``eager.fire``."""
     if levels > 1:
         s = _graded(v, theta, net, levels)
-    elif net is not None:
+    elif signed:
         s = _floor(tl.div_rn(v, theta))
-        s = tl.maximum(tl.minimum(tl.maximum(s, -most), most), -net)
+        s = tl.minimum(tl.maximum(s, -most), most)
+        if net is not None:
+            s = tl.maximum(s, -net)
         s = tl.where(v == v, s, 0.0)
     elif most == 1:
         s = (v >= theta).to(tl.float32)
@@ -85,13 +89,17 @@ def _graded(v: tl.tensor, theta: tl.tensor, net: tl.tensor, levels: tl.constexpr
     """``equations.graded_spike`` by comparisons."""
     finest: tl.constexpr = 2.0 ** (levels - 1)
     wanted = _floor(tl.div_rn(v, theta) * finest)
-    size, back = tl.abs(wanted), net * finest
+    size = tl.abs(wanted)
+    some = wanted < 0.0 if net is None else (wanted < 0.0) & (net > 0.0)
     sent = tl.full(v.shape, 1.0, tl.float32)
     for i in tl.static_range(1, levels):  # nearest power of two, halfway is up; no more back than there is
         power = 2.0**i
-        sent = tl.where((size >= 0.75 * power) & ((wanted > 0.0) | (back >= power)), power, sent)
+        large = size >= 0.75 * power
+        if net is not None:
+            large = large & ((wanted > 0.0) | (net * finest >= power))
+        sent = tl.where(large, power, sent)
     sent = sent * (1.0 / finest)
-    return tl.where(wanted > 0.0, sent, tl.where((wanted < 0.0) & (net > 0.0), -sent, 0.0))
+    return tl.where(wanted > 0.0, sent, tl.where(some, -sent, 0.0))
 
 
 @_compiled
@@ -115,6 +123,7 @@ def _scan(
     constant: tl.constexpr,
     most: tl.constexpr,
     levels: tl.constexpr,
+    signed: tl.constexpr,
     block: tl.constexpr,
 ) -> None:
     """All timesteps of ``block`` neurons; ``v`` and ``net`` become what the last one leaves."""
@@ -145,7 +154,7 @@ def _scan(
             if extra is not None:
                 extra += size
         v_ = alpha * v_ + x + lost_ if lost_ is not None else v_ + x
-        s = _fire(v_, theta_, net_, most, levels)
+        s = _fire(v_, theta_, net_, most, levels, signed)
         v_ = v_ - s * theta_
         if floor is not None:
             above = v_ - floor * theta_
@@ -187,7 +196,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
                 row(lost),
                 row(send.scale),
                 v,
-                counts[0] if rule.signed else None,
+                counts[0] if rule.counts else None,
                 out,
                 drive.steps,
                 v.numel(),
@@ -197,6 +206,7 @@ def scan(rule: Rule, drive: Drive, threshold: Tensor, state: State, send: Send) 
                 constant=len(drive.values) == 1,
                 most=rule.most or 1 if rule.signed else rule.most,
                 levels=rule.levels if rule.signed else 1,
+                signed=rule.signed,
                 block=BLOCK,
                 **EXACT,
             )

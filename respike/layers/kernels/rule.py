@@ -19,6 +19,7 @@ class Rule:
     Attributes:
         most: The most spikes a step; None for no limit.
         signed: Whether spikes can be taken back, never below a net count of zero.
+        two_sided: Whether the net count of a signed neuron may be below zero, too.
         levels: Weights 1, 1/2, ... of a spike; with more than one there is one spike a step, of either sign.
         alpha: The share of the potential that a step leaves over, with leak compensation; None without leak.
         floor: Lower bound of the potential in units of θ, applied last in each step; None without one.
@@ -29,14 +30,22 @@ class Rule:
     levels: int = 1
     alpha: float | None = None
     floor: float | None = None
+    two_sided: bool = False
 
     def __post_init__(self) -> None:
+        if self.two_sided and not self.signed:
+            raise InputError("a net count below zero needs spikes of either sign; give signed=True")
         if self.signed and self.most is None:
             raise InputError("a signed neuron needs a number of spikes that it may send in a step")
         if self.levels > 1 and not self.signed:
             raise InputError("spikes of several weights are of either sign; give signed=True")
         if self.floor is not None and not -math.inf < self.floor <= 0:
             raise InputError(f"floor must be a finite number, 0 or less, in units of θ; got {self.floor!r}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether the net count is part of its state: it is what may be taken back."""
+        return self.signed and not self.two_sided
 
     @property
     def finest(self) -> float:

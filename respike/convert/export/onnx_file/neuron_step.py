@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ....layers import equations
 from ....layers.kernels import Rule
-from ...run.neurons import SpikingReLU, rule_of
+from ...run.neurons import SpikingReLU
 
 FAR = 2.0**30
 """A net count above any that limits a spike."""
@@ -27,7 +27,7 @@ class NeuronStep(nn.Module):
 
     def __init__(self, neuron: SpikingReLU) -> None:
         super().__init__()
-        self.rule = rule_of(neuron.options)
+        self.rule = neuron.rule
         threshold = neuron.threshold.detach().cpu().float()
         self.register_buffer("threshold", threshold)
         self.register_buffer("bias", neuron.bias.detach().cpu().float())
@@ -52,26 +52,27 @@ class NeuronStep(nn.Module):
 def fired(rule: Rule, v_mem: Tensor, net: Tensor | None, threshold: Tensor) -> Tensor:
     """Spikes as ``kernels.eager.fire`` gives them, without logarithms and truncation: ONNX has none that are exact."""
     if rule.levels > 1:
-        assert net is not None
         return _graded(v_mem, net, threshold, rule.levels)
-    if net is not None:
+    if rule.signed:
         assert rule.most is not None
-        return torch.floor(v_mem / threshold).clamp(-rule.most, rule.most).maximum(-net)
+        spikes = torch.floor(v_mem / threshold).clamp(-rule.most, rule.most)
+        return spikes if net is None else spikes.maximum(-net)
     if rule.most == 1:
         return (v_mem >= threshold).to(v_mem.dtype)
     return torch.floor(v_mem / threshold).clamp(0, rule.most)
 
 
-def _graded(v_mem: Tensor, net: Tensor, threshold: Tensor, levels: int) -> Tensor:
+def _graded(v_mem: Tensor, net: Tensor | None, threshold: Tensor, levels: int) -> Tensor:
     """``equations.graded_spike``: the exponent is how many of the powers of two are reached, one after the other."""
     finest = 2 ** (levels - 1)
     wanted = torch.floor(v_mem / threshold * finest)
-    size, held = wanted.abs(), net * finest
-    limit = torch.where(wanted < 0, held, FAR)
+    size = wanted.abs()
+    limit = torch.full_like(size, FAR) if net is None else torch.where(wanted < 0, net * finest, FAR)
     weight = torch.ones_like(size)
     for k in range(1, levels):
         # Halfway between two powers of two lies 1.5 times the smaller one.
         reached = (size >= 1.5 * 2 ** (k - 1)) & (limit >= 2**k)
         weight = weight + reached.to(size.dtype) * 2 ** (k - 1)
-    possible = (wanted > 0) | ((wanted < 0) & (net > 0))
+    possible = wanted > 0
+    possible = possible | (wanted < 0 if net is None else (wanted < 0) & (net > 0))
     return torch.where(possible, weight * wanted.sign() / finest, 0.0)

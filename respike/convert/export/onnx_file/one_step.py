@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graph import Node, Ref, map_leaves
-from ...graph.rules import Role
+from ...graph.rules import REMEMBERS, Role
 from ...run.execution_plan import Plan
 from ...run.simulator import Simulator
 from ...run.time_varying import first_result
@@ -107,7 +107,7 @@ class _Run:
             return self.fired(node, self.env[node.args[0].name])
         late = node.role == Role.HEAD or node.name in self.step.plan.late_names
         fn, varies = spelled(node, self.graph), node.name in self.graph.timed
-        if node.role in (Role.MAX, Role.ANALOG) and varies and not late:
+        if node.role in REMEMBERS and varies and not late:
             return self.increment(node, fn)
         fetch = self.decoded if late else self.raw
         args, kwargs = map_leaves(fetch, list(node.args)), map_leaves(fetch, dict(node.kwargs))
@@ -146,7 +146,7 @@ class _Run:
         v_mem = self.state(f"{place}.v_mem", first)
         if self.step.from_zero:
             v_mem = v_mem + neuron.v_init * self.first  # 0 + V_0 in the first step, later v + 0: neither rounds
-        net = self.state(f"{place}.net", torch.zeros_like(neuron.v_init)) if neuron.rule.signed else None
+        net = self.state(f"{place}.net", torch.zeros_like(neuron.v_init)) if neuron.rule.counts else None
         sent: Tensor
         sent, self.after[f"{place}.v_mem"], counted = neuron(current, v_mem, net)
         if counted is not None:

@@ -15,7 +15,7 @@ from ...graph import Node, function, leaves, map_leaves
 from ...graph.rules import POOLS, Role
 from ..arithmetic import Arithmetic
 from ..graph_walk import Value
-from ..neurons import SpikingReLU, rule_of
+from ..neurons import SpikingReLU
 from ..recording import Recorder, Watch, events_of
 from ..spike_units import pools_in, unit_behind
 from ..time_varying import (
@@ -157,7 +157,7 @@ class Synchronous:
         neuron = self.neurons[charge.node.name]
         send, carried = self._send(neuron)
         increments, self.state[charge.node.name], self.state[node.name] = kernels.pooled_scan(
-            rule_of(neuron.options),
+            neuron.rule,
             self._drive(neuron, charge.current),
             neuron.threshold,
             self.state.get(charge.node.name, neuron.rest),

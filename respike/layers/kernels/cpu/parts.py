@@ -17,7 +17,7 @@ from ..rule import Rule
 TILE = 1024
 """Neurons at a time: their potentials, thresholds and biases fit the first-level cache."""
 
-BINARY, BURST, SIGNED, GRADED = range(4)
+BINARY, BURST, SIGNED, GRADED, TWO_SIDED, GRADED_TWO_SIDED = range(6)
 PLAIN, BITS, WHOLE = range(3)
 """How a number lies in memory: as it is, as the bits of a bfloat16, as an 8-bit whole number."""
 FORM = {torch.float32: PLAIN, torch.bfloat16: BITS, torch.int8: WHOLE}
@@ -49,16 +49,18 @@ def fired(kind: Any, most: Any, top: Any, finest: Any, x: Any, theta: Any, net: 
         s = one if x >= theta else zero
     elif kind == BURST:
         s = min(np.trunc(x / theta), most) if x > zero else zero
+    elif kind == TWO_SIDED:
+        s = min(max(np.floor(x / theta), -most), most) if x == x else zero
     elif kind == SIGNED:
         s = max(min(max(np.floor(x / theta), -most), most), -net) if x == x else zero
     else:
         wanted, back = np.floor(x / theta * finest), net * finest
         size, s, half, power = abs(wanted), one, np.float32(1.5), two
         for _ in range(top):  # nearest power of two, halfway is up; no more back than there is
-            s = power if size >= half and (wanted > zero or back >= power) else s
+            s = power if size >= half and (kind == GRADED_TWO_SIDED or wanted > zero or back >= power) else s
             half, power = half * two, power * two
         s = s / finest
-        s = s if wanted > zero else -s if wanted < zero and net > zero else zero
+        s = s if wanted > zero else -s if wanted < zero and (kind == GRADED_TWO_SIDED or net > zero) else zero
     return s
 
 
@@ -140,7 +142,9 @@ def part(function: Any) -> Any:
 
 
 def kind_of(rule: Rule) -> int:
-    """Which of the four ways to fire a neuron has."""
+    """Which of the ways to fire a neuron has."""
+    if rule.two_sided:
+        return GRADED_TWO_SIDED if rule.levels > 1 else TWO_SIDED
     return GRADED if rule.levels > 1 else SIGNED if rule.signed else BINARY if rule.most == 1 else BURST
 
 
