@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, function, leaves, map_leaves
-from ..graph.rules import LINEAR, MAXIMA
+from ..graph.rules import ACTIVATIONS, Role, in_time
 from ..passes.constants import constant
+from ..passes.roles import before_synapses, is_weighted, named, role_of
 
-_SMOOTH = (
-    "gelu silu hardswish hardsigmoid sigmoid tanh elu selu celu softplus mish softsign log_sigmoid square pow exp exp2 "
-    "expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos erf"
-).split()
+_OTHERS = frozenset("square pow exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos erf".split())
+_LAYERS = ACTIVATIONS | {"erf"}
+"""What is a layer behind synapses even if nothing before it varies in time; erf is what GELU is spelled with."""
 _STRAIGHT = frozenset(
-    "aten.add.Tensor aten.add.Scalar aten.sub.Tensor aten.sub.Scalar aten.rsub.Tensor aten.rsub.Scalar aten.neg.default "
-    "aten.mul.Tensor aten.mul.Scalar aten.div.Tensor aten.div.Scalar".split()
+    "aten.add.Tensor aten.add.Scalar aten.sub.Tensor aten.sub.Scalar aten.rsub.Tensor aten.rsub.Scalar "
+    "aten.neg.default aten.mul.Tensor aten.mul.Scalar aten.div.Tensor aten.div.Scalar".split()
 )
 """Arithmetic: linear, unless two functions of the signal are multiplied, or one is divided by another."""
 
@@ -59,22 +59,51 @@ def curves(graph: Graph, analog: Sequence[str] = ()) -> list[Curve]:
     """The smooth functions of one signal between layers of synapses, each as large as can be, in order.
 
     What is spelled in parts, such as x·sigmoid(x), is one function, with the ReLUs and factors in it. Left out are
-    those of which nothing but a function without synapses comes before, which are part of the input, and those behind
-    which no layer comes, which are applied to the network's output.
+    functions of the input that are no activations, those behind which no layer comes, and those that are parts of
+    functions of several values, such as the squares in a norm.
 
     Args:
         graph: In normal form.
         analog: As for ``set_roles``: what is named stays as it is.
     """
-    found = _Found(graph)
-    busy, behind = _before_layers(graph), _behind_synapses(graph)
-    made = []
-    for name in found.tops():
-        curve = found.curve(name)
-        kept = any(_named(word, node) for word in analog for node in curve.nodes)
-        if not kept and name in busy and curve.source in behind:
-            made.append(curve)
-    return made
+    found, signals = _Found(graph), graph.signals()
+    made = {name: found.curve(name) for name in found.tops()}
+    inside = {node.name for curve in made.values() for node in curve.nodes}
+    busy, behind, timed = before_synapses(graph, signals), set[str](), set(graph.varying)
+    chosen = []
+    for node in graph.nodes:
+        curve = made.get(node.name)
+        if curve is not None and node.name in busy and not any(named(w, n) for w in analog for n in curve.nodes):
+            layer = _is_layer(curve) and curve.source in behind
+            if layer or (curve.source in timed and _is_read(node.name, graph, signals)):
+                chosen.append(curve)
+                timed.add(node.name)
+        if node.name in signals and (is_weighted(node) or not behind.isdisjoint(node.refs)):
+            behind.add(node.name)
+        alone = node.op == RELU and node.name not in inside
+        if node.name in signals and (alone or not timed.isdisjoint(node.refs)):
+            timed.add(node.name)
+    return chosen
+
+
+def _is_layer(curve: Curve) -> bool:
+    names = {node.op.split(".")[1] for node in curve.nodes}
+    spelled = any(node.op == RELU for node in curve.nodes) and not names.isdisjoint(("mul", "div"))
+    return spelled or not names.isdisjoint(_LAYERS)
+
+
+def _is_read(name: str, graph: Graph, signals: set[str]) -> bool:
+    """Whether neurons, synapses or products read a value, maybe moved, joined or scaled."""
+    queue, seen = [name], {name}
+    while queue:
+        for reader in graph.users.get(queue.pop(), []):
+            role = role_of(reader, graph, signals)
+            if reader.op == RELU or is_weighted(reader) or (role is None and in_time(reader.op) is Role.PRODUCT):
+                return True
+            if role in (Role.LINEAR, Role.MAX) and reader.name not in seen:
+                seen.add(reader.name)
+                queue.append(reader.name)
+    return False
 
 
 class _Found:
@@ -90,7 +119,7 @@ class _Found:
 
     def _judge(self, node: Node) -> None:
         name = node.op.split(".")[1]
-        known = name in _SMOOTH or node.op in _STRAIGHT or node.op == RELU
+        known = name in ACTIVATIONS | _OTHERS or node.op in _STRAIGHT or node.op == RELU
         if not known or node.shape is None or node.is_shape or node.whole:
             return
         signals = self._signals(node)
@@ -102,7 +131,7 @@ class _Found:
         self.source[node.name] = sources.pop()
         product = name == "mul" and len(signals) == 2
         quotient = name == "div" and any(isinstance(a, Ref) and a.name in signals for a in node.args[1:])
-        bends = name in _SMOOTH or product or quotient
+        bends = name in ACTIVATIONS | _OTHERS or product or quotient
         if bends or node.op == RELU:
             self.bends.add(node.name)
         if bends or any(n in self.smooth and n != self.source[node.name] for n in signals):
@@ -145,33 +174,3 @@ class _Found:
             queue += [n for n in node.refs if n != source and n not in self.graph.tensors and n not in inside]
         nodes = tuple(n for n in self.graph.nodes if n.name in inside)
         return Curve(source, nodes[-1], nodes)
-
-
-def _before_layers(graph: Graph) -> set[str]:
-    """Names of the values that synapses, ReLUs or maxima come behind."""
-    busy: set[str] = set()
-    signals = graph.signals()
-    for node in reversed(graph.nodes):
-        active = node.op == RELU or node.op in MAXIMA or _has_synapses(node)
-        if node.name in signals and (active or node.name in busy):
-            busy.update(node.refs)
-    return busy
-
-
-def _behind_synapses(graph: Graph) -> set[str]:
-    """Names of the values that depend on the input by way of synapses."""
-    behind: set[str] = set()
-    signals = graph.signals()
-    for node in graph.nodes:
-        if node.name in signals and (_has_synapses(node) or not behind.isdisjoint(node.refs)):
-            behind.add(node.name)
-    return behind
-
-
-def _has_synapses(node: Node) -> bool:
-    rule = LINEAR.get(node.op)
-    return rule is not None and rule.weighted
-
-
-def _named(name: str, node: Node) -> bool:
-    return node.name == name or node.path == name or node.path.startswith(f"{name}.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..graph import Population
 
 Array = NDArray[np.float64]
 
@@ -17,7 +18,9 @@ ENOUGH = 1e-4
 EVEN = 0.05
 """Share of the hinges that first lie evenly, whatever the curvature is."""
 BEYOND = 5e-4
-"""Each hinge has this share of the inputs, at least, on its side: where there are none, nothing says how steep it is."""
+"""Each hinge has this share of the inputs, at least, on its side, as they say how steep the curve is there."""
+ROUNDED = 0.01
+"""How far from its value what a neuron sends is, as a share of its largest value: θ/(T·√12) for T of about 30."""
 END = 0.1
 """Share of the inputs, on either side, by which it is judged how steep the curve is there."""
 STEEPER = 0.05
@@ -26,32 +29,6 @@ APART = 1e-3
 """Hinges of one sign lie this far apart, at least, in shares of the range that each has if all are even."""
 NOTHING = 1e-9
 """A hinge is left out if it changes the curve by less than this share of its size."""
-
-
-@dataclass(frozen=True)
-class Population:
-    """The curve c + Σ w_i·ReLU(s_i·(x − o_i)).
-
-    Attributes:
-        signs: s_i, 1 or −1.
-        offsets: o_i, in units of the input.
-        weights: w_i.
-        constant: c.
-        error: Root mean square of what it lacks, in units of the curve's own root mean square, where it was fitted.
-    """
-
-    signs: tuple[int, ...]
-    offsets: tuple[float, ...]
-    weights: tuple[float, ...]
-    constant: float
-    error: float = 0.0
-
-    def __call__(self, x: Array) -> Array:
-        """The curve at ``x``, of any shape."""
-        found = np.full(np.shape(x), self.constant)
-        for sign, offset, weight in zip(self.signs, self.offsets, self.weights, strict=True):
-            found += weight * np.maximum(sign * (x - offset), 0)
-        return found
 
 
 def fitted(x: Any, y: Any, weight: Any, k: int) -> Population:
@@ -87,7 +64,7 @@ def fitted(x: Any, y: Any, weight: Any, k: int) -> Population:
         return Population((), (), (), float(y[0]))
     knots = problem.start(k)
     tried = [problem.improved(knots, split) for split in problem.splits(knots)]
-    return problem.population(*min(tried, key=lambda found: (not problem.sane(*found[2:]), found[0]))[1:])
+    return problem.population(*min(tried, key=lambda found: problem.cost(*found))[1:])
 
 
 class _Problem:
@@ -97,16 +74,15 @@ class _Problem:
         self.x, self.y, self.root = x, y, np.sqrt(p)
         self.size = float(np.sqrt((p * y * y).sum()))
         self.range = float(x[-1] - x[0])
-        share = np.cumsum(p)
-        last = len(x) - 1
-        self.lowest = float(x[min(last, np.searchsorted(share, BEYOND))])  # of hinges that open to the left
-        self.highest = float(x[max(0, last - np.searchsorted(np.cumsum(p[::-1]), BEYOND))])
+        first, last = (int(np.searchsorted(np.cumsum(side), BEYOND)) for side in (p, p[::-1]))
+        self.lowest = float(x[min(first, len(x) - 1)])  # of hinges that open to the left
+        self.highest = float(x[max(len(x) - 1 - last, 0)])  # of those that open to the right
 
     def start(self, k: int) -> Array:
         """Places for k hinges by curvature and density."""
         x, p = self.x, self.root**2
-        if len(x) == 2:
-            return np.linspace(x[0], x[1], k + 2)[1:-1]
+        if len(x) <= k + 1:
+            return x[:-1]  # of hinges that open to the right: each point is met
         gaps = np.diff(x)
         jumps = np.abs(np.diff(np.diff(self.y) / gaps))
         width = (x[2:] - x[:-2]) / 2
@@ -142,7 +118,7 @@ class _Problem:
         return found, float((((columns @ found - self.y) * self.root) ** 2).sum())
 
     def improved(self, knots: Array, split: int) -> tuple[float, Array, Array, Array]:
-        """The squared error, places, signs, and constant and weights, from places of which ``split`` open to the left."""
+        """Squared error, places, signs, and constant and weights; the first ``split`` hinges open to the left."""
         signs = np.where(np.arange(len(knots)) < split, -1.0, 1.0)
         knots = self.allowed(knots, signs)
         basis = self.basis(knots, signs)
@@ -170,8 +146,16 @@ class _Problem:
                     break
         return error, knots, signs, found
 
+    def cost(self, error: float, knots: Array, signs: Array, found: Array) -> tuple[bool, float]:
+        """What is to be small: first of all it must be sane, then the squared error, and what spikes will add to it.
+
+        A neuron's value is rounded to a step that is a share of the largest one that it has.
+        """
+        step = ROUNDED * found[1:] * self.basis(knots, signs).max(0)
+        return not self.sane(signs, found), error + float((step**2).sum())
+
     def sane(self, signs: Array, found: Array) -> bool:
-        """Whether it goes on, beyond the points on either side, as steep as the curve is somewhere in the last tenth."""
+        """Whether it goes on, beyond the points, as steep as the curve is somewhere in the last tenth of them."""
         slopes, share = np.diff(self.y) / np.diff(self.x), np.cumsum(self.root**2)
         slack = STEEPER * float(slopes.max() - slopes.min())
         first, last = slopes[share[:-1] <= END], slopes[share[:-1] >= 1 - END]

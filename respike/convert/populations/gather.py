@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,13 +11,13 @@ from torch import Tensor
 from ...progress import SILENT, Progress
 from ...ranks import here
 from ..errors import ConversionError
-from ..graph import Graph, Node
+from ..graph import Graph, Node, Population
 from ..run.analog import Analog
 from ..run.execution_plan import Plan
 from ..run.graph_walk import Walk
 from ..run.moving_inputs import means
 from .curves import Curve
-from .fit import Population, fitted
+from .fit import fitted
 from .histogram import Histogram
 
 
@@ -68,7 +69,7 @@ def gathered(
 
 def _count(values: Tensor, histogram: Histogram, where: str) -> None:
     if not bool(values.isfinite().all()):
-        raise ConversionError(f"what arrives at {where} is not finite on the calibration samples; leave such samples out")
+        raise ConversionError(f"what {where} reads is not finite on the calibration samples; leave such samples out")
     histogram.add(values)
 
 
@@ -89,5 +90,6 @@ def populations(graph: Graph, found: list[Curve], counted: dict[str, Histogram],
         fits = y.isfinite()
         if not bool(fits.any()):
             raise ConversionError(f"{curve.top.where} is not finite where its inputs are")
-        made[curve.top.name] = fitted(x[fits].numpy(), y[fits].numpy(), weight[fits].numpy(), k)
+        population = fitted(x[fits].numpy(), y[fits].numpy(), weight[fits].numpy(), k)
+        made[curve.top.name] = replace(population, where=curve.top.where)
     return made
