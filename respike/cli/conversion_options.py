@@ -23,6 +23,7 @@ def _made() -> Iterator[tuple[str, Any]]:
         "threshold": {"type": Choice(list(NAMED["threshold"])), "default": Options().threshold.name},
         "neuron": {"type": Choice(["auto", *get_args(NeuronName)]), "default": "auto"},
         "max_spikes": {"type": click.IntRange(max=2**16)},
+        "population": {"metavar": "K", "type": int},
         "memory_budget": {"metavar": "BYTES", "type": float},
     }
     for name in ("timesteps", "threshold", "neuron", "max_spikes", "schedule", "correction", "precision"):
@@ -33,6 +34,7 @@ def _made() -> Iterator[tuple[str, Any]]:
                 known.add(part)
                 yield part, made
     yield "analog", option("--analog", multiple=True, part="Conversion", help="Module to keep analog; repeatable.")
+    yield "population", _option(Options, own["population"], "", **special["population"])
     for name in ("samples", "seed", "memory_budget"):
         yield name, _option(Options, own[name], "", **special.get(name, {}))
 

@@ -13,6 +13,8 @@ from .errors import ConversionError
 
 STEPS = 2**16
 """Timesteps that a network is made for, those that a layer waits, and spikes in one: the most that a file holds."""
+POPULATION = 64
+"""Neurons that stand for one value of a smooth function, at most."""
 SEEDS = 2**63
 """Seeds are from minus this to just below it."""
 

@@ -28,7 +28,7 @@ from .frames import Encoded, EventsSeen, Frames, marked
 from .graph import Graph
 from .held_back import HeldBack, judged
 from .identity import digest_of_data, digest_of_graph, digest_of_model
-from .memory_limits import calibration_budget
+from .memory_limits import calibration_budget, calibration_piece
 from .network import SpikingNetwork
 from .onnx_import import load_onnx
 from .options import (
@@ -50,6 +50,7 @@ from .options import (
     threshold_of,
 )
 from .passes import set_roles, track
+from .populations import Smooth
 from .run.arithmetic import check_holds, holds
 from .tracing.copy_model import prepare
 from .tracing.normal_form import to_graph
@@ -73,6 +74,7 @@ def from_torch(
     correction: Correction = "ridge",
     schedule: Schedule | Pipelined = "synchronous",
     precision: Precision = "float32",
+    population: int | None = None,
     analog: Sequence[str] = (),
     samples: int = 512,
     seed: int = 0,
@@ -116,6 +118,10 @@ def from_torch(
             ``"pipelined"``, between the two: each layer starts some steps after those that feed it
             (``respike.Pipelined``).
         precision: The arithmetic of the synapses, see ``SpikingNetwork``; calibration is in float32.
+        population: The most ReLUs for each GELU, SiLU and other smooth function of one signal between layers: its place
+            take so many layers of neurons, whose weighted sum is nearest to it where its inputs are on the calibration
+            samples. So such a network needs no spikes of either sign, and ``"iaf"`` neurons do. 1 to 64; the error,
+            which ``snn.summary()`` shows, falls as 1/population².
         analog: Names of modules to keep analog where they cannot become spiking.
         samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``, those that are held back
             not counted. They need not fit into memory: what does not fit goes to a temporary file.
@@ -170,6 +176,7 @@ def from_torch(
         samples=samples,
         seed=seed,
         precision=precision,
+        population=population,
         memory_budget=memory_budget,
     )
     told = listener(progress if here().first else None)
@@ -187,11 +194,13 @@ def from_torch(
     if encoded is not None:
         chosen = traced.names_of(marked(encoded.inputs, first, twin))
         traced = with_encodings(traced, encoding_of(encoded.encode), chosen)
-    origin = require_real(set_roles(track(traced, analog), analog)).to(device)
+    smooth = None if options.population is None else Smooth(traced, options.population, analog, device)
+    roled = set_roles(track(traced, analog), analog) if smooth is None else smooth.guessed
+    origin = require_real(roled).to(device)
     kinds = search.of_either_sign(kinds, origin, isinstance(neuron, str) and neuron == "auto" and max_spikes == 1)
     check_holds(precision, kinds[0])
     options = replace(options, neurons=kinds[0])
-    del twin, traced  # the graph has its weights
+    del twin, traced, roled  # the graph has its weights
     stream = (data.tensors_of(args, origin, device, options.timesteps) for args in itertools.chain([first], batches))
     choice, withheld = None, HeldBack(origin)
     seen = EventsSeen(origin if frames is not None and frames.events is None else replace(origin, moving=frozenset()))
@@ -202,10 +211,13 @@ def from_torch(
         networks = COPIES * origin.weight_bytes
         memory = kept.same("memory", lambda: calibration_budget(options.memory_budget, device, networks))
         unscaled = any(encoding.scale is None for encoding in origin.encodings.values())
-        wanted = data.first_batches(watched, options.samples if isinstance(auto, Auto) or unscaled else 0)
+        wanted = data.first_batches(watched, options.samples if isinstance(auto, Auto) or unscaled or smooth else 0)
         held = stack.enter_context(HeldBatches(wanted, memory // HELD, device))
         options = replace(options, memory_budget=memory - held.store.held)
         origin = with_scales(origin, HeldBack(origin).others(held)) if unscaled else origin
+        if smooth is not None:
+            work = calibration_piece(calibration_budget(options.memory_budget, device), device)
+            origin = smooth.fitted(origin, HeldBack(origin).others(held), work, told)
         if isinstance(auto, Auto):
             choice, kind = search.choose(Halves(origin, held, options, auto, device), kinds, told, kept)
             options = replace(options, timesteps=choice.timesteps, neurons=kind)
@@ -219,7 +231,7 @@ def from_torch(
     snn.choice, snn.origin, snn.precision = choice, origin, options.precision
     snn.memory_budget = memory_budget
     snn.fitted = isinstance(options.threshold, MSE) and correction != "none"
-    snn.closeness = judged(snn, origin, withheld, told)
+    snn.closeness = judged(snn, origin if smooth is None else smooth.ann(origin), withheld, told)
     if snn.closeness is not None and choice is None:  # else the choice has said how close it is
         warn_if_poor(snn.closeness, options, bool(snn.graph.moving))
     return snn

@@ -34,6 +34,7 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: C
         "closeness": None if closeness is None else closeness.as_dict(),
         "moving": sorted(snn.graph.moving),
         "encodings": {name: asdict(encoding) for name, encoding in sorted(snn.graph.encodings.items())},
+        "populations": [population.as_dict() for _, population in sorted(snn.graph.populations.items())],
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
         "function": [n.where for n in nodes if n.role == Role.FUNCTION],
@@ -59,6 +60,9 @@ def table(about: dict[str, Any], closeness: Closeness | None) -> str:
     for name, encoding in about["encodings"].items():
         how = f" by {encoding['encoder']}, scale {encoding['scale']:.4g}" if encoding["encoder"] != "events" else ""
         lines.append(f"events: {name}{how}")
+    for made in about["populations"]:
+        count = "1 neuron" if made["neurons"] == 1 else f"{made['neurons']} neurons"
+        lines.append(f"population: {made['where']}, {count} for each value, error {100 * made['error']:.2g} %")
     if about["static"]:
         lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
     for role, what in (("function", "functions of means"), ("product", "products of signals")):

@@ -46,6 +46,7 @@ FROM_TORCH: dict[str, list[Any]] = {
     "schedule": [*WORD, respike.MSE()],
     "correction": WORD,
     "precision": WORD,
+    "population": [*(x for x in WHOLE if x is not None), 0, 65],
     "analog": NAMES,
     "samples": [*WHOLE, 0],
     "seed": [*WHOLE, 2**63, -(2**70)],
@@ -232,7 +233,7 @@ def test_the_main_road_takes_the_defaults_of_the_options() -> None:
     """One list of defaults, which signature and values share."""
     signature = {name: p.default for name, p in inspect.signature(respike.from_torch).parameters.items()}
     options, neuron = Options(), NeuronOptions()
-    assert len(signature) <= 15  # what belongs together becomes one value; progress and resume change no result
+    assert len(signature) <= 16  # what belongs together becomes one value; progress and resume change no result
     for name in ("timesteps", "schedule", "correction", "samples", "seed"):
         assert signature[name] == getattr(options, name)
     assert signature["max_spikes"] == neuron.max_spikes

@@ -76,6 +76,12 @@ def frames() -> tuple[nn.Module, Any]:
     return net(), respike.Frames(torch.rand(40, 4, 1, 6, 6, generator=torch.Generator().manual_seed(4)).round())
 
 
+def smooth() -> tuple[nn.Module, Any]:
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 12), nn.GELU(), nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 3))
+    return model.eval(), images().split(17)
+
+
 def encoded() -> tuple[nn.Module, Any]:
     return net(), respike.Encoded(images(30), "poisson")
 
@@ -96,6 +102,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "meeting": (meeting, {}),
     "frames": (frames, {}),
     "encoded": (encoded, {}),
+    "population": (smooth, {"population": 3, "neuron": "iaf"}),
     "auto": (
         plain,
         {"timesteps": respike.Auto(within=60, judge="error"), "neuron": "iaf", "max_spikes": 2, "samples": 48},
@@ -109,7 +116,8 @@ def converted(build: Any, options: dict[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
         snn = respike.from_torch(model, data, **{"timesteps": 4, "samples": 80, **options})
-    choice = None if snn.choice is None else snn.choice.as_dict()
+    choice: Any = None if snn.choice is None else snn.choice.as_dict()
+    choice = choice, dict(snn.graph.populations)
     return dict(snn.state_dict()), snn.closeness, choice, [x.largest for x in snn.neurons.values()]  # type: ignore[union-attr]
 
 
@@ -126,7 +134,7 @@ def every(names: list[str]) -> dict[str, Any]:
     return {name: converted(*CASES[name]) for name in names}
 
 
-QUICK = ["plain", "few", "stream", "percentile"]
+QUICK = ["plain", "few", "stream", "percentile", "population"]
 
 
 @pytest.fixture(scope="module")

@@ -13,5 +13,6 @@ from .node import map_leaves as map_leaves
 from .operations import RELU as RELU
 from .operations import function as function
 from .operations import relu as relu
+from .population import Population as Population
 from .rewriter import Rewriter as Rewriter
 from .rewriter import rewrite as rewrite

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from ...errors import InputError
 from ..options import Encoding
 from .node import BATCH, FILL_OPS, Node, Ref
+from .population import Population
 from .rules import Role
 
 
@@ -39,6 +40,7 @@ class Graph:
         moving: Names of the inputs that differ in every step: they are given as ``(N, T, ...)``, all others hold
             still. Shapes here are those of one step.
         encodings: By name, those that become events first, whether they move or hold still.
+        populations: Smooth functions that are sums of ReLUs here, by the name of the node that was the function.
     """
 
     inputs: dict[str, tuple[int | None, ...]]
@@ -51,6 +53,7 @@ class Graph:
     out_spec: pytree.TreeSpec
     moving: frozenset[str] = frozenset()
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    populations: Mapping[str, Population] = field(default_factory=dict)
 
     @property
     def varying(self) -> frozenset[str]:

@@ -23,6 +23,7 @@ class Options(Value):
         samples: Most samples that calibrate, beside those that are held back to judge the result.
         seed: Random seed for the sample order.
         precision: In what synapses compute after conversion.
+        population: The most ReLUs for each smooth function; None: these are functions of means.
         memory_budget: Bytes that calibration may take; None: a quarter of what is free, at most 2 GiB.
     """
 
@@ -50,7 +51,11 @@ class Options(Value):
     precision: Precision = option(
         "float32", one_of(Precision), "Number format in which synapses compute; spikes are exact in all."
     )
-
+    population: int | None = option(
+        None,
+        lambda name, x: None if x is None else checks.whole(name, x, 1, checks.POPULATION, ", or None"),
+        "Makes of GELU, SiLU and other smooth activations sums of at most so many ReLUs, for iaf neurons.",
+    )
     memory_budget: int | None = option(
         None,
         checks.bytes_or_none,

@@ -12,6 +12,7 @@ from ...text import shown
 from ..choose.choice import Choice
 from ..closeness import Closeness
 from ..errors import ConversionError, FormatError
+from ..graph import Population
 from ..options import Encoding, NeuronName, Precision, Schedule
 from .parse_json import plain
 
@@ -84,6 +85,7 @@ class Document:
         closeness: As in ``SpikingNetwork``; None in a file from before it was kept.
         moving: Names of the inputs that have a time axis.
         encodings: By name, the inputs that become events.
+        populations: By the name of the node that was a smooth function, the sum of ReLUs that it is.
     """
 
     timesteps: int
@@ -105,6 +107,7 @@ class Document:
     closeness: Closeness | None = None
     moving: tuple[str, ...] = ()
     encodings: dict[str, Encoding] = field(default_factory=dict)
+    populations: dict[str, Population] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -137,6 +137,7 @@ def _graph(document: Document, tensors: dict[str, Tensor]) -> Graph:
         structure(document.output),
         frozenset(document.moving),
         document.encodings,
+        document.populations,
     )
 
 

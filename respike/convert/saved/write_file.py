@@ -67,6 +67,7 @@ def document_of(snn: Simulator, choice: Choice | None, closeness: Closeness | No
         closeness=closeness,
         moving=tuple(sorted(graph.moving)),
         encodings=dict(graph.encodings),
+        populations=dict(graph.populations),
     )
 
 

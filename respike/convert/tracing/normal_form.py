@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch.utils import _pytree as pytree
 
 from ..caller_state import undisturbed
 from ..errors import ConversionError
-from ..graph import Graph
+from ..graph import Graph, Population
 from ..passes import normalise, set_roles, track
+from ..populations import as_in
 from ..run.analog import evaluate_graph
 from .copy_model import prepare
 from .rounding_ties import evaluate_step_by_step, has_steps
@@ -23,18 +24,25 @@ TOLERANCE = 1e-4
 
 
 @undisturbed()
-def normal_form(model: nn.Module, args: tuple[Any, ...], analog: Sequence[str] = ()) -> Graph:
+def normal_form(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    analog: Sequence[str] = (),
+    populations: Mapping[str, Population] | None = None,
+) -> Graph:
     """The model's graph with a role for every node: it shows before any calibration whether the model converts.
 
     Args:
         model: Any module; not changed.
         args: Positional arguments of its forward, batch first.
         analog: As for ``from_torch``.
+        populations: Sums of ReLUs that stand for smooth functions, as in ``Graph``.
 
     Raises:
         ConversionError: as ``from_torch``.
     """
-    return set_roles(track(to_graph(prepare(model), args), analog), analog)
+    graph = to_graph(prepare(model), args)
+    return as_in(graph, populations, analog) if populations else set_roles(track(graph, analog), analog)
 
 
 @undisturbed()

@@ -42,7 +42,8 @@ def origin_of(snn: Simulator, ann: nn.Module | None, inputs: list[Tensor]) -> Gr
         return snn.origin.to(device)
     kept = [n.path or n.name for n in snn.graph.nodes if n.role == Role.ANALOG]
     shown = snn.graph.unflatten(example(means(snn.graph, inputs)))
-    graph = replace(normal_form(ann, shown, kept).to(device), moving=snn.graph.moving, encodings=snn.graph.encodings)
+    graph = normal_form(ann, shown, kept, snn.graph.populations).to(device)
+    graph = replace(graph, moving=snn.graph.moving, encodings=snn.graph.encodings)
     _require_fit(graph, snn, type(ann).__name__)
     return graph
 
