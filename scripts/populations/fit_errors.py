@@ -9,6 +9,7 @@ they are, and ``snn.summary()`` has the errors there.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 
 from respike.convert.populations import fitted
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "GELU": F.gelu,
     "SiLU": F.silu,
     "hardswish": F.hardswish,
