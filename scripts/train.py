@@ -6,8 +6,8 @@
 
 The data set is downloaded by torchvision into ``--data-dir`` unless it is there already. MNIST's 60,000
 training images are all used, randomly shifted, turned, scaled and sheared; Fashion-MNIST's are shifted
-and mirrored, but for the last 5,000, which are held out to watch the accuracy by. The test images are
-looked at once, after the last epoch, with the weights as they are written.
+and mirrored, but for the last 5,000, which are held out to watch the accuracy by. Weights are written after
+every epoch; the test images are looked at once, after the last one, with the weights as they are written.
 
 ``mnist_events`` learns from the digits as an event camera sees them: from the events accumulated over the first 50,
 100, ... or all 300 ms, so that it knows a digit before the recording ends.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,8 +118,8 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return float(torch.stack(hits).sum()) / len(x)
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int, progress: Progress) -> nn.Module:
-    """AdamW and a one-cycle learning rate; returns the moving average of the weights."""
+def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int, progress: Progress) -> Iterator[nn.Module]:
+    """AdamW and a one-cycle learning rate; yields the moving average of the weights after each epoch."""
     generator = torch.Generator().manual_seed(seed)
     epochs, batch = recipe.epochs, recipe.batch
     (x, held_x), (y, held_y) = (t.tensor_split([len(t) - recipe.held_out]) for t in (x, y))
@@ -148,7 +148,19 @@ def train(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, seed: int, pro
                         a.copy_(b)
         held_out = f", {100 * accuracy(average, held_x, held_y):.2f} % of those held out" if len(held_x) else ""
         print(f"epoch {epoch + 1}: last loss {float(loss.detach()):.4f}{held_out}", flush=True)
-    return average
+        yield average
+
+
+def written(model: nn.Module, output: Path, metadata: dict[str, str], half: bool) -> nn.Module:
+    """Writes the weights; returns the network as it will be read, rounded where the file is."""
+    weights = {k: v.contiguous() for k, v in model.state_dict().items()}
+    if half:
+        weights = {k: v.half() if v.dim() > 1 else v for k, v in weights.items()}
+    with written_whole(output) as temporary:
+        temporary.write_bytes(save(weights, metadata))
+    as_read = copy.deepcopy(model)
+    as_read.load_state_dict(weights)
+    return as_read
 
 
 def main() -> None:
@@ -167,16 +179,11 @@ def main() -> None:
     recipe = replace(recipe, epochs=args.epochs or recipe.epochs, batch=args.batch or recipe.batch)
     x, y = training_data(entry.dataset, args.data_dir)
     network = entry.build().to(memory_format=torch.channels_last)
-    with Bar() as bar:
-        model = train(network, x, y, recipe, args.seed, bar)
     output = args.output or Path(f"{args.model}.safetensors")
-    weights = {k: v.contiguous() for k, v in model.state_dict().items()}
-    if recipe.half:
-        weights = {k: v.half() if v.dim() > 1 else v for k, v in weights.items()}
-        model.load_state_dict(weights)
     metadata = {"model": args.model, "epochs": str(recipe.epochs), "seed": str(args.seed)}
-    with written_whole(output) as temporary:
-        temporary.write_bytes(save(weights, metadata))
+    with Bar() as bar:
+        for average in train(network, x, y, recipe, args.seed, bar):
+            model = written(average, output, metadata, recipe.half)
     test_x, test_y = datasets.load(entry.dataset, train=False, data_dir=args.data_dir).tensors
     print(f"{output}: {100 * accuracy(model, test_x, test_y):.2f} % on {len(test_x)} test images")
 
