@@ -95,6 +95,7 @@ RECIPES = {
     "fashion_resnet": replace(FASHION, epochs=14),
     "fashion_vgg": replace(FASHION, epochs=8, rate=1e-3, smoothing=0.1),  # half a point worse without
     "fashion_mobilenet": replace(FASHION, epochs=8, bfloat16=False),
+    "fashion_mobilenet_v3": replace(FASHION, epochs=10, bfloat16=False),
     "mnist_events": Recipe(until_some_moment, epochs=14, rate=6e-3, half=True),
 }
 PARTS = 6

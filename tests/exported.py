@@ -19,6 +19,9 @@ CODES: dict[str, dict[str, Any]] = {
     "lif": {"neuron": "lif"},
 }
 
+RELU = [name for name, reference in respike.models.REGISTRY.items() if not reference.smooth]
+"""The reference networks that convert to any code."""
+
 
 def digits(name: str, count: int) -> Tensor:
     """Training digits as a reference network takes them, images or events for each 10 ms, in whole numbers of 1/256."""

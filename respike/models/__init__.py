@@ -1,4 +1,4 @@
-"""Reference ReLU networks with trained weights, and the data sets to judge them on."""
+"""Reference networks with trained weights, and the data sets to judge them on."""
 
 from __future__ import annotations
 
@@ -20,18 +20,27 @@ from .fashion import FashionVGG as FashionVGG
 from .mnist import MnistCNN as MnistCNN
 from .mnist import MnistEventsCNN as MnistEventsCNN
 from .mnist import MnistMLP as MnistMLP
+from .mobilenet_v3 import FashionMobileNetV3 as FashionMobileNetV3
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference network: how to build it, and the data set it was trained on."""
+    """A reference network: how to build it, and the data set it was trained on.
+
+    Attributes:
+        build: Makes the network, untrained.
+        dataset: A name that ``datasets.load`` takes.
+        smooth: The network has smooth activations, products of signals or attention; no ReLU network.
+    """
 
     build: Callable[[], nn.Module]
     dataset: str
+    smooth: bool = False
 
 
 REGISTRY = {
     "fashion_mobilenet": Reference(FashionMobileNet, "fashion_mnist"),
+    "fashion_mobilenet_v3": Reference(FashionMobileNetV3, "fashion_mnist", smooth=True),
     "fashion_resnet": Reference(FashionResNet, "fashion_mnist"),
     "fashion_vgg": Reference(FashionVGG, "fashion_mnist"),
     "mnist_cnn": Reference(MnistCNN, "mnist"),
@@ -45,7 +54,8 @@ def load(name: str) -> nn.Module:
 
     Args:
         name: A key of ``REGISTRY``: ``"mnist_cnn"``, ``"mnist_mlp"``, ``"mnist_events"``,
-            ``"fashion_resnet"``, ``"fashion_vgg"`` or ``"fashion_mobilenet"``.
+            ``"fashion_resnet"``, ``"fashion_vgg"``, ``"fashion_mobilenet"`` or
+            ``"fashion_mobilenet_v3"``.
 
     Raises:
         ValueError: there is no reference network of that name.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-def _conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+def conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """A convolution that keeps the size but for its stride, without bias, and its batch normalisation."""
     conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [conv, nn.BatchNorm2d(c_out)]
@@ -24,9 +24,9 @@ class BasicBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(*_conv_bn(c_in, c_out, 3, stride), nn.ReLU(), *_conv_bn(c_out, c_out, 3))
+        self.branch = nn.Sequential(*conv_bn(c_in, c_out, 3, stride), nn.ReLU(), *conv_bn(c_out, c_out, 3))
         same = c_in == c_out and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(*_conv_bn(c_in, c_out, 1, stride))
+        self.shortcut = nn.Identity() if same else nn.Sequential(*conv_bn(c_in, c_out, 1, stride))
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class FashionResNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv_bn(1, 16, 3), nn.ReLU())
+        self.stem = nn.Sequential(*conv_bn(1, 16, 3), nn.ReLU())
         blocks = [BasicBlock(*spec) for spec in ((16, 16, 1), (16, 16, 1))]
         blocks += [BasicBlock(*spec) for spec in ((16, 32, 2), (32, 32, 1))]
         blocks += [BasicBlock(*spec) for spec in ((32, 64, 2), (64, 64, 1))]
@@ -98,11 +98,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = expand * c_in
         self.branch = nn.Sequential(
-            *_conv_bn(c_in, hidden, 1),
+            *conv_bn(c_in, hidden, 1),
             nn.ReLU6(),
-            *_conv_bn(hidden, hidden, 3, stride, groups=hidden),
+            *conv_bn(hidden, hidden, 3, stride, groups=hidden),
             nn.ReLU6(),
-            *_conv_bn(hidden, c_out, 1),
+            *conv_bn(hidden, c_out, 1),
         )
         self.residual = c_in == c_out and stride == 1
 
@@ -121,11 +121,11 @@ class FashionMobileNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv_bn(1, 16, 3), nn.ReLU6())
+        self.stem = nn.Sequential(*conv_bn(1, 16, 3), nn.ReLU6())
         specs = ((16, 24, 2, 3), (24, 24, 1, 4), (24, 48, 2, 4), (48, 48, 1, 4), (48, 48, 1, 4))
         self.blocks = nn.Sequential(*(InvertedResidual(*spec) for spec in specs))
         self.head = nn.Sequential(
-            *_conv_bn(48, 160, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(160, 10)
+            *conv_bn(48, 160, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(160, 10)
         )
 
     def forward(self, x: Tensor) -> Tensor:

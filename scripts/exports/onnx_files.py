@@ -77,7 +77,8 @@ def add_to(commands: Any) -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", default=sorted(REGISTRY), help="reference networks; all by default")
+    relu = sorted(name for name, reference in REGISTRY.items() if not reference.smooth)
+    parser.add_argument("names", nargs="*", default=relu, help="reference networks; all ReLU networks by default")
     parser.add_argument("-T", "--timesteps", type=int, default=8)
     parser.add_argument("--codes", nargs="*", default=["binary"], choices=list(CODES))
     parser.add_argument("--samples", type=int, default=10_000, help="test images used")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import zoo
 from diagnosed import convert, small_cnn
-from exported import digits
+from exported import RELU, digits
 from held_back import calibrating
 from samples import one_in, quick_are
 from torch import Tensor
@@ -114,7 +114,7 @@ def test_parts_add_up_in_the_reference_networks(name: str, options: dict[str, An
 
 
 def test_all_reference_networks_are_there() -> None:
-    assert {name for name, _ in REFERENCE} == set(respike.models.REGISTRY)
+    assert {name for name, _ in REFERENCE} == set(RELU)
 
 
 def neuron(theta: float, bias: float = 0.0, start: float = 0.5, **options: Any) -> SpikingReLU:

@@ -6,6 +6,7 @@ from importlib import resources
 
 import pytest
 import torch
+from exported import RELU
 from torch import nn
 
 import respike
@@ -18,7 +19,7 @@ NAMES = [name for name, reference in REGISTRY.items() if reference.dataset == "f
 def test_all_weights_together_stay_small() -> None:
     files = {file.name: len(file.read_bytes()) for file in (resources.files("respike.models") / "weights").iterdir()}
     assert set(files) == {f"{name}.safetensors" for name in REGISTRY}
-    assert sum(files.values()) < 3e6
+    assert sum(files.values()) < 3.5e6
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,18 +41,21 @@ def test_each_network_has_what_it_is_there_for() -> None:
     assert kinds["fashion_mobilenet"] >= {nn.BatchNorm2d, nn.ReLU6}
     layers = [m for m in respike.models.load("fashion_vgg").modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     assert all(m.bias is not None and m.bias.abs().max() > 1e-3 for m in layers)
+    v3 = list(respike.models.load("fashion_mobilenet_v3").modules())
+    assert {type(m) for m in v3} >= {nn.BatchNorm2d, nn.Hardswish, nn.Hardsigmoid}
+    assert sum(isinstance(m, nn.Hardsigmoid) for m in v3) == 5  # a gate in each block
     convolutions = [m for m in respike.models.load("fashion_mobilenet").modules() if isinstance(m, nn.Conv2d)]
     assert sum(m.groups == m.in_channels > 1 for m in convolutions) == 5
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name in RELU])
 def test_each_network_has_a_normal_form(name: str) -> None:
     model, x = respike.models.load(name), datasets.calibration()[:2]
     assert relative_error(normal_form(model, (x,)), model, (x,)) < 1e-4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name in RELU])
 def test_each_network_converts(name: str) -> None:
     """On digits, since no image of clothing ships; what a network trained on clothes says of them is less sure."""
     x = datasets.calibration()

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 import zoo
-from exported import CODES, converted, digits
+from exported import CODES, RELU, converted, digits
 from random_networks import RandomNet
 from random_oracles import exact, inputs
 from samples import one_in
@@ -32,7 +32,7 @@ def compared(snn: SpikingNetwork, *x: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [(a, b) for a, b in pairs if isinstance(a, Tensor)]
 
 
-@pytest.mark.parametrize("name", respike.models.REGISTRY)
+@pytest.mark.parametrize("name", RELU)
 @pytest.mark.parametrize("code", CODES)
 def test_reference_networks_send_the_same_spikes(name: str, code: str) -> None:
     """With weights in whole numbers, which are added up alike in any order."""

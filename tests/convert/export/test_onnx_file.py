@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import zoo
-from exported import digits
+from exported import RELU, digits
 from onnx_sessions import CODES, compare, converted, looped, small, stepped, wanted
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -54,7 +54,7 @@ def test_networks_of_the_zoo_give_the_same_outputs(name: str, tmp_path: Path) ->
     ("name", "code"),
     quick_are(
         [("mnist_mlp", "binary")],
-        [*((name, "binary") for name in respike.models.REGISTRY), *(("mnist_mlp", c) for c in CODES if c != "binary")],
+        [*((name, "binary") for name in RELU), *(("mnist_mlp", c) for c in CODES if c != "binary")],
     ),
 )
 def test_reference_networks_send_the_same_spikes(name: str, code: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import zoo
-from exported import digits
+from exported import RELU, digits
 from samples import one_in, quick_are
 from saved_networks import SETTINGS, again, assert_same
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ def test_the_zoo_comes_back_from_files_and_spikes_alike_with_unit_thresholds(nam
     assert_same(unit, again(unit, tmp_path), x)
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_mlp"], respike.models.REGISTRY))
+@pytest.mark.parametrize("name", quick_are(["mnist_mlp"], RELU))
 def test_the_reference_networks_spike_alike_with_unit_thresholds(name: str) -> None:
     x = digits(name, 24)
     snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")
@@ -100,7 +100,7 @@ def exponents(weight: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
+@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], RELU))
 def test_weights_and_thresholds_are_whole_numbers(name: str) -> None:
     made = respike.from_torch(respike.models.load(name), digits(name, 24), 4, correction="bias")
     for bits in (3, 8):
