@@ -112,7 +112,7 @@ def test_an_interrupted_conversion_goes_on_to_the_same_network(tmp_path: Path) -
     first, second = (converted(model, 8, resume=file) for _ in range(2))
     assert first.graph.populations == second.graph.populations == converted(model, 8).graph.populations
     assert torch.equal(first(TEST), second(TEST))
-    with pytest.raises(respike.ConversionError, match="population"):
+    with pytest.raises(ValueError, match="it was made with population=4, and this has population=5"):
         converted(model, 8, 5, resume=file)
 
 
