@@ -9,14 +9,16 @@ they are, and ``snn.summary()`` has the errors there.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from respike.convert.populations import fitted
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "GELU": F.gelu,
     "SiLU": F.silu,
     "hardswish": F.hardswish,
