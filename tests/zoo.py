@@ -240,6 +240,21 @@ CONVERTS: dict[str, Case] = {
     "index_from_the_input": Case(net(lambda s, x: s.b(F.relu(s.a(x)).gather(1, (4 * x[:, :2]).long().clamp(0, 3))), a=conv, b=lambda: conv(2, 5))),
     "head_softmax": Case(net(lambda s, x: torch.softmax(s.b(F.relu(s.a(x))).mean((2, 3)), 1), a=conv, b=lambda: conv(4, 5))),
     "head_sigmoid_gate": Case(net(lambda s, x: torch.sigmoid(s.b(F.relu(s.a(x)))) * s.b(F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
+    # functions and products of signals
+    "log_of_a_clamp": Case(plain(lambda y: torch.log(y.clamp(min=0.1)))),
+    "gelu": Case(plain(F.gelu)),
+    "silu": Case(plain(F.silu)),
+    "hardswish": Case(plain(F.hardswish)),
+    "hardswish_by_hand": Case(behind(lambda y: y * F.relu6(y + 3) / 6)),
+    "tanh_between": Case(plain(lambda y: torch.tanh(F.relu(y)))),
+    "square": Case(plain(lambda y: F.relu(y) ** 2)),
+    "gelu_behind_neurons": Case(behind(F.gelu)),
+    "gelu_in_the_middle": Case(behind(lambda y: F.relu(F.gelu(y)))),
+    "squeeze_and_excitation": Case(behind(lambda y: F.relu(y) * torch.sigmoid(y.mean((2, 3), keepdim=True)))),
+    "attention": Case(plain(lambda y: torch.softmax(F.relu(y) @ y.transpose(2, 3), -1) @ y)),
+    "layer_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([4, 8, 8]))),
+    "instance_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.InstanceNorm2d(4))),
+    "division_of_signals": Case(plain(lambda y: F.relu(y) / (1 + F.relu(-y)))),
 }
 
 
@@ -271,21 +286,7 @@ def _with_memory() -> nn.Module:
 
 
 REFUSED: dict[str, Case] = {
-    "gelu": Case(plain(F.gelu)),
-    "silu": Case(plain(F.silu)),
-    "hardswish": Case(plain(F.hardswish)),
-    "hardswish_by_hand": Case(behind(lambda y: y * F.relu6(y + 3) / 6)),
-    "tanh_between": Case(plain(lambda y: torch.tanh(F.relu(y)))),
-    "square": Case(plain(lambda y: F.relu(y) ** 2)),
-    "gelu_behind_neurons": Case(behind(F.gelu)),
-    "gelu_in_the_middle": Case(behind(lambda y: F.relu(F.gelu(y)))),
-    "log_of_a_clamp": Case(plain(lambda y: torch.log(y.clamp(min=0.1)))),
-    "squeeze_and_excitation": Case(behind(lambda y: F.relu(y) * torch.sigmoid(y.mean((2, 3), keepdim=True)))),
-    "attention": Case(plain(lambda y: torch.softmax(F.relu(y) @ y.transpose(2, 3), -1) @ y)),
-    "layer_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([4, 8, 8]))),
-    "instance_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.InstanceNorm2d(4))),
     "batch_norm_without_statistics": Case(net(lambda s, x: s.b(F.relu(s.n(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.BatchNorm2d(4, track_running_stats=False))),
-    "division_of_signals": Case(plain(lambda y: F.relu(y) / (1 + F.relu(-y)))),
     "max_pool_indices": Case(plain(lambda y: F.max_unpool2d(*F.max_pool2d(F.relu(y), 2, return_indices=True), 2))),
     "thresholded_relu": Case(plain(lambda y: F.threshold(y, 0.3, 0.0))),
     "sort": Case(plain(lambda y: F.relu(y).sort(1)[0])),
@@ -296,6 +297,32 @@ REFUSED: dict[str, Case] = {
     "random_forward": Case(plain(lambda y: F.relu(y) + torch.rand_like(y))),
     "linear_only": Case(plain(lambda y: 2 * y)),
 }
+
+SIGNED = {
+    "log_of_a_clamp",
+    "gelu",
+    "silu",
+    "hardswish",
+    "hardswish_by_hand",
+    "tanh_between",
+    "square",
+    "gelu_behind_neurons",
+    "gelu_in_the_middle",
+    "squeeze_and_excitation",
+    "attention",
+    "layer_norm",
+    "instance_norm",
+    "division_of_signals",
+}
+"""Networks of the zoo that need spikes of either sign."""
+
+
+def setting(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with signed neurons where others have no spikes that the network needs."""
+    given = options.get("neuron", "auto")
+    fits = name not in SIGNED or (given in ("signed", "multi_threshold", "auto") and options.get("max_spikes", 1) == 1)
+    return options if fits else {**options, "neuron": "signed"}
+
 
 MEET = {
     "mean_over_the_batch",

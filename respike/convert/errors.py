@@ -16,7 +16,7 @@ class Refusal:
     """One node that cannot become spiking.
 
     Attributes:
-        where: The node's place in the user's model, say ``features.3 (Hardswish)``.
+        where: The node's place in the user's model, say ``features.3 (LSTM)``.
         why: What is in the way.
         todo: What the user can do about it.
     """
@@ -31,7 +31,7 @@ class ConversionError(InputError):
 
     >>> model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))
     >>> try:
-    ...     respike.from_torch(model, torch.rand(8, 4))
+    ...     respike.from_torch(model, torch.rand(8, 4), neuron="iaf")  # whose spikes have one sign
     ... except respike.ConversionError as error:
     ...     print(error.refusals[0].where)
     3 (GELU)

@@ -116,7 +116,7 @@ def with_samples(graph: Graph) -> list[int]:
     """Which of the outputs are tensors that begin with the samples."""
     where = places(graph)
     named = [(i, x.name) for i, x in enumerate(graph.outputs) if isinstance(x, Ref)]
-    return [i for i, name in named if isinstance(place := where[name], Along) and place.axis == 0]
+    return [i for i, name in named if isinstance(place := where[name], Along) and place.first]
 
 
 def _places_of(spec: pytree.TreeSpec) -> list[str]:

@@ -37,6 +37,8 @@ def describe(snn: Simulator, counts: FanOut, choice: Choice | None, closeness: C
         "populations": [population.as_dict() for _, population in sorted(snn.graph.populations.items())],
         "layers": _layers(snn, counts),
         "static": [n.where for n in nodes if n.role == Role.STATIC],
+        "function": [n.where for n in nodes if n.role == Role.FUNCTION],
+        "product": [n.where for n in nodes if n.role == Role.PRODUCT],
         "analog": [n.where for n in nodes if n.role == Role.ANALOG],
         "head": [n.where for n in nodes if n.role == Role.HEAD],
     }
@@ -63,6 +65,9 @@ def table(about: dict[str, Any], closeness: Closeness | None) -> str:
         lines.append(f"population: {made['where']}, {count} for each value, error {100 * made['error']:.2g} %")
     if about["static"]:
         lines.append("computed once, from the input alone: " + ", ".join(about["static"]))
+    for role, what in (("function", "functions of means"), ("product", "products of signals")):
+        if about[role]:
+            lines.append(f"{what}: " + ", ".join(dict.fromkeys(about[role])))
     if about["analog"]:
         lines.append("kept analog: " + ", ".join(about["analog"]))
     if about["head"]:

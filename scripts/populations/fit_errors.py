@@ -14,11 +14,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from respike.convert.populations import fitted
 
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "GELU": F.gelu,
     "SiLU": F.silu,
     "hardswish": F.hardswish,

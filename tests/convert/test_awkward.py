@@ -9,13 +9,13 @@ import torch
 from samples import one_in
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from zoo import CONVERTS, REFUSED, Case
+from zoo import CONVERTS, REFUSED, SIGNED, Case
 
 import respike
 from respike.convert import normal_form
 from respike.convert.calibrate.calibrate import calibrate
 from respike.convert.graph import Graph
-from respike.convert.options import Max, Options
+from respike.convert.options import Max, NeuronOptions, Options
 
 
 def build(case: Case) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -48,8 +48,9 @@ def run(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 def test_converts_and_approaches_the_ann(name: str) -> None:
     model, inputs = build(CONVERTS[name])
     graph = normal_form(model, inputs)  # traced once for both
-    spiking(graph, inputs, Options(timesteps=2))(*inputs)
-    snn = spiking(graph, inputs, Options(timesteps=64, threshold=Max(), correction="none"))
+    neurons = NeuronOptions("signed" if name in SIGNED else "iaf")
+    spiking(graph, inputs, Options(timesteps=2, neurons=neurons))(*inputs)
+    snn = spiking(graph, inputs, Options(timesteps=64, threshold=Max(), correction="none", neurons=neurons))
     expected = run(model, inputs)
     steps = snn.simulate(*inputs)
     assert pytree.tree_structure(steps) == pytree.tree_structure(expected)

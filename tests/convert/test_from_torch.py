@@ -104,14 +104,25 @@ def test_hooks_that_watch_see_no_tracing_and_hooks_that_change_count() -> None:
     assert (snn(X) - wanted).abs().max() < 0.03 * wanted.abs().max()
 
 
+class Applied(nn.Module):
+    """A function."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
 def test_all_refused_nodes_are_listed_with_their_names() -> None:
     model = nn.Sequential(
-        *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.GELU(), nn.Conv2d(4, 4, 1), nn.LayerNorm(6), nn.ReLU()),
-        *(nn.Conv2d(4, 2, 1), nn.Tanh()),
+        *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), Applied(torch.round), nn.Conv2d(4, 4, 1)),
+        *(Applied(lambda x: x.sort(1)[0]), nn.ReLU(), nn.Conv2d(4, 2, 1), Applied(torch.round)),
     )
     with pytest.raises(respike.ConversionError) as caught:
         respike.from_torch(model, X)
-    assert [r.where for r in caught.value.refusals] == ["3 (GELU)", "5 (LayerNorm)"]  # the tanh is the head
+    assert [r.where for r in caught.value.refusals] == ["3 (Applied)", "5 (Applied)"]  # the last is the head
     for refusal in caught.value.refusals:
         assert refusal.where in str(caught.value)
         assert refusal.why in str(caught.value)
@@ -138,9 +149,9 @@ def test_analog_keeps_what_it_names_and_the_summary_marks_it() -> None:
     wanted = expected(model)
     assert (snn(X) - wanted).abs().max() < 0.03 * wanted.abs().max()
     assert "kept analog: 2.act (Sigmoid), 2 (Gate)" in snn.summary()
-    with pytest.raises(respike.ConversionError) as caught:
-        respike.from_torch(model, X, analog=["2.act"])
-    assert [r.where for r in caught.value.refusals] == ["2 (Gate)"]
+    half = respike.from_torch(model, X, 4, analog=["2.act"])
+    assert half.as_dict()["analog"] == ["2.act (Sigmoid)"]
+    assert [n.role for n in half.graph.nodes if n.where == "2 (Gate)"] == ["spike", "product", "spike"]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def annotated(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[str
 
 @pytest.mark.parametrize("name", one_in(5, (n for k, n in enumerate(zoo.CONVERTS) if k % 8 == 0 or "inputs" in n)))
 def test_parts_add_up_in_the_zoo(name: str) -> None:
-    case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) // 8 % len(SETTINGS)]
+    case, options = zoo.CONVERTS[name], zoo.setting(name, SETTINGS[list(zoo.CONVERTS).index(name) // 8 % len(SETTINGS)])
     x = tuple(torch.randn(20, *shape) for shape in case.shapes)
     assert_adds_up(convert(case.build(), [x], 3, **options), x)
 

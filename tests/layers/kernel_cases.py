@@ -28,6 +28,10 @@ RULES = {
     "leaky burst with a floor": Rule(3, alpha=0.9, floor=-0.3),
     "signed with a floor": Rule(2, signed=True, floor=0.0),
     "eight levels": Rule(1, signed=True, levels=8),
+    "two-sided": Rule(1, signed=True, two_sided=True),
+    "two-sided burst": Rule(3, signed=True, two_sided=True),
+    "two-sided leaky": Rule(2, signed=True, alpha=0.9, two_sided=True),
+    "two-sided four levels": Rule(1, signed=True, levels=4, two_sided=True),
 }
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -52,7 +56,7 @@ def per_channel(channels: int, seed: int = 1) -> Tensor:
 
 def start(rule: Rule, threshold: Tensor) -> tuple[Tensor, ...]:
     """The state before the first step."""
-    return (threshold / 2, torch.zeros(())) if rule.signed else (threshold / 2,)
+    return (threshold / 2, torch.zeros(())) if rule.counts else (threshold / 2,)
 
 
 def to(device: str, parts: Any) -> Any:

@@ -125,7 +125,7 @@ def test_potentials_right_at_a_spike_more(compiled: Compiled, rule: str) -> None
     theta = random(211, seed=1).abs() + 0.1
     at = torch.arange(-9, 20).unsqueeze(1) * (theta * RULES[rule].finest)
     around = torch.cat([at, *(at.nextafter(torch.tensor(end)) for end in (-9.0, 99.0))]).unsqueeze(0)
-    state = (torch.zeros(()), torch.tensor(3.0))[: 1 + RULES[rule].signed]
+    state = (torch.zeros(()), torch.tensor(3.0))[: 1 + RULES[rule].counts]
     assert_same_scan(compiled, RULES[rule], Drive(around, 3), theta, state=state)
 
 

@@ -41,7 +41,7 @@ def made(layer: str, whole: bool = False, most: int = 1) -> tuple[Drive, Tensor]
 def compare(rule: Rule, drive: Drive, threshold: Tensor, fused: bool = True) -> None:
     """Both ways, in two blocks of time."""
     send = Send(1.0, torch.int8)
-    states: list[Any] = [(threshold * 0.5,) * (2 if rule.signed else 1)] * 2
+    states: list[Any] = [(threshold * 0.5,) * (2 if rule.counts else 1)] * 2
     for steps in (slice(0, 2), slice(2, STEPS)):
         part = replace(drive, values=drive.values[steps], steps=len(range(STEPS)[steps]))
         part = part if drive.extra is None else replace(part, extra=drive.extra[steps])
@@ -88,7 +88,7 @@ def test_one_threshold_for_the_layer() -> None:
 def test_other_neurons_take_two_passes(rule: Rule) -> None:
     drive, threshold = made("spread, one block")
     send = Send(1.0, torch.float32)
-    state = (threshold * 0.5,) * (2 if rule.signed else 1)
+    state = (threshold * 0.5,) * (2 if rule.counts else 1)
     assert driven_scan(rule, drive, threshold, state, Send(1.0, torch.int8)) is None
     found, wanted = (kernels.scan(rule, each, threshold, state, send)[0] for each in (drive, drive.summed()))
     assert torch.equal(found, wanted)

@@ -49,7 +49,7 @@ def drawn(*shape: int) -> Tensor:
 def test_kernels_agree_and_spikes_are_finite(name: str, constant: bool) -> None:
     rule, theta = RULES[name], torch.tensor([0.5, 1.0, 1e-3, 4.0])
     values = drawn(1 if constant else 6, 300, 4)
-    state = (theta / 2, torch.zeros(4)) if rule.signed else (theta / 2,)
+    state = (theta / 2, torch.zeros(4)) if rule.counts else (theta / 2,)
     eager, compiled = both(lambda: kernels.scan(rule, Drive(values, 6), theta, state, Send()))
     assert same(eager[0], compiled[0])
     assert all(same(a, b) for a, b in zip(eager[1], compiled[1], strict=True))

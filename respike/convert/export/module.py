@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from ...layers import OfSums, RunningMean
@@ -143,14 +143,16 @@ class _Builder:
         return plain if plain is not None and binary else function(node.op)
 
     def remembered(self, node: Node) -> Any:
-        """A maximum or an analog operation: on what there was so far."""
-        pool = max_pool(node)
-        constants = [name for name in node.refs if name in self.graph.tensors]
-        if constants:
+        """A maximum, function or product: on what there was so far."""
+        constants = [name for name in dict.fromkeys(node.refs) if name in self.graph.tensors]
+        if constants and node.role == Role.MAX:
             raise ConversionError(f"{node.where} compares a signal with a constant, for which there is no module yet")
-        made = pool or OfSums(_Applied(node), len(node.refs), of_means=node.role in OF_MEANS)
-        values = tuple(self.unfolded(self.values[name]) for name in node.refs)
-        return self.folded(self.code.call_module(self.keep(node, made), values))
+        signals = [name for name in node.refs if name not in constants]
+        applied = _Applied(node, {name: self.parameters.get(name, self.graph.tensors[name]) for name in constants})
+        place = self.keep(node, max_pool(node) or OfSums(applied, len(signals), of_means=node.role in OF_MEANS))
+        for name in constants:
+            self.tensors.setdefault(name, f"{place}.function.{_word(name)}")
+        return self.folded(self.code.call_module(place, tuple(self.unfolded(self.values[name]) for name in signals)))
 
     def read(self, arg: Any, late: bool = False) -> Any:
         """The value of an argument; of its mean so far, where the estimate is wanted."""
@@ -204,16 +206,24 @@ class _Builder:
 class _Applied(nn.Module):
     """An operation of a graph with all its arguments but the signals."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, constants: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.node = node
+        self.node, self.constants = node, frozenset(constants)
+        for name, value in constants.items():
+            if isinstance(value, nn.Parameter):
+                self.register_parameter(_word(name), value)
+            else:
+                self.register_buffer(_word(name), value.clone())
 
     def forward(self, *inputs: Any) -> Any:
         given = iter(inputs)
-        args, kwargs = (
-            map_leaves(lambda a: next(given) if isinstance(a, Ref) else a, tree)
-            for tree in (list(self.node.args), self.node.kwargs)
-        )
+
+        def value(arg: Any) -> Any:
+            if not isinstance(arg, Ref):
+                return arg
+            return getattr(self, _word(arg.name)) if arg.name in self.constants else next(given)
+
+        args, kwargs = (map_leaves(value, tree) for tree in (list(self.node.args), self.node.kwargs))
         found = function(self.node.op)(*args, **kwargs)
         return found[0] if isinstance(found, (list, tuple)) else found
 

@@ -161,6 +161,8 @@ def _nodes(protos: Any, net: OnnxModule | None, graph: Graph | None, refused: Se
 _WORDS = {
     Role.SPIKE: "spiking neurons",
     Role.MAX: "maximum of the sums over time",
+    Role.FUNCTION: "function of the mean so far, sent by increments",
+    Role.PRODUCT: "product of the sums so far, sent by increments",
     Role.HEAD: "head, on the decoded output",
     Role.LINEAR: "linear, on the current of each step",
     Role.STATIC: "computed once, from the input alone",

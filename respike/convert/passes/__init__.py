@@ -9,6 +9,7 @@ from .constants import fold_constants as fold_constants
 from .conv_paddings import spell_paddings as spell_paddings
 from .drop_identities import drop_identities as drop_identities
 from .fold_scales import fold_scales as fold_scales
+from .permutations import join_permutations as join_permutations
 from .prune import prune as prune
 from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
@@ -26,6 +27,7 @@ def normalise(graph: Graph) -> Graph:
         spell_paddings,
         fold_constants,
         drop_identities,
+        join_permutations,
         spell_stairs,
         prune,
         spell_batch_norm,

@@ -8,21 +8,30 @@ from torch import Tensor
 
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, Rewriter, function, leaves, map_leaves, rewrite
 
+_CUTS = ("aten.split.", "aten.split_with_sizes.", "aten.chunk.", "aten.unbind.")
+"""Operations that give a list of tensors."""
+
 
 def fold_constants(graph: Graph) -> Graph:
     """Ensures: no node with a shape of fixed size has constants alone as arguments."""
     signals = graph.signals()
+    pieces: dict[str, Any] = {}  # what a constant is cut into
 
     def step(node: Node, rewriter: Rewriter) -> Any:
+        if node.op == "operator.getitem" and node.args[0].name in pieces:
+            return rewriter.tensor(f"{node.name}_folded", pieces[node.args[0].name][node.args[1]])
         known = all(a.name in rewriter.tensors for a in leaves((node.args, node.kwargs)) if isinstance(a, Ref))
+        cut = node.op.startswith(_CUTS)
         fixed = node.shape is not None and BATCH not in node.shape and DERIVED not in node.shape
-        if node.name in signals or not known or not fixed or node.is_shape or "rand" in node.op:
+        if node.name in signals or not known or not (fixed or cut) or node.is_shape or "rand" in node.op:
             return rewriter.keep(node)
 
         def resolve(arg: Any) -> Any:
             return rewriter.tensors[arg.name] if isinstance(arg, Ref) else arg
 
         value = function(node.op)(*map_leaves(resolve, node.args), **map_leaves(resolve, node.kwargs))
+        if cut:
+            pieces[node.name] = value
         if not isinstance(value, Tensor):
             return rewriter.keep(node)
         return rewriter.tensor(f"{node.name}_folded", value.float() if value.is_floating_point() else value)

@@ -1,10 +1,10 @@
-"""Why a network without a ReLU cannot be converted."""
+"""Why a network without an activation cannot be converted."""
 
 from __future__ import annotations
 
 from ..errors import ConversionError, Refusal
 from ..graph import Graph
-from ..graph.rules import LINEAR, MAXIMA, Role, refusal, short
+from ..graph.rules import LINEAR, MAXIMA, Role, in_time, refusal, short
 
 _NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
 _ADD_RELUS = "train with ReLUs between its layers"
@@ -25,6 +25,8 @@ def without_relu(judged: Graph) -> ConversionError:
             todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
         elif node.role == Role.ANALOG:
             why, todo = f"{name} is kept analog", _ADD_RELUS
+        elif in_time(node.op) is not None:
+            why, todo = f"{name} has no synapses behind it, so it is applied to the outputs", _ADD_RELUS
         else:
             why, todo = refusal(node.op)
             todo = todo.partition("or keep")[0].rstrip(", ")  # analog it would have no neurons either

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import ConversionError, Refusal
-from ..graph import RELU, Graph, Node, Ref, leaves
-from ..graph.rules import BATCH_STATISTICS, LINEAR, MAXIMA, OF_MEANS, Role, Signals, in_time, refusal, short
+from ..graph import RELU, Graph, Node, Ref
+from ..graph.rules import BATCH_STATISTICS, OF_MEANS, Role, in_time, refusal, short
 from .no_relu import without_relu
+from .node_roles import before_synapses, is_weighted, linear_in_time, named, role_of
 
 
 def set_roles(graph: Graph, analog: Sequence[str] = ()) -> Graph:
@@ -51,16 +52,25 @@ def verdicts(graph: Graph, analog: Sequence[str] = ()) -> tuple[Graph, list[Refu
     Raises:
         ConversionError: an ``analog`` name that fits nothing.
     """
-    guards: set[str] = set()
-    while True:
-        judge = _Judge(graph, analog, guards)
-        judge.run()
-        if judge.guards <= guards:
-            break
-        guards = guards | judge.guards
+    judge = _judged(graph, analog)
     _check_names(graph, analog, judge.used)
     roles = judge.roles
     return replace(graph, nodes=[replace(n, role=str(roles[n.name])) for n in graph.nodes]), judge.refused
+
+
+def guards(graph: Graph, analog: Sequence[str] = ()) -> set[str]:
+    """Names of the ReLUs that are part of a function of the input."""
+    return _judged(graph, analog).known
+
+
+def _judged(graph: Graph, analog: Sequence[str]) -> _Judge:
+    found: set[str] = set()
+    while True:
+        judge = _Judge(graph, analog, found)
+        judge.run()
+        if judge.guards <= found:
+            return judge
+        found = found | judge.guards
 
 
 class _Judge:
@@ -93,8 +103,9 @@ class _Judge:
     def run(self) -> None:
         for node in self.graph.nodes:
             role = self._judged(node)
-            if role is None:
+            if role in (None, Role.FUNCTION, Role.PRODUCT):
                 self.guards |= self._guarding(node)
+            if role is None:
                 why, todo = refusal(node.op)
                 self.refused.append(Refusal(node.where, why, todo))
                 role = Role.LINEAR  # so that later nodes are judged on their own
@@ -162,6 +173,8 @@ class _Judge:
             if source is None:  # an input that moves
                 continue
             if self.roles[source.name] is Role.SPIKE:
+                if source.kwargs.get("two_sided"):  # a layer that was put there as one
+                    return set()
                 if self._behind_synapses(source) and not (bounds and _is_lower_bound(source, self.graph)):
                     return set()
                 found.add(source.name)
@@ -195,77 +208,6 @@ def _is_positive(value: Any, graph: Graph) -> bool:
     if isinstance(value, Ref):
         return value.name in graph.tensors and bool((graph.tensors[value.name] > 0).all())
     return isinstance(value, (int, float)) and value > 0
-
-
-def role_of(node: Node, graph: Graph, signals: set[str]) -> Role | None:
-    """The role of a node all of whose inputs vary in time; None if it has none."""
-    if node.is_shape:
-        return Role.SHAPE
-    if node.name not in signals:
-        return Role.CONSTANT
-    if node.op == RELU:
-        return Role.SPIKE
-    if node.op == "operator.getitem":
-        source = graph.node(node.args[0].name)
-        if source is not None and source.op in MAXIMA and node.args[1] != 0:
-            return None
-        return Role.LINEAR
-    if node.op in MAXIMA:
-        return None if _indices_used(node, graph) else Role.MAX
-    return Role.LINEAR if _linear(node, graph, signals) else None
-
-
-def _linear(node: Node, graph: Graph, varying: set[str]) -> bool:
-    """Whether the node is linear in the values whose names are given, by its rule."""
-    rule = LINEAR.get(node.op)
-    if rule is None or rule.signals is Signals.CHOSEN:
-        return False
-    if rule.signals is Signals.ALL:
-        return True
-    found = [isinstance(a, Ref) and a.name in varying for a in leaves((node.args, node.kwargs))]
-    shapes = [isinstance(a, Ref) and _is_shape(a.name, graph) for a in leaves((node.args, node.kwargs))]
-    tensors = [v and not s for v, s in zip(found, shapes, strict=True)]
-    return sum(tensors) <= 1 and (rule.signals is Signals.ONE or tensors[0])
-
-
-def linear_in_time(node: Node, timed: set[str]) -> bool:
-    """Whether the node is linear in what varies in time, the rest of what it reads being static."""
-    rule = LINEAR.get(node.op)
-    if rule is None or not rule.factor:
-        return False
-    if rule.signals is Signals.CHOSEN:
-        return not any(isinstance(a, Ref) and a.name in timed for a in leaves([node.args[rule.chooser]]))
-    found = [isinstance(a, Ref) and a.name in timed for a in leaves((node.args, node.kwargs))]
-    return sum(found) == 1 and (rule.signals is Signals.ONE or found[0])
-
-
-def is_weighted(node: Node) -> bool:
-    rule = LINEAR.get(node.op)
-    return rule is not None and rule.weighted
-
-
-def _is_shape(name: str, graph: Graph) -> bool:
-    node = graph.node(name)
-    return node is not None and node.is_shape
-
-
-def _indices_used(node: Node, graph: Graph) -> bool:
-    return any(u.op == "operator.getitem" and u.args[1] != 0 for u in graph.users.get(node.name, []))
-
-
-def before_synapses(graph: Graph, signals: set[str]) -> set[str]:
-    """Nodes from which synapses, a ReLU or a maximum are still to come: what is behind them all is the head."""
-    busy: set[str] = set()
-    for node in reversed(graph.nodes):
-        rule: Any = LINEAR.get(node.op)
-        active = node.op == RELU or node.op in MAXIMA or (rule is not None and rule.weighted)
-        if node.name in signals and (active or node.name in busy):
-            busy.update(node.refs)
-    return busy
-
-
-def named(name: str, node: Node) -> bool:
-    return node.name == name or node.path == name or node.path.startswith(f"{name}.")
 
 
 def _check_names(graph: Graph, analog: Sequence[str], used: set[str]) -> None:

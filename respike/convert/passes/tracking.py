@@ -13,7 +13,8 @@ from typing import Any
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, map_leaves, rewrite
 from ..graph.rules import ACTIVATIONS, BATCH_STATISTICS, NORMALISATIONS, Role, in_time, short
-from .roles import before_synapses, is_weighted, linear_in_time, named, role_of
+from .node_roles import before_synapses, is_weighted, linear_in_time, named, role_of
+from .roles import guards
 
 SUFFIX = "_spikes"
 
@@ -48,6 +49,7 @@ class _Tracker:
         self.signals = graph.signals()
         self.busy = before_synapses(graph, self.signals)
         self.timed, self.behind, self.spikes = set(graph.varying), set[str](), set[str]()
+        self.guards = guards(graph, analog)
         self.made: dict[str, Ref] = {}
 
     def run(self) -> Graph:
@@ -64,7 +66,7 @@ class _Tracker:
             self.behind.add(node.name)
         if reads and node.name in self.signals:
             self.timed.add(node.name)
-        if node.op == RELU:
+        if node.op == RELU and node.name not in self.guards:
             self.timed.add(node.name)
             self.spikes.add(node.name)
         elif reads and self.spikes.issuperset(reads) and self._moves(node, role):

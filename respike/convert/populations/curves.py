@@ -10,7 +10,7 @@ from torch import Tensor
 from ..graph import RELU, Graph, Node, Ref, Rewriter, function, leaves, map_leaves
 from ..graph.rules import ACTIVATIONS, Role, in_time
 from ..passes.constants import constant
-from ..passes.roles import before_synapses, is_weighted, named, role_of
+from ..passes.node_roles import before_synapses, is_weighted, named, role_of
 
 _OTHERS = frozenset("square pow exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos erf".split())
 _LAYERS = ACTIVATIONS | {"erf"}

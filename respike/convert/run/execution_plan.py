@@ -187,7 +187,7 @@ class Plan:
     def separable(self) -> bool:
         """Whether besides they come first in all that varies in time, so that some may leave a run under way."""
         where = places(self.graph)
-        return self.apart and all(isinstance(p := where[n.name], Along) and p.axis == 0 for n in self._varying)
+        return self.apart and all(isinstance(p := where[n.name], Along) and p.first for n in self._varying)
 
     @property
     def _varying(self) -> list[Node]:

@@ -93,7 +93,7 @@ class Walk:
         where = places(self.graph)
 
         def kept(place: Along) -> Callable[[Any], Any]:
-            index = rows.repeat_interleave(place.each).nonzero().flatten()
+            index = place.entries(rows)
             return lambda x: x.index_select(place.axis, index) if isinstance(x, Tensor) else x
 
         for name, value in self.env.items():

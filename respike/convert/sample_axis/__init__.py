@@ -42,7 +42,8 @@ def places(graph: Graph) -> dict[str, Place]:
 def apart(graph: Graph) -> bool:
     """Whether a batch may be cut into pieces: all outputs hold samples that have never met, or are always the same."""
     where = places(graph)
-    return all(isinstance(where[name], Along) or where[name] is SAME for name in graph.output_names())
+    found = [where[name] for name in graph.output_names()]
+    return all(place is SAME or (isinstance(place, Along) and place.before == 1) for place in found)
 
 
 def place_of(node: Node, graph: Graph, found: Mapping[str, Place]) -> Place:
@@ -72,10 +73,10 @@ def begins(node: Node, graph: Graph, found: Mapping[str, Place]) -> dict[str, Pl
     begins with the batch counts as samples, even if they have met before.
     """
     read = {name: _begins(graph, name, found) for name in node.refs}
-    moved = any(isinstance(place, Along) and place.axis != 0 for place in read.values())
+    moved = any(isinstance(place, Along) and not place.first for place in read.values())
     counts = any(isinstance(place, Count) for place in read.values()) and node.op not in RESHAPES
     place = place_of(node, graph, read)
-    if moved or counts or not isinstance(place, Along) or place.axis != 0:
+    if moved or counts or not isinstance(place, Along) or not place.first:
         return None
     # An operation that gives several tensors has no shape of its own: those that pick one have theirs.
     shapes = [node.shape] if node.shape is not None else [n.shape for n in graph.users.get(node.name, [])]
@@ -102,7 +103,7 @@ def _agrees(place: Place, shape: Shape | None) -> Place:
         return place
     varying = {axis: n for axis, n in enumerate(shape) if n is BATCH or n == DERIVED}
     if isinstance(place, Along):
-        return place if varying == {place.axis: BATCH if place.each == 1 else DERIVED} else MIXED
+        return place if varying == {place.axis: BATCH if place.each * place.before == 1 else DERIVED} else MIXED
     return MIXED if varying else place
 
 
@@ -115,7 +116,9 @@ def _number(node: Node, graph: Graph, found: Mapping[str, Place]) -> Place:
             return Count()
         place = found[name]
         here = isinstance(place, Along) and place.axis == axis % len(_shape(graph, name) or ())
-        return SAME if length != DERIVED else Count(place.each) if here and isinstance(place, Along) else MIXED
+        if length != DERIVED:
+            return SAME
+        return Count(place.each * place.before) if here and isinstance(place, Along) else MIXED
     read = [found[a.name] if isinstance(a, Ref) else a for a in leaves(node.args)]
     if all(not isinstance(a, (Along, Count)) and a is not MIXED for a in read):
         return SAME if not node.op.startswith("aten.") else _whole(node, graph)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from torch import Tensor
+
 from ..graph import Node, Ref, function, leaves
 
 Shape = tuple[int | None, ...]
@@ -17,10 +19,26 @@ class Along:
     """Every sample has ``each`` entries along the axis, one sample after the other, that depend on it alone.
 
     For any cut of the batch into parts, the value of the whole is the values of the parts joined along the axis.
+    That holds for ``before = 1``. Otherwise the axis holds that many such blocks, one behind the other: what
+    ``(sequence, batch, features)`` becomes as the rows ``(sequence · batch, features)`` of a matrix.
     """
 
     axis: int
     each: int = 1
+    before: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether the value begins with the samples."""
+        return self.axis == 0 and self.before == 1
+
+    def entries(self, rows: Tensor) -> Tensor:
+        """Where the entries of some of the samples are along the axis.
+
+        Args:
+            rows: Which samples, a mask ``(N,)``.
+        """
+        return rows.repeat_interleave(self.each).repeat(self.before).nonzero().flatten()
 
 
 @dataclass(frozen=True)

@@ -109,18 +109,18 @@ def einsum(call: Call) -> Place:
     """One letter for the samples, which the result has, and no factor that is the same for all."""
     equation, tensors = call.node.args[:2]
     need(isinstance(equation, str) and "." not in equation and "->" in equation)
-    before, result = equation.replace(" ", "").split("->")
-    factors = list(zip(before.split(","), tensors, strict=True))
+    read, result = equation.replace(" ", "").split("->")
+    factors = list(zip(read.split(","), tensors, strict=True))
     found = set()
     for labels, x in factors:
         if call.place(x) is not SAME:
             along = call.along(x)
             need(labels.count(labels[along.axis]) == 1)
-            found.add((labels[along.axis], along.each))
+            found.add((labels[along.axis], along.each, along.before))
     need(len(found) == 1)
-    ((label, each),) = found
+    ((label, each, before),) = found
     need(result.count(label) == 1 and not any(call.place(x) is SAME and label in labels for labels, x in factors))
-    return Along(result.index(label), each)
+    return Along(result.index(label), each, before)
 
 
 def joined(call: Call) -> Place:

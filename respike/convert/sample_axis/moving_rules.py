@@ -11,16 +11,19 @@ from .axis_place import SAME, Along, Call, Place, Shape, Transfer, need
 
 
 def reshaped(call: Call) -> Place:
-    """The order of the entries stays: what stands before the samples must be as much as before, and fixed."""
+    """The order of the entries stays: what stands before the samples, and what each of them has, is as much as before.
+
+    Either may be partly in the axis of the samples, and partly in axes of its own.
+    """
     along = call.along(call.node.args[0])
     before, after = call.shape(call.node.args[0]), call.result
     axes = [i for i, n in enumerate(after) if n is None or n < 0]
     need(len(axes) == 1)
     (axis,) = axes
-    need(size(before[: along.axis]) == size(after[:axis]))
+    blocks, outer = along.before * size(before[: along.axis]), size(after[:axis])
     entries, inner = along.each * size(before[along.axis + 1 :]), size(after[axis + 1 :])
-    need(inner > 0 and entries % inner == 0)
-    return Along(axis, entries // inner)
+    need(outer > 0 and blocks % outer == 0 and inner > 0 and entries % inner == 0)
+    return Along(axis, entries // inner, blocks // outer)
 
 
 def size(shape: Shape) -> int:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch._decomp import get_decompositions
 
+from .attention import scaled_dot_product
+
 _COMPOUNDS = (
     "diff take_along_dim kron tensordot outer ger inner addmv addr dot trace linalg_vecdot "
     "cross linalg_cross addcdiv lerp fliplr flipud hstack vstack dstack column_stack block_diag unsafe_split "
@@ -43,6 +45,7 @@ def compounds() -> dict[Any, Callable[..., Any]]:
         aten.bilinear.default: _bilinear,
         aten.linalg_multi_dot.default: lambda factors: reduce(torch.matmul, factors),
         aten.linalg_vector_norm.default: _vector_norm,
+        aten.scaled_dot_product_attention.default: scaled_dot_product,
         aten.masked_fill.Tensor: lambda x, mask, value: torch.where(mask, value, x),
     }
 

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 from ..errors import ConversionError
 from ..graph import BATCH, Graph
 from .assertions import Assertions
+from .attention import AttentionWrittenOut, without_fast_path
 from .compound_operations import compounds
 from .fake_quantize import FakeQuantizeWrittenOut
 from .lowering import Lowering, labels
@@ -146,7 +147,7 @@ def _exported(model: nn.Module, args: tuple[Any, ...], checks: Assertions, fixed
         # On an error the tracer prints pages of its own symbols besides.
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()), told:
             warnings.simplefilter("ignore")
-            with FakeQuantizeWrittenOut():
+            with FakeQuantizeWrittenOut(), AttentionWrittenOut(), without_fast_path():
                 program = torch.export.export(model, args, dynamic_shapes=None if fixed else shapes)
             return program.run_decompositions(compounds())  # type: ignore[no-any-return]
     except Exception as error:  # torch.export raises most things there are

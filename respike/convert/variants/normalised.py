@@ -117,6 +117,7 @@ class _Unit:
         # Neurons never send more than the cap, whatever the graph says; one for each channel it cannot say.
         kwargs = {"cap": cap / float(theta.flatten()[0])} if cap is not None and uniform else {}
         kwargs |= {key: node.kwargs[key] for key in ("levels", "shift") if kwargs and key in node.kwargs}
+        kwargs |= {key: node.kwargs[key] for key in ("two_sided",) if key in node.kwargs}
         if uniform and "step" in node.kwargs:
             kwargs = {"step": node.kwargs["step"] / float(theta.flatten()[0]), "shift": node.kwargs["shift"]}
         source = self._scaled(node.args[0], 1 / theta, node, rewriter)

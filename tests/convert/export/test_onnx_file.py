@@ -89,6 +89,8 @@ def test_a_floor_holds_potentials(code: str, tmp_path: Path) -> None:
         Rule(most=1, signed=True),
         Rule(most=4, signed=True),
         *(Rule(signed=True, levels=levels) for levels in (2, 3, 4, 7)),
+        *(Rule(most=most, signed=True, two_sided=True) for most in (1, 4)),
+        Rule(signed=True, levels=3, two_sided=True),
     ],
     ids=str,
 )
@@ -100,7 +102,7 @@ def test_spikes_are_the_engines(rule: Rule) -> None:
     )
     theta = torch.tensor([[1.0], [0.37], [3.0]])
     for held in (0.0, 0.25, 1.0, 5.0):
-        net = torch.full((3, len(v_mem)), held) if rule.signed else None
+        net = torch.full((3, len(v_mem)), held) if rule.counts else None
         at = v_mem * theta
         assert torch.equal(fired(rule, at, net, theta), eager.fire(rule, at, net, theta))
 

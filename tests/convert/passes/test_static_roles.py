@@ -23,14 +23,16 @@ def refused(first: Callable[[Tensor], Tensor], **options: Any) -> str:
 
 
 def test_what_guards_a_function_of_the_input_belongs_to_it_and_what_is_a_layer_does_not() -> None:
-    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and no root may follow."""
+    """The clamp in log(clamp(x)) is static; a ReLU behind weights is neurons, and a root of it one of rates."""
     snn = respike.from_torch(Net(lambda x: torch.log(x.clamp(min=0.01))), images(), 4)
     assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.STATIC, Role.SPIKE]
     snn = respike.from_torch(Net(lambda x: x.clamp(min=0.01)), images(), 4)
     assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.SPIKE, Role.SPIKE]
     weight = torch.randn(3, 3, 1, 1, generator=torch.Generator().manual_seed(0))
-    assert "sqrt" in refused(lambda x: torch.sqrt(F.relu(F.conv2d(x, weight))))
-    assert "exp" in refused(lambda x: torch.exp(F.hardtanh(F.conv2d(x, weight), 0.0, 2.0)))
+    for curve in (torch.sqrt, torch.exp):
+        snn = respike.from_torch(Net(lambda x, f=curve: f(F.hardtanh(F.conv2d(x, weight), 0.0, 2.0))), images(), 4)
+        assert [n.role for n in snn.graph.nodes if n.op == "respike.relu"] == [Role.SPIKE] * 3
+        assert [n.role for n in snn.graph.nodes if n.name == curve.__name__] == [Role.FUNCTION]
 
 
 def test_spectrograms_to_decibels_are_static_whatever_stands_before_the_lower_bound() -> None:

@@ -36,7 +36,7 @@ def spikes(snn: SpikingNetwork, *x: Tensor) -> dict[str, Tensor]:
 def case_of(name: str, steps: int = STEPS, **options: Any) -> tuple[SpikingNetwork, tuple[Tensor, ...]]:
     case = zoo.CONVERTS[name]
     x = tuple(torch.rand(8, *shape) for shape in case.shapes)
-    return converted(case.build().eval(), *x, steps=steps, **{**options, **case.extra}), x
+    return converted(case.build().eval(), *x, steps=steps, **zoo.setting(name, {**options, **case.extra})), x
 
 
 def moving(snn: SpikingNetwork, x: tuple[Tensor, ...], alike: bool = True) -> tuple[SpikingNetwork, list[Tensor]]:

@@ -103,6 +103,11 @@ def test_a_signal_times_the_batch_size() -> None:
             torch.testing.assert_close(snn(x[:n]), model.b(h * n / 64))
 
 
+def _rows(h: Tensor) -> Tensor:
+    """Something that is done to the rows ``(sequence · samples, features)``."""
+    return (h.reshape(-1, 2).flip(1) * torch.tensor([1.0, 2.0])).reshape(h.shape)
+
+
 APART: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "flip": (lambda h: h.flip(1), 4),
     "index": (lambda h: h[:, [1, 0, 2, 3]], 4),
@@ -112,6 +117,7 @@ APART: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "gather": (lambda h: h.gather(1, torch.tensor([[0, 2]]).expand(h.shape[0], -1)), 2),
     "squeeze": (lambda h: h.unsqueeze(1).squeeze(), 4),
     "rows": (lambda h: h.reshape(-1, 2).flip(1).reshape(h.shape[0], -1), 4),
+    "sequence_first": (lambda h: _rows(h.reshape(-1, 2, 2).transpose(0, 1)).transpose(0, 1).flatten(1), 4),
     "class_token": (lambda h: torch.cat([torch.ones(1, 1).expand(h.shape[0], -1), h], 1), 5),
 }
 
@@ -137,6 +143,14 @@ def test_samples_that_meet_cannot_leave() -> None:
         assert len(snn.pieces([x], 4)[0]) == 1
         with pytest.raises(respike.ConversionError, match="this network mixes them"):
             EarlyExit(snn, x)
+
+
+def test_an_output_in_which_the_samples_do_not_follow_one_another_is_not_cut() -> None:
+    torch.manual_seed(0)
+    model, x = Small(lambda h: h.reshape(-1, 2, 2).transpose(0, 1).reshape(-1, 2), 2), torch.rand(40, 6)
+    snn = respike.from_torch(model, x, 4)
+    assert len(snn.pieces([x], 4)[0]) == 1
+    assert torch.equal(snn(x).reshape(2, 40, 3)[:, :7], snn(x[:7]).reshape(2, 7, 3))
 
 
 class Arguments(nn.Module):

@@ -137,7 +137,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "needless analog": (lambda g, t, m: node(g, "conv2d").update(role="analog"), "need not be"),
     "curved": (
         lambda g, t, m: node(g, "max_pool2d").update(op="aten.exp.default", args=[{"ref": node(g, RELU)["name"]}]),
-        "cannot be part",
+        "has the role 'max', and is 'function'",
     ),
     "T = 0": (lambda g, t, m: g.update(timesteps=0), "timesteps must be"),
     "T = true": (lambda g, t, m: g.update(timesteps=True), "timesteps must be int"),

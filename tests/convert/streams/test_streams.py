@@ -31,7 +31,7 @@ def moving(name: str, **options: Any) -> tuple[SpikingNetwork, list[Tensor]]:
     """A network of the zoo whose inputs move, and frames that differ, ``(N, T, ...)``; inputs that hold still too."""
     case = zoo.CONVERTS[name]
     x = tuple(torch.rand(8, *shape) for shape in case.shapes)
-    snn = converted(case.build().eval(), *x, steps=STEPS, **{**options, **case.extra}).with_time()
+    snn = converted(case.build().eval(), *x, steps=STEPS, **zoo.setting(name, {**options, **case.extra})).with_time()
     frames = [torch.stack([v.roll(t, 0) * (0.5 + t / 6) for t in range(STEPS)], 1) for v in x]
     return snn, [f if n in snn.graph.moving else v for n, f, v in zip(snn.graph.inputs, frames, x, strict=True)]
 

@@ -42,7 +42,7 @@ def thresholds(snn: respike.SpikingNetwork) -> Tensor:
 
 @pytest.mark.parametrize("name", one_in(26, zoo.CONVERTS))
 def test_the_zoo_comes_back_from_files_and_spikes_alike_with_unit_thresholds(name: str, tmp_path: Any) -> None:
-    case, options = zoo.CONVERTS[name], SETTINGS[list(zoo.CONVERTS).index(name) % len(SETTINGS)]
+    case, options = zoo.CONVERTS[name], zoo.setting(name, SETTINGS[list(zoo.CONVERTS).index(name) % len(SETTINGS)])
     x = tuple(torch.randn(20, *shape) for shape in case.shapes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
