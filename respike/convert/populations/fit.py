@@ -19,8 +19,8 @@ EVEN = 0.05
 """Share of the hinges that first lie evenly, whatever the curvature is."""
 BEYOND = 5e-4
 """Each hinge has this share of the inputs, at least, on its side, as they say how steep the curve is there."""
-ROUNDED = 0.01
-"""How far from its value what a neuron sends is, as a share of its largest value: θ/(T·√12) for T of about 30."""
+WORSE = 1.3
+"""Of the sums whose error is at most so many times the least, the one is taken to which spikes add least."""
 END = 0.1
 """Share of the inputs, on either side, by which it is judged how steep the curve is there."""
 STEEPER = 0.05
@@ -64,7 +64,9 @@ def fitted(x: Any, y: Any, weight: Any, k: int) -> Population:
         return Population((), (), (), float(y[0]))
     knots = problem.start(k)
     tried = [problem.improved(knots, split) for split in problem.splits(knots)]
-    return problem.population(*min(tried, key=lambda found: problem.cost(*found))[1:])
+    tried = [found for found in tried if problem.sane(*found[2:])] or tried
+    enough = WORSE**2 * min(found[0] for found in tried) + (NOTHING * problem.size) ** 2
+    return problem.population(*min((f for f in tried if f[0] <= enough), key=lambda f: problem.noise(*f[1:]))[1:])
 
 
 class _Problem:
@@ -146,13 +148,9 @@ class _Problem:
                     break
         return error, knots, signs, found
 
-    def cost(self, error: float, knots: Array, signs: Array, found: Array) -> tuple[bool, float]:
-        """What is to be small: first of all it must be sane, then the squared error, and what spikes will add to it.
-
-        A neuron's value is rounded to a step that is a share of the largest one that it has.
-        """
-        step = ROUNDED * found[1:] * self.basis(knots, signs).max(0)
-        return not self.sane(signs, found), error + float((step**2).sum())
+    def noise(self, knots: Array, signs: Array, found: Array) -> float:
+        """How much neurons add to the squared error: what each sends is rounded to a share of the largest it sends."""
+        return float(((found[1:] * self.basis(knots, signs).max(0)) ** 2).sum())
 
     def sane(self, signs: Array, found: Array) -> bool:
         """Whether it goes on, beyond the points, as steep as the curve is somewhere in the last tenth of them."""
