@@ -43,6 +43,14 @@ FAMILIES = [
     "mnasnet1_0",
     "regnet_x_400mf",
     "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "vit_b_16",
+    "swin_t",
+    "swin_v2_t",
+    "maxvit_t",
 ]
 EXPORTERS = [f"dynamo-{v}" for v in (18, 20, 21, 23)] + [f"legacy-{v}" for v in (13, 17, 20)]
 BAR = 1e-3
@@ -53,10 +61,16 @@ def build(name: str) -> tuple[nn.Module, int]:
     from torchvision import models
 
     # AlexNet's and VGG's pooling is exported only where it divides what it gets.
-    side = 224 if name.startswith(("alexnet", "vgg")) else 96 if name.startswith("inception") else 64
+    side = 224 if name.startswith(("alexnet", "vgg", "maxvit")) else 96 if name.startswith("inception") else 64
     quick = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model: nn.Module = models.get_model(name, weights=None, **quick)
+    sized = {"image_size": side} if name.startswith("vit") else {}
+    model: nn.Module = models.get_model(name, weights=None, **quick, **sized)
     model.eval()
+    for parameter_name, parameter in model.named_parameters():
+        if parameter_name.endswith("layer_scale"):  # ConvNeXt's begins at 1e-6, where no branch counts
+            nn.init.constant_(parameter, 0.5)
+        elif parameter.dim() > 1 and not bool(parameter.any()):  # a head that begins at 0, as ViT's
+            nn.init.normal_(parameter, std=0.05)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train().momentum = None  # a plain mean over what follows
@@ -111,7 +125,7 @@ def cell(model: nn.Module, side: int, exporter: str, folder: Path) -> float | st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", default=FAMILIES, help="torchvision models; the 15 families by default")
+    parser.add_argument("names", nargs="*", default=FAMILIES, help="torchvision models; all of the families by default")
     parser.add_argument("--exporters", nargs="*", default=EXPORTERS, choices=EXPORTERS, metavar="NAME-OPSET")
     args = parser.parse_args()
     logging.disable(logging.WARNING)

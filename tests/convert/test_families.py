@@ -11,6 +11,9 @@ from samples import quick_are, slow
 
 import respike
 from respike.convert import normal_form, relative_error
+from respike.convert.sample_axis import apart
+from respike.convert.saved.allowed_operations import operations
+from respike.convert.tracing.normal_form import prepare, to_graph
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_pretrained.py"
 spec = importlib.util.spec_from_file_location("convert_pretrained", SCRIPT)
@@ -30,6 +33,20 @@ def test_converts_with_the_anns_output(name: str) -> None:
     x = torch.rand(2, 3, 64, 64)
     graph = normal_form(model, (x,))
     assert relative_error(graph, model, (x,)) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    "mobilenet_v3_small efficientnet_b0 regnet_y_400mf convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t".split(),
+)
+def test_gates_and_attention_are_traced_with_the_anns_output_and_samples_apart(name: str) -> None:
+    model, size = script.build(name), script.image_size(name)
+    x = torch.rand(2, 3, size, size)
+    graph = to_graph(prepare(model), (x,))
+    assert relative_error(graph, model, (x,)) < 1e-4
+    assert apart(graph)
+    assert {node.op for node in graph.nodes} <= operations()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from .node_order import label
 from .node_view import Node, NodeError, Numbers, Value, Varies
 from .operator_table import ARITHMETIC, BUILDERS, CUT, KNOWN_REFUSALS, VERSIONS
 from .read_file import opsets, read
+from .strided_views import Views
 from .submodule_names import identifier
 from .tensors import TensorReader, dtype
 
@@ -64,6 +66,7 @@ class _Builder:
 
     def build(self, wanted: Sequence[str] | None) -> OnnxModule:
         outputs = self._choose(wanted)
+        self._spell_views()
         nodes = self._needed(outputs)
         inputs = self._inputs(nodes, outputs)
         self.values.update({spec.name: Varies for spec in inputs})
@@ -103,6 +106,21 @@ class _Builder:
                     + (f"; take the numbers it is made from: outputs=[{instead}]" if instead else "")
                 )
         return list(dict.fromkeys(names))
+
+    def _spell_views(self) -> None:
+        """Views of other strides that have the values in their order become reshapes."""
+        views = Views(self.graph, self._whole_numbers)
+        spelled = [step for node in self.graph.node for step in views.spelled(node)]
+        self.values.update({name: torch.tensor(numbers) for name, numbers in views.lists.items()})
+        if views.lists:
+            del self.graph.node[:]
+            self.graph.node.extend(spelled)
+
+    def _whole_numbers(self, name: str, most: int) -> Any:
+        proto = self.initializers.get(name)
+        if proto is None or proto.data_type != TensorProto.INT64 or math.prod(proto.dims) > most:
+            return None
+        return self._value(name).numpy()
 
     def _needed(self, outputs: Sequence[str]) -> list[tuple[int, Any]]:
         """The nodes that the outputs depend on."""

@@ -15,6 +15,7 @@ from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
 from .readouts import readouts as readouts
 from .roles import set_roles as set_roles
+from .smooth_activations import join_smooth_activations as join_smooth_activations
 from .squeezed_axes import name_squeezed as name_squeezed
 from .tracking import track as track
 
@@ -28,6 +29,7 @@ def normalise(graph: Graph) -> Graph:
         fold_constants,
         drop_identities,
         join_permutations,
+        join_smooth_activations,
         spell_stairs,
         prune,
         spell_batch_norm,

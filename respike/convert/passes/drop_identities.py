@@ -1,4 +1,4 @@
-"""What gives back its argument in a roundabout way: straight-through estimators, powers of 1, sign(x)·|x|."""
+"""What gives back its argument in a roundabout way: whole slices, powers of 1, sign(x)·|x|."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _DEEPEST = 4
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """Ensures: sums do not hold a value and its negative, as x + (y − x) from a straight-through estimator does."""
+    """Ensures: sums do not hold a value and its negative, as x + (y − x) from a straight-through estimator does.
+
+    No slice is all of its axis, and no padding adds nothing.
+    """
 
     def step(node: Node, rewriter: Rewriter) -> Any:
         found = _argument(node, rewriter)
@@ -25,6 +28,10 @@ def drop_identities(graph: Graph) -> Graph:
 def _argument(node: Node, rewriter: Rewriter) -> Ref | None:
     """The value that the node gives back; None if it computes."""
     if node.op == "aten.pow.Tensor_Scalar" and node.args[1] == 1:
+        return node.args[0]  # type: ignore[no-any-return]
+    if node.op == "aten.slice.Tensor" and _is_whole(*node.args[2:]):
+        return node.args[0]  # type: ignore[no-any-return]
+    if node.op in ("aten.pad.default", "aten.constant_pad_nd.default") and not any(node.args[1]):
         return node.args[0]  # type: ignore[no-any-return]
     if node.op in _SUMS:
         terms: Counter[str] = Counter()
@@ -40,6 +47,11 @@ def _argument(node: Node, rewriter: Rewriter) -> Ref | None:
                 if magnitude is not None and magnitude == _of(sign, rewriter, "aten.sign.default"):
                     return magnitude
     return None
+
+
+def _is_whole(start: Any = None, end: Any = None, step: Any = 1) -> bool:
+    """Whether a slice is all of its axis, as ``x[..., :]`` has it."""
+    return start in (None, 0) and (end is None or end == 2**63 - 1) and step == 1
 
 
 def _of(ref: Any, rewriter: Rewriter, *ops: str) -> Ref | None:

@@ -15,6 +15,7 @@ from torch import nn
 
 import respike
 from respike.convert import ConversionError, load_onnx, normal_form, verify_onnx
+from respike.convert.tracing.normal_form import prepare, to_graph
 
 
 def operators(net: nn.Module) -> list[str]:
@@ -112,14 +113,15 @@ def test_clip_becomes_neurons_with_its_bound_as_highest_threshold(opset: int, tm
 def test_the_clip_of_a_hard_swish_is_no_activation(tmp_path: Path) -> None:
     clip, bounds = relu6(17)
     nodes = [op("Relu", "x", "r"), op("MatMul", "r w", "a"), op("Add", "a three", "s"), *clip]
-    nodes += [op("Mul", "a h", "m", "gate")]  # of two values that vary in time
+    nodes += [op("Mul", "a h", "m", "gate")]
     nodes += [op("Div", "m six", "d"), op("MatMul", "d v", "y")]
     constants = {"w": weights(6, 5), "v": weights(5, 3), "three": np.array(3.0, np.float32), **bounds}
     path = save(tmp_path, nodes, {**constants, "six": np.array(6.0, np.float32)})
     z = X.relu() @ torch.from_numpy(weights(6, 5))
     torch.testing.assert_close(load_onnx(path)(X), nn.functional.hardswish(z) @ torch.from_numpy(weights(5, 3)))
-    snn = respike.from_onnx(path, X, 8)
-    assert [n.role for n in snn.graph.nodes if n.where == "gate (Mul)"] == ["spike", "product", "spike"]
+    graph = to_graph(prepare(load_onnx(path)), (X,))
+    assert [n.path for n in graph.nodes if n.op == "aten.hardswish.default"] == ["gate"]
+    assert [n.kwargs for n in graph.nodes if n.op == "respike.relu"] == [{}]
 
 
 def flattening(path: Path, batch: Any, shape: list[int]) -> Path:

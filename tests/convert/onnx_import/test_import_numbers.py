@@ -100,3 +100,34 @@ def test_slices_that_go_backwards(start: int, end: int, tmp_path: Path) -> None:
     path = save(tmp_path, [op("Slice", "x a b one back", "y")], bounds)
     (expected,) = runtime.InferenceSession(str(path)).run(None, {"x": X.numpy()})
     torch.testing.assert_close(load_onnx(path)(X), torch.from_numpy(expected))
+
+
+def padded(path: Path, power: int) -> Path:
+    """Pads in the order that PyTorch has them, put into ONNX's as its exporter does: a table, reversed, transposed."""
+    nodes = [
+        op("Shape", "x", "s", start=1, end=2),
+        op("Pow", "s power", "p"),
+        op("Sub", "p most", "more"),
+        op("Concat", "one more two none", "pads", axis=0),
+        op("Reshape", "pads pairs", "table"),
+        op("Slice", "table last first axis back", "reversed"),
+        op("Transpose", "reversed", "turned", perm=[1, 0]),
+        op("Reshape", "turned flat", "list"),
+        op("Pad", "x list", "y"),
+    ]
+    named = {"power": power, "most": 6**2 - 4, "one": 1, "two": 2, "none": 0, "flat": -1, "last": -1, "axis": 0}
+    constants = {name: np.array([value]) for name, value in named.items()}
+    constants |= {"pairs": np.array([-1, 2]), "first": np.array([-(2**63) + 1]), "back": np.array([-1])}
+    return save(path, nodes, constants)
+
+
+def test_pads_that_are_computed_from_shapes(tmp_path: Path) -> None:
+    path = padded(tmp_path, 2)
+    net, x = load_onnx(path), torch.randn(3, 6)
+    torch.testing.assert_close(net(x), torch.nn.functional.pad(x, (1, 4, 2, 0)))
+    assert verify_onnx(net, path, (x,)) == 0
+
+
+def test_a_power_beyond_any_length_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="the power 1000000000 in shape arithmetic"):
+        load_onnx(padded(tmp_path, 10**9))(X)

@@ -2,9 +2,11 @@
 
 from . import activation as activation
 from . import arithmetic as arithmetic
+from . import attention as attention
 from . import constant as constant
 from . import conv as conv
 from . import layout as layout
+from . import nd_places as nd_places
 from . import norm as norm
 from . import numbers as numbers
 from . import pool as pool

@@ -114,7 +114,7 @@ def _hard_sigmoid(node: Node) -> Call:
 
 def selu(x: Tensor, alpha: float, gamma: float) -> Tensor:
     """gamma·x, or gamma·alpha·(exp(x) − 1) where x is negative."""
-    return torch.where(x > 0, x, alpha * torch.expm1(x)) * gamma
+    return F.elu(x, alpha) * gamma
 
 
 @onnx_op("Selu")
@@ -122,6 +122,16 @@ def _selu(node: Node) -> Call:
     if node.version < 6:
         raise NodeError("has no fixed alpha before operator set 6")
     return node.call(selu, node.x(), node.attr_float("alpha", 1.6732632), node.attr_float("gamma", 1.050701))
+
+
+def swish(x: Tensor, alpha: float) -> Tensor:
+    """X · sigmoid(alpha·x)."""
+    return F.silu(x) if alpha == 1 else x * torch.sigmoid(alpha * x)
+
+
+@onnx_op("Swish")
+def _swish(node: Node) -> Call:
+    return node.call(swish, node.x(), node.attr_float("alpha", 1.0))
 
 
 @onnx_op("Gelu")

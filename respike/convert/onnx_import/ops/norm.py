@@ -12,6 +12,7 @@ from torch import Tensor
 from ..node_module import Call
 from ..node_view import Node, NodeError
 from ..operator_table import onnx_op
+from .axes import check_axis
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
@@ -72,6 +73,22 @@ def _layer_norm(node: Node) -> Call:
     return node.call(
         layer_norm, node.x(), weight=node.weight(1), bias=bias, axis=node.attr_int("axis", -1), eps=eps, count=count
     )
+
+
+def rms_norm(x: Tensor, weight: Tensor, axis: int, eps: float) -> Tensor:
+    """Each sample by the root of its mean square over the axes from ``axis`` on."""
+    check_axis(axis, x.dim())
+    shape = list(x.shape[axis % x.dim() :])
+    if weight.dim() <= len(shape):
+        return F.rms_norm(x, shape, weight.expand(shape), eps)
+    return F.rms_norm(x, shape, None, eps) * weight
+
+
+@onnx_op("RMSNormalization")
+def _rms_norm(node: Node) -> Call:
+    eps = node.attr_float("epsilon", 1e-5)
+    node.attr_int("stash_type", 1)  # the type in which it is computed: here it is float32 throughout
+    return node.call(rms_norm, node.x(), weight=node.weight(1), axis=node.attr_int("axis", -1), eps=eps)
 
 
 def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, bias: float) -> Tensor:

@@ -52,6 +52,12 @@ def _divide(a: Any, b: Any) -> Any:
     return -(-a // b) if isinstance(a, int) and isinstance(b, int) and (a < 0) != (b < 0) else a // b
 
 
+def _power(a: Any, b: Any) -> Any:
+    if not isinstance(b, (int, float)) or abs(b) > 64:
+        raise ValueError(f"the power {b} in shape arithmetic")
+    return a**b
+
+
 def _whole(x: Any) -> Any:
     return math.trunc(x) if isinstance(x, float) else int(x) if isinstance(x, bool) else x
 
@@ -79,6 +85,7 @@ _EACH: dict[str, Callable[..., Any]] = {
     "Mul": operator.mul,
     "Div": _divide,
     "Mod": operator.mod,
+    "Pow": _power,
     "Neg": operator.neg,
     "Abs": abs,
     "Floor": _floor,
@@ -236,6 +243,16 @@ def _range(node: Node) -> Call:
 def _reshape(node: Node) -> Call:
     node.attr_int("allowzero")  # a list of numbers is never empty
     return _numbers(reshape, node.array(0), node.array(1))
+
+
+def transpose(x: Array, perm: tuple[int, ...] | None) -> Array:
+    """See the operator on tensors."""
+    return np.transpose(x, perm)
+
+
+@on_numbers("Transpose")
+def _transpose(node: Node) -> Call:
+    return _numbers(transpose, node.array(0), node.attr_ints("perm"))
 
 
 @on_numbers("Squeeze")
