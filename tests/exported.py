@@ -22,6 +22,11 @@ CODES: dict[str, dict[str, Any]] = {
 RELU = [name for name, reference in respike.models.REGISTRY.items() if not reference.smooth]
 """The reference networks that convert to any code."""
 
+CODED = [
+    (name, code) for name in respike.models.REGISTRY for code in CODES if name in RELU or code not in ("bursts", "lif")
+]
+"""Reference networks with codes that they convert to: the others need spikes of both signs."""
+
 
 def digits(name: str, count: int) -> Tensor:
     """Training digits as a reference network takes them, images or events for each 10 ms, in whole numbers of 1/256."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
-from exported import CODES, RELU, converted, digits
+from exported import CODED, CODES, converted, digits
 from pretend_gpu import GPU, pretending
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -57,8 +57,7 @@ def test_what_lies_elsewhere_is_refused() -> None:
     assert torch.equal(there(x).cpu() + x, 2 * x)
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], RELU))
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("name", "code"), quick_are([case for case in CODED if case[0] == "mnist_cnn"], CODED))
 def test_reference_networks_send_the_same_spikes(name: str, code: str) -> None:
     """With weights in whole numbers, which are added up alike in any order, as all layers do that do not average."""
     x = digits(name, 24)

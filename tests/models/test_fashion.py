@@ -48,17 +48,18 @@ def test_each_network_has_what_it_is_there_for() -> None:
     assert sum(m.groups == m.in_channels > 1 for m in convolutions) == 5
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in RELU])
+@pytest.mark.parametrize("name", NAMES)
 def test_each_network_has_a_normal_form(name: str) -> None:
     model, x = respike.models.load(name), datasets.calibration()[:2]
     assert relative_error(normal_form(model, (x,)), model, (x,)) < 1e-4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name in RELU])
+@pytest.mark.parametrize("name", NAMES)
 def test_each_network_converts(name: str) -> None:
     """On digits, since no image of clothing ships; what a network trained on clothes says of them is less sure."""
     x = datasets.calibration()
     ann = respike.models.load(name)
-    snn = respike.from_torch(ann, x[:32], 16, threshold="max", correction="none", max_spikes=4)
+    code = {"max_spikes": 4} if name in RELU else {"neuron": "multi_threshold"}
+    snn = respike.from_torch(ann, x[:32], 16, threshold="max", correction="none", **code)
     assert respike.evaluate(snn, (x[100:150], torch.zeros(50)), ann=ann).agreement[-1] >= 0.8

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 import zoo
-from exported import CODES, RELU, converted, digits
+from exported import CODED, CODES, converted, digits
 from random_networks import RandomNet
 from random_oracles import exact, inputs
 from samples import one_in
@@ -32,8 +32,7 @@ def compared(snn: SpikingNetwork, *x: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [(a, b) for a, b in pairs if isinstance(a, Tensor)]
 
 
-@pytest.mark.parametrize("name", RELU)
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("name", "code"), CODED)
 def test_reference_networks_send_the_same_spikes(name: str, code: str) -> None:
     """With weights in whole numbers, which are added up alike in any order."""
     x = digits(name, 24)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
-from exported import CODES, RELU, converted, digits
+from exported import CODES, converted, digits
 from frame_networks import small
 from random_networks import RandomNet
 from random_oracles import exact, inputs
@@ -69,7 +69,7 @@ def test_equal_frames_are_a_constant_input(name: str, schedule: Any, code: str) 
     assert made.latency == snn.latency
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], RELU))
+@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("schedule", SCHEDULES[:2])
 def test_equal_frames_are_a_constant_input_of_trained_networks(name: str, precision: Any, schedule: Any) -> None:

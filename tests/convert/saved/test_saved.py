@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from exported import RELU, digits
+from exported import digits
 from safetensors.torch import load_file
 from samples import one_in, quick_are
 from saved_networks import again, assert_same, same, small, told
@@ -23,7 +23,7 @@ import respike
 from respike.convert import FormatError
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_mlp"], RELU))
+@pytest.mark.parametrize("name", quick_are(["mnist_mlp"], respike.models.REGISTRY))
 def test_the_reference_networks_come_back(name: str, tmp_path: Path) -> None:
     x = digits(name, 40)
     snn = respike.from_torch(respike.models.load(name), x, 6, correction="bias")

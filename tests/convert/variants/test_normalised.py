@@ -100,7 +100,7 @@ def exponents(weight: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], RELU))
+@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 def test_weights_and_thresholds_are_whole_numbers(name: str) -> None:
     made = respike.from_torch(respike.models.load(name), digits(name, 24), 4, correction="bias")
     for bits in (3, 8):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from exported import RELU, digits
+from exported import digits
 from samples import quick_are
 from test_normalised import counts
 from torch import Tensor, nn
@@ -134,7 +134,7 @@ def test_a_spike_that_is_added_weighs_a_number_of_as_many_bits() -> None:
     assert exponent([alone]) > 2
 
 
-@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], RELU))
+@pytest.mark.parametrize("name", quick_are(["mnist_cnn"], respike.models.REGISTRY))
 @pytest.mark.parametrize("bits", [4, 8])
 def test_reference_networks_have_whole_numbers_and_one_threshold_a_layer(name: str, bits: int) -> None:
     snn = respike.from_torch(respike.models.load(name), digits(name, 24), 4, correction="bias")
