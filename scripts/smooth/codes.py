@@ -160,8 +160,8 @@ def _at(
         kind, options = TRACKING if k is None else f"{k} ReLUs", {} if k is None else {"population": k}
         try:
             snn = respike.from_torch(ann, calibration, t, seed=args.draw, **CODES[code], **options)
-        except ConversionError as error:
-            yield Row(name, code, kind, None, str(error).partition("\n")[0])
+        except ConversionError as reason:
+            yield Row(name, code, kind, None, " ".join(str(reason).split())[:110])
             continue
         first = first or snn
         result = respike.evaluate(snn, (judge.images, judge.labels), ann=ann, progress=False)
@@ -177,8 +177,8 @@ def _at(
         try:
             other = convert(ann, calibration, t)
             found = _outputs(other, judge.images)
-        except peers.RefusedError as reason:
-            yield Row(name, code, "–", None, str(reason))
+        except peers.RefusedError as refusal:
+            yield Row(name, code, "–", None, str(refusal))
             continue
         decided = found.argmax(1)
         shares = judge.share(decided, judge.labels), judge.share(decided, judge.decided)
