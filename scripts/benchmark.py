@@ -11,6 +11,7 @@
     python scripts/benchmark.py growth        (see synapses/growth.py)
     python scripts/benchmark.py recordings    (see recordings/shares.py)
     python scripts/benchmark.py encoders      (see inputs/encoded.py)
+    python scripts/benchmark.py smooth        (see smooth/codes.py)
     python scripts/benchmark.py ranks         (see ranks/gain.py)
     python scripts/benchmark.py stream        (see ranks/gain.py)
 
@@ -46,6 +47,7 @@ from ranks import gain
 from recordings import shares
 from rich.console import Console
 from rich.table import Table
+from smooth import codes
 from synapses import events, growth
 from torch import Tensor, nn
 from tuning import finetuning
@@ -120,6 +122,7 @@ def main() -> None:
     growth.add_to(commands)
     shares.add_to(commands)
     encoded.add_to(commands)
+    codes.add_to(commands)
     gain.add_to(commands)
     args = parser.parse_args()
     if args.command == "calibration":
@@ -143,6 +146,7 @@ def main() -> None:
         "growth": lambda: ([row] for row in growth.run(args)),
         "recordings": lambda: ([row] for row in shares.run(args)),
         "encoders": lambda: ([row] for row in encoded.run(args)),
+        "smooth": lambda: ([row] for row in codes.run(args)),
     }
     if args.command in tables:
         measured: list[Any] = []

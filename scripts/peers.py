@@ -61,7 +61,7 @@ def jelly(recipe: str, batch: int, passes: int = 1, **options: Any) -> Peer:
 
     def convert(ann: nn.Module, calibration: Tensor, timesteps: int) -> Converted:
         loader = list(calibration.split(batch)) * passes
-        with _refusing():
+        with refusing():
             ann2snn = importlib.import_module("spikingjelly.activation_based.ann2snn")
             functional = importlib.import_module("spikingjelly.activation_based.functional")
             made = getattr(ann2snn, recipe)(dataloader=loader, **options)
@@ -79,7 +79,7 @@ def jelly(recipe: str, batch: int, passes: int = 1, **options: Any) -> Peer:
 
 def sinabs(ann: nn.Module, calibration: Tensor, timesteps: int) -> Converted:
     """``sinabs.from_torch.from_model`` as it is: thresholds of 1, several spikes a step; it does not calibrate."""
-    with _refusing():
+    with refusing():
         utils = importlib.import_module("sinabs.utils")
         network = importlib.import_module("sinabs.from_torch").from_model(ann, num_timesteps=timesteps)
     snn: nn.Module = network.spiking_model.eval()
@@ -118,7 +118,7 @@ def _check(snn: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
+def refusing() -> Iterator[None]:
     """Keeps a peer's progress bars and warnings out of the table, and makes a row of its errors."""
     try:
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):

@@ -12,7 +12,7 @@ from diagnosed import convert, small_cnn
 from exported import RELU, digits
 from held_back import calibrating
 from samples import one_in, quick_are
-from torch import Tensor
+from torch import Tensor, nn
 
 import respike
 from respike.convert.graph import Node
@@ -48,7 +48,8 @@ def own_errors(snn: respike.SpikingNetwork, args: tuple[Tensor, ...]) -> dict[st
         assert isinstance(neuron, SpikingReLU)
         mean = torch.stack(currents[name]).mean(0)
         extra = (neuron.v_init - neuron.threshold * neuron.options.finest / 2) / snn.timesteps
-        whole = (mean + neuron.bias.double() + extra.double()).clamp(min=0, max=neuron.cap)
+        whole = mean + neuron.bias.double() + extra.double()
+        whole = whole if neuron.two_sided else whole.clamp(min=0, max=neuron.cap)
         found[name] = torch.stack(values[name]).mean(0), whole
     return found
 
@@ -203,3 +204,15 @@ def test_numbers_of_a_layer_are_those_of_numpy_and_of_counting() -> None:
     assert diagnosis.output_error == pytest.approx(float((found - wanted).norm() / spread), rel=1e-4)
     assert len(wanted.argmax(1).unique()) == 1
     assert diagnosis.agreement is None  # which says nothing
+
+
+@pytest.mark.parametrize("neuron", ["signed", "multi_threshold"])
+def test_negative_signals_of_neurons_of_either_sign_are_not_clipped(neuron: str) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).eval(), torch.randn(64, 4)
+    snn = respike.from_torch(model, x, timesteps=16, neuron=neuron, threshold="max", correction="none")
+    (layer,) = respike.diagnose(snn, x, model, progress=False).layers
+    assert layer.parts["clipping"].rms < 0.05 * layer.error
+    assert layer.error == pytest.approx(layer.parts["quantisation"].rms, rel=0.05)
+    assert sum(layer.rates) == pytest.approx(1)
+    assert layer.rates[-1] > 0

@@ -12,11 +12,18 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, map_leaves, rewrite
-from ..graph.rules import ACTIVATIONS, BATCH_STATISTICS, NORMALISATIONS, Role, in_time, short
+from ..graph.rules import ACTIVATIONS, BATCH_STATISTICS, MOVES, NORMALISATIONS, Role, in_time, short
 from .node_roles import before_synapses, is_weighted, linear_in_time, named, role_of
+from .prune import prune
 from .roles import guards
 
 SUFFIX = "_spikes"
+
+_PARTS = frozenset(
+    f"aten.{name}" for name in ("split.Tensor", "split_with_sizes.default", "chunk.default", "unbind.int")
+)
+"""What takes a value apart; ``getitem`` picks one of the parts."""
+_SCALES = frozenset(("aten.mul.Tensor", "aten.mul.Scalar", "aten.div.Tensor", "aten.div.Scalar"))
 
 
 def track(graph: Graph, analog: Sequence[str] = ()) -> Graph:
@@ -53,7 +60,7 @@ class _Tracker:
         self.made: dict[str, Ref] = {}
 
     def run(self) -> Graph:
-        return rewrite(self.graph, self._step)
+        return prune(rewrite(self.graph, self._step))  # what is moved as spikes need not be moved as it was
 
     def _step(self, node: Node, rewriter: Rewriter) -> Any:
         reads = [name for name in node.refs if name in self.timed]
@@ -117,11 +124,41 @@ class _Tracker:
         def spiking(arg: Any) -> Any:
             if not isinstance(arg, Ref) or arg.name not in self.timed or arg.name in self.spikes:
                 return arg
-            source = rewriter.find(arg)
-            like = replace(node, name=arg.name, shape=rewriter.shape(arg.name))
-            return arg if source is None else self._neurons(like, node, rewriter)
+            if rewriter.find(arg) is None:
+                return arg
+            return self._moved(arg, rewriter) or self._neurons(
+                replace(node, name=arg.name, shape=rewriter.shape(arg.name)), node, rewriter
+            )
 
         return replace(node, args=map_leaves(spiking, node.args))
+
+    def _moved(self, arg: Ref, rewriter: Rewriter) -> Ref | None:
+        """Spikes of a layer that are moved, or scaled by a number, as its output was; None if the value is none such.
+
+        Neurons behind the layer itself know its channels, which are taken apart on the way to the heads of attention.
+        """
+        if arg.name in self.made:
+            return self.made[arg.name]
+        node = rewriter.find(arg)
+        if node is None or node.name in self.spikes:
+            return None
+        if is_weighted(node):
+            return self._neurons(node, node, rewriter)
+        taken = node.op in MOVES or node.op in _PARTS or node.op == "operator.getitem"
+        taken |= node.op in _SCALES and self._is_number(node.args[1])
+        found = self._moved(node.args[0], rewriter) if taken and isinstance(node.args[0], Ref) else None
+        if found is None:
+            return None
+        name = rewriter.fresh(f"{node.name}{SUFFIX}")
+        moved = rewriter.add(node, node.op, found, *node.args[1:], name=name, **node.kwargs)
+        self.made[node.name] = moved
+        for names in (self.timed, self.behind, self.spikes, self.signals):
+            names.add(name)
+        return moved
+
+    def _is_number(self, arg: Any) -> bool:
+        tensor = self.graph.tensors.get(arg.name) if isinstance(arg, Ref) else None
+        return isinstance(arg, (int, float)) or (tensor is not None and tensor.numel() == 1)
 
     def _neurons(self, source: Node, like: Node, rewriter: Rewriter) -> Ref:
         """Neurons that follow a value; one layer of them, however many read it."""

@@ -5,8 +5,8 @@ From what a layer sends, r, to what the ANN has, a, one cause after another is s
     r  →  r_even  →  clip(z + b)  →  relu(z + b)  →  relu(z_own)  →  a
 
 - r_even: the same neurons on an even current with the mean z that really arrived. What changes is *unevenness*.
-- clip: without levels, as for T → ∞: between 0 and the highest rate. What changes is *quantisation* (and what a leak
-  takes in spite of its compensation).
+- clip: without levels, as for T → ∞: between 0, or the lowest rate of neurons that follow either sign, and the highest.
+  What changes is *quantisation* (and what a leak takes in spite of its compensation).
 - relu: without a highest rate. What changes is *clipping*.
 - z_own: what the ANN's own weights make of what the layers before really send. What changes is the *correction*:
   weights, bias b and V_0, which calibration chose, or somebody changed.
@@ -58,7 +58,8 @@ def causes(
     steps = torch.tensor(float(timesteps), device=arrived.device)
     even = neuron.count(arrived + neuron.bias, steps) * neuron.threshold / timesteps
     current = arrived + constant(neuron, timesteps)
-    clipped = torch.minimum(current.clamp(min=0), highest(neuron))
+    most = highest(neuron)
+    clipped = torch.minimum(torch.maximum(current, -most if neuron.two_sided else torch.zeros_like(most)), most)
     reached, wanted, a = (neuron.ann(x) for x in (current, own, ann))
     return wanted - a, reached - wanted, clipped - reached, even - clipped, sent - even
 
@@ -101,16 +102,16 @@ class Sums:
         parts = causes(self.neuron, self.timesteps, sent, arrived, own, ann)
         a, r = self.neuron.ann(ann), sent
         error = r - a
-        rate = sent / highest(self.neuron)
+        rate = sent.abs() / highest(self.neuron)
         numbers = [
             torch.tensor([float(r.numel())], dtype=torch.float64),
             _sums([a, r, a * a, r * r, a * r]),
             _sums([p * error for p in parts]),
             _sums([p * p for p in parts]),
             _sums([error * error, rate > 1 - 1e-5]),  # a mean of T float32 values
-            torch.histc(rate.float().cpu(), BINS, 0, 1).double(),
+            torch.histc(rate.clamp(max=1).float().cpu(), BINS, 0, 1).double(),
         ]
-        fired, active = (sent != 0).amax(self.over).cpu(), (ann > 0).amax(self.over).cpu()
+        fired, active = (sent != 0).amax(self.over).cpu(), (a != 0).amax(self.over).cpu()
         return Added(torch.cat(numbers), fired, active)
 
     def add(self, piece: Added) -> None:

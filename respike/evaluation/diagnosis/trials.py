@@ -98,7 +98,7 @@ class Trials:
             correction=_relative(torch.minimum(correction, now), power),
             best=_relative(torch.minimum(torch.minimum(threshold, best), torch.minimum(correction, now)), power),
             factor=_weighted_median(theta / other.threshold, (now - threshold).clamp(min=0)),
-            shift=float(shift.mean() / (target.square().sum() / (target > 0).sum()).sqrt()),
+            shift=float(shift.mean() / (target.square().sum() / (target != 0).sum()).sqrt()),
             evenly=moved,
             lost=float(target[silent].square().sum()) / power,
             beyond=beyond,
@@ -109,6 +109,7 @@ class Trials:
         """How much of the ANN's squared output is beyond what calibration saw, and how many times that it reaches."""
         if not self.neuron.largest.numel():
             return 0.0, 1.0
+        target = target.abs()  # as those are that calibration noted
         largest, squares = self.neuron.largest.flatten(), target.square()
         share = float(squares[target > MARGIN * largest].sum() / squares.sum())
         if not share:
