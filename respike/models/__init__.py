@@ -21,6 +21,7 @@ from .mnist import MnistCNN as MnistCNN
 from .mnist import MnistEventsCNN as MnistEventsCNN
 from .mnist import MnistMLP as MnistMLP
 from .mobilenet_v3 import FashionMobileNetV3 as FashionMobileNetV3
+from .vit import FashionViT as FashionViT
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ REGISTRY = {
     "fashion_mobilenet_v3": Reference(FashionMobileNetV3, "fashion_mnist", smooth=True),
     "fashion_resnet": Reference(FashionResNet, "fashion_mnist"),
     "fashion_vgg": Reference(FashionVGG, "fashion_mnist"),
+    "fashion_vit": Reference(FashionViT, "fashion_mnist", smooth=True),
     "mnist_cnn": Reference(MnistCNN, "mnist"),
     "mnist_events": Reference(MnistEventsCNN, "mnist_events"),
     "mnist_mlp": Reference(MnistMLP, "mnist"),
@@ -54,8 +56,8 @@ def load(name: str) -> nn.Module:
 
     Args:
         name: A key of ``REGISTRY``: ``"mnist_cnn"``, ``"mnist_mlp"``, ``"mnist_events"``,
-            ``"fashion_resnet"``, ``"fashion_vgg"``, ``"fashion_mobilenet"`` or
-            ``"fashion_mobilenet_v3"``.
+            ``"fashion_resnet"``, ``"fashion_vgg"``, ``"fashion_mobilenet"``, ``"fashion_mobilenet_v3"`` or
+            ``"fashion_vit"``.
 
     Raises:
         ValueError: there is no reference network of that name.

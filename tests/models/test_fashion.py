@@ -41,9 +41,11 @@ def test_each_network_has_what_it_is_there_for() -> None:
     assert kinds["fashion_mobilenet"] >= {nn.BatchNorm2d, nn.ReLU6}
     layers = [m for m in respike.models.load("fashion_vgg").modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     assert all(m.bias is not None and m.bias.abs().max() > 1e-3 for m in layers)
-    v3 = list(respike.models.load("fashion_mobilenet_v3").modules())
+    v3, vit = (list(respike.models.load(f"fashion_{name}").modules()) for name in ("mobilenet_v3", "vit"))
     assert {type(m) for m in v3} >= {nn.BatchNorm2d, nn.Hardswish, nn.Hardsigmoid}
     assert sum(isinstance(m, nn.Hardsigmoid) for m in v3) == 5  # a gate in each block
+    assert {type(m) for m in vit} >= {nn.LayerNorm, nn.GELU}
+    assert all(type(m) is not nn.ReLU for m in vit)
     convolutions = [m for m in respike.models.load("fashion_mobilenet").modules() if isinstance(m, nn.Conv2d)]
     assert sum(m.groups == m.in_channels > 1 for m in convolutions) == 5
 
