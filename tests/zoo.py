@@ -241,7 +241,6 @@ CONVERTS: dict[str, Case] = {
     "head_softmax": Case(net(lambda s, x: torch.softmax(s.b(F.relu(s.a(x))).mean((2, 3)), 1), a=conv, b=lambda: conv(4, 5))),
     "head_sigmoid_gate": Case(net(lambda s, x: torch.sigmoid(s.b(F.relu(s.a(x)))) * s.b(F.relu(s.a(x))), a=conv, b=lambda: conv(4, 5))),
     # functions and products of signals
-    "log_of_a_clamp": Case(plain(lambda y: torch.log(y.clamp(min=0.1)))),
     "gelu": Case(plain(F.gelu)),
     "silu": Case(plain(F.silu)),
     "hardswish": Case(plain(F.hardswish)),
@@ -286,6 +285,7 @@ def _with_memory() -> nn.Module:
 
 
 REFUSED: dict[str, Case] = {
+    "log_of_a_clamp": Case(plain(lambda y: torch.log(y.clamp(min=0.1)))),
     "batch_norm_without_statistics": Case(net(lambda s, x: s.b(F.relu(s.n(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.BatchNorm2d(4, track_running_stats=False))),
     "max_pool_indices": Case(plain(lambda y: F.max_unpool2d(*F.max_pool2d(F.relu(y), 2, return_indices=True), 2))),
     "thresholded_relu": Case(plain(lambda y: F.threshold(y, 0.3, 0.0))),
@@ -299,7 +299,6 @@ REFUSED: dict[str, Case] = {
 }
 
 SIGNED = {
-    "log_of_a_clamp",
     "gelu",
     "silu",
     "hardswish",

@@ -52,8 +52,8 @@ class TransformerBlock(nn.Module):
 class FashionViT(nn.Module):
     """A ViT of 49 tokens, 4 pixels apart, with four blocks of width 64 and four heads; 180 k weights.
 
-    Three convolutions make the tokens, as in Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS
-    2021: with one convolution for patches of 4x4 pixels it needs many more epochs.
+    Three convolutions make the tokens, in place of one for patches of 4x4 pixels, as in Xiao et al., "Early
+    Convolutions Help Transformers See Better", NeurIPS 2021.
 
     Shape:
         Input ``(N, 1, 28, 28)``, grey values in [0, 1]; tokens ``(N, 49, 64)``; output ``(N, 10)`` logits.

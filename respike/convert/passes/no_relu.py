@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ConversionError, Refusal
-from ..graph import Graph
+from ..graph import RELU, Graph
 from ..graph.rules import LINEAR, MAXIMA, Role, in_time, refusal, short
 
 _NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
@@ -17,6 +17,8 @@ def without_relu(judged: Graph) -> ConversionError:
     others: list[Refusal] = []
     for node in judged.nodes:
         if node.name not in signals or node.is_shape or (node.op in LINEAR and node.role != Role.ANALOG):
+            continue
+        if node.op == RELU:  # part of a function of the input, which is named itself
             continue
         name = short(node.op)
         if node.op in MAXIMA:
