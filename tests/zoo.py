@@ -299,6 +299,7 @@ REFUSED: dict[str, Case] = {
 }
 
 SIGNED = {
+    "curved_first_layer",
     "gelu",
     "silu",
     "hardswish",
