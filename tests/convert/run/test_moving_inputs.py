@@ -49,7 +49,7 @@ def moving(snn: SpikingNetwork, x: tuple[Tensor, ...], alike: bool = True) -> tu
     return made, [f if n in made.graph.moving else v for n, f, v in zip(snn.graph.inputs, frames, x, strict=True)]
 
 
-PRODUCTS = ["gated_by_the_input", "over_the_input", "masked_by_the_input", "matrix_from_the_input"]
+PRODUCTS = ["masked_by_the_input"]
 PRODUCTS += ["index_from_the_input"]
 """Networks of the zoo that multiply spikes by what is computed from the input, or choose among them by it."""
 MOVE = [name for name in zoo.CONVERTS if name not in PRODUCTS]
