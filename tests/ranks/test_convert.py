@@ -208,6 +208,7 @@ def infinite(options: dict[str, Any]) -> Any:
     """The ANN overflows on a sample of the second batch."""
     x = images(100).flatten(1)
     x[-1] = 3e38
+    torch.manual_seed(0)  # processes are used again, and one before has drawn by rank
     model = nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
     with torch.no_grad():
         model[0].weight.fill_(30.0)
