@@ -33,7 +33,10 @@ def _made() -> Iterator[tuple[str, Any]]:
             if part not in known:
                 known.add(part)
                 yield part, made
-    yield "analog", option("--analog", multiple=True, part="Conversion", help="Module to keep analog; repeatable.")
+    yield (
+        "analog",
+        option("--analog", multiple=True, part="Conversion", help="Module to keep out of spikes; repeatable."),
+    )
     yield "population", _option(Options, own["population"], "", **special["population"])
     for name in ("samples", "seed", "memory_budget"):
         yield name, _option(Options, own[name], "", **special.get(name, {}))

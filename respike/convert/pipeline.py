@@ -93,7 +93,7 @@ def from_torch(
     8
 
     Args:
-        model: Any ``nn.Module`` whose nonlinearities are ReLUs, clamps and max-pools. It is not changed.
+        model: Any ``nn.Module`` of layers, activations, pools, norms, gates and attention. It is not changed.
         calibration: A few hundred unlabelled samples of the training inputs: a tensor ``(N, ...)``, a
             Dataset, or an iterable of batches (tensors, or tuples or dicts that begin with the inputs). Inputs that
             differ in every step: ``respike.Frames`` of one of these; that become events: ``respike.Encoded``.
@@ -103,7 +103,8 @@ def from_torch(
             why this one, is in ``snn.choice``. For networks with one output.
         neuron: ``"iaf"``; ``"lif"`` with leak compensation (``respike.LIF``); ``"signed"``: negative spikes take back
             what was sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign
-            (``respike.MultiThreshold``). ``"auto"`` is ``"iaf"``; with ``timesteps="auto"`` and ``max_spikes=1`` all
+            (``respike.MultiThreshold``). ``"auto"`` is ``"iaf"``, or ``"multi_threshold"`` where functions or products of
+            signals need spikes of either sign; with ``timesteps="auto"`` and ``max_spikes=1`` all
             codes are tried: ``"iaf"`` with 1, 2 and 4 spikes a step, ``"signed"``, ``"multi_threshold"``. Or a layer of
             ``respike.layers``, ``Leaky(0.9)``, say: neurons with its leak and its spikes a step, leak compensated, or
             an error that says why its curve cannot stand in for a ReLU.
@@ -122,7 +123,7 @@ def from_torch(
             take so many layers of neurons, whose weighted sum is nearest to it where its inputs are on the calibration
             samples. So such a network needs no spikes of either sign, and ``"iaf"`` neurons do. 1 to 64; the error,
             which ``snn.summary()`` shows, falls as 1/population².
-        analog: Names of modules to keep analog where they cannot become spiking.
+        analog: Names of modules to keep out of spikes: they compute with the means so far.
         samples: The most samples used by ``"mse"``, the corrections and ``timesteps="auto"``, those that are held back
             not counted. They need not fit into memory: what does not fit goes to a temporary file.
         seed: Random seed for the sample order.

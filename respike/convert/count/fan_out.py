@@ -1,8 +1,9 @@
 """How many synapses an event reaches: exact, at borders, with stride, groups, concatenation and residuals.
 
-The network between its spiking layers is linear, so the number of synapses behind each neuron is the
-gradient of "every synapse has weight 1, every way without synapses passes on what it gets" with respect
-to the neuron's output. That gradient is computed by running the graph once in that form.
+The network between its spiking layers and what remembers sums is linear (for products of signals see ``products``). So
+the number of synapses behind each neuron is the gradient of "every synapse has weight 1, every way without synapses
+passes on what it gets" with respect to the neuron's output. That gradient is computed by running the graph once in that
+form.
 
 What a spike is multiplied by is a weight, whether the network holds it or computes it from the input, as an adjacency
 matrix or a mask: a synapse of weight 0 is one as well. So the number of synapses does not depend on the sample.

@@ -23,7 +23,10 @@ class NeuronOptions(Value):
     """
 
     neuron: NeuronName = option(
-        "iaf", one_of(NeuronName), "What takes a ReLU's place; auto is iaf, and with -T auto all but lif are tried."
+        "iaf",
+        one_of(NeuronName),
+        "What takes a ReLU's place; auto is iaf (multi_threshold for smooth activations and products), with -T auto "
+        "all but lif are tried.",
     )
     max_spikes: int = option(1, whole(1, checks.STEPS), "Most spikes of a neuron in one timestep.")
     tau_mem: float = tau_mem_field()
