@@ -103,8 +103,8 @@ def from_torch(
             why this one, is in ``snn.choice``. For networks with one output.
         neuron: ``"iaf"``; ``"lif"`` with leak compensation (``respike.LIF``); ``"signed"``: negative spikes take back
             what was sent too early; ``"multi_threshold"``: spikes of the weights θ, θ/2, ... and either sign
-            (``respike.MultiThreshold``). ``"auto"`` is ``"iaf"``, or ``"multi_threshold"`` where functions or products of
-            signals need spikes of either sign; with ``timesteps="auto"`` and ``max_spikes=1`` all
+            (``respike.MultiThreshold``). ``"auto"`` is ``"iaf"``, or ``"multi_threshold"`` where functions or
+            products of signals need spikes of either sign; with ``timesteps="auto"`` and ``max_spikes=1`` all
             codes are tried: ``"iaf"`` with 1, 2 and 4 spikes a step, ``"signed"``, ``"multi_threshold"``. Or a layer of
             ``respike.layers``, ``Leaky(0.9)``, say: neurons with its leak and its spikes a step, leak compensated, or
             an error that says why its curve cannot stand in for a ReLU.
