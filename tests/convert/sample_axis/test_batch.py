@@ -117,7 +117,6 @@ APART: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "gather": (lambda h: h.gather(1, torch.tensor([[0, 2]]).expand(h.shape[0], -1)), 2),
     "squeeze": (lambda h: h.unsqueeze(1).squeeze(), 4),
     "rows": (lambda h: h.reshape(-1, 2).flip(1).reshape(h.shape[0], -1), 4),
-    "sequence_first": (lambda h: _rows(h.reshape(-1, 2, 2).transpose(0, 1)).transpose(0, 1).flatten(1), 4),
     "class_token": (lambda h: torch.cat([torch.ones(1, 1).expand(h.shape[0], -1), h], 1), 5),
 }
 
@@ -134,6 +133,18 @@ def test_samples_stay_apart_where_the_batch_is_left_alone(name: str) -> None:
     torch.testing.assert_close(output, at)
     snn.memory_budget = 1
     assert len(snn.pieces([x], 6)[0]) == 40
+
+
+def test_samples_behind_the_sequence_stay_apart_but_cannot_leave() -> None:
+    model = Small(lambda h: _rows(h.reshape(-1, 2, 2).transpose(0, 1)).transpose(0, 1).flatten(1), 4)
+    x = torch.rand(40, 6)
+    snn = respike.from_torch(model, x, 6)
+    whole = snn(x)
+    snn.memory_budget = 1
+    assert len(snn.pieces([x], 6)[0]) == 40
+    torch.testing.assert_close(snn(x), whole)
+    with pytest.raises(respike.ConversionError, match="not proven to stay apart"):
+        EarlyExit(snn, x)
 
 
 def test_samples_that_meet_cannot_leave() -> None:
