@@ -10,6 +10,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))  # behind all else: tests read some of them
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores must not fight for them

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import convert_pretrained as script
 import pytest
 import torch
+from families import build, image_size
 from samples import quick_are, slow
 
 from respike.convert import normal_form, relative_error
@@ -14,21 +13,13 @@ from respike.convert.sample_axis import apart
 from respike.convert.saved.allowed_operations import operations
 from respike.convert.tracing.normal_form import prepare, to_graph
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_pretrained.py"
-spec = importlib.util.spec_from_file_location("convert_pretrained", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
-
-
 QUICK = ["resnet18", "squeezenet1_1"]
 OTHERS = ["alexnet", "mnasnet1_0", "vgg11_bn", "densenet121", "regnet_x_400mf", "mobilenet_v2"]
 
 
 @pytest.mark.parametrize("name", quick_are(QUICK, QUICK + OTHERS))
 def test_converts_with_the_anns_output(name: str) -> None:
-    model = script.build(name)
+    model = build(name)
     x = torch.rand(2, 3, 64, 64)
     graph = normal_form(model, (x,))
     assert relative_error(graph, model, (x,)) < 1e-4
@@ -40,7 +31,7 @@ def test_converts_with_the_anns_output(name: str) -> None:
     "mobilenet_v3_small efficientnet_b0 regnet_y_400mf convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t".split(),
 )
 def test_gates_and_attention_are_traced_with_the_anns_output_and_samples_apart(name: str) -> None:
-    model, size = script.build(name), script.image_size(name)
+    model, size = build(name), image_size(name)
     x = torch.rand(2, 3, size, size)
     graph = to_graph(prepare(model), (x,))
     assert relative_error(graph, model, (x,)) < 1e-4
@@ -50,14 +41,14 @@ def test_gates_and_attention_are_traced_with_the_anns_output_and_samples_apart(n
 
 @pytest.mark.slow
 def test_a_whole_resnet_follows_the_ann_in_time() -> None:
-    model, x = script.build("resnet18"), torch.rand(2, 3, 64, 64)
+    model, x = build("resnet18"), torch.rand(2, 3, 64, 64)
     assert script.correlation(script.spiking(model, x), model, x) > 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "googlenet"])
 def test_converts_with_the_anns_output_and_comes_back_from_a_file(name: str) -> None:
-    model, x = script.build(name), torch.rand(2, 3, 64, 64)
+    model, x = build(name), torch.rand(2, 3, 64, 64)
     snn = script.spiking(model, x)
     assert relative_error(snn.origin, model, (x,)) < 1e-4
     assert script.comes_back(snn, x)
@@ -75,7 +66,7 @@ def nonlinear_modules(model: torch.nn.Module, kinds: set[str]) -> set[str]:
     ],
 )
 def test_each_function_and_product_has_its_place_in_time_and_neurons_behind_it(name: str, kinds: set[str]) -> None:
-    model = script.build(name)
+    model = build(name)
     graph = normal_form(model, (torch.rand(2, 3, 64, 64),))
     placed = {node.path for node in graph.nodes if node.role in ("function", "product")}
     first = {node.path for node in graph.nodes if node.role == "static"}

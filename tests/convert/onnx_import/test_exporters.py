@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import warnings
@@ -11,9 +10,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import import_families as script
 import numpy as np
 import pytest
 import torch
+from families import build
 from samples import quick_are, slow
 from torch import nn
 
@@ -21,11 +22,6 @@ import respike
 from respike.convert import load_onnx, verify_onnx
 
 pytest.importorskip("onnxscript")
-SCRIPT = Path(__file__).parents[3] / "scripts" / "import_families.py"
-spec = importlib.util.spec_from_file_location("import_families", SCRIPT)
-assert spec is not None and spec.loader is not None
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +43,20 @@ def _quiet() -> Iterator[None]:
 )
 def test_families(name: str, exporter: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, side = script.build(name)
-    error = script.cell(model, side, exporter, tmp_path)
+    side = script.image_side(name)
+    error = script.cell(build(name, side), side, exporter, tmp_path / "model.onnx")
     assert isinstance(error, float) and error < script.BAR, error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "exporter"), [("mobilenet_v3_small", "dynamo-18"), ("vit_b_16", "legacy-17")])
+def test_the_spiking_network_of_a_file_is_that_of_its_module(name: str, exporter: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    side, path = script.image_side(name), tmp_path / "model.onnx"
+    model = build(name, side)
+    wanted = script.Spiking(model, side)
+    script.export(model, torch.rand(2, 3, side, side), exporter, path)
+    assert wanted.cell(path) <= max(script.BAR, 2 * wanted.noise)
 
 
 class Awkward(nn.Module):
