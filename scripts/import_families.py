@@ -99,17 +99,25 @@ class Spiking:
     def __init__(self, model: nn.Module, side: int) -> None:
         self.calibration, self.x = torch.rand(2, SAMPLES, 3, side, side)
         with torch.no_grad():
-            self.scale = float(model(self.x).norm()) * STEPS**0.5
+            self.scale: float = model(self.x).norm().item() * STEPS**0.5
         self.outputs = self.convert(respike.from_torch, model)
         self.noise = max(self.distance(respike.from_torch, rounded(model)) for _ in range(3))
 
     def convert(self, convert: Callable[..., respike.SpikingNetwork], source: Any) -> Tensor:
-        """Outputs ``(N, T, K)``; neurons of either sign where the network has smooth functions."""
-        return convert(source, self.calibration, STEPS, threshold="max", correction="none").simulate(self.x)
+        """Outputs ``(N, T, K)``.
+
+        The code is given, since who leaves it to respike has a share of the samples kept for the choice, where these
+        come first in all values: they do not in files of ``nn.MultiheadAttention``.
+        """
+        code = respike.MultiThreshold(3)
+        snn = convert(source, self.calibration, STEPS, neuron=code, threshold="max", correction="none")
+        outputs: Tensor = snn.simulate(self.x)
+        return outputs
 
     def distance(self, convert: Callable[..., respike.SpikingNetwork], source: Any) -> float:
         """Of another source's outputs, relative to the ANN's."""
-        return float((self.convert(convert, source) - self.outputs).norm()) / self.scale
+        apart: float = (self.convert(convert, source) - self.outputs).norm().item()
+        return apart / self.scale
 
     def cell(self, path: Path) -> float | str:
         """The distance of a file's network, or what went wrong."""

@@ -49,7 +49,7 @@ class HeldBack:
     """
 
     def __init__(self, graph: Graph, most: int = MOST) -> None:
-        self.possible, self.most = Plan(graph).side_by_side, most
+        self.possible, self.most = Plan(graph).apart_inside, most
         self.batches: list[list[Tensor]] = []
         self.read = 0
 

@@ -10,6 +10,7 @@ from .conv_paddings import spell_paddings as spell_paddings
 from .drop_identities import drop_identities as drop_identities
 from .fold_scales import fold_scales as fold_scales
 from .permutations import join_permutations as join_permutations
+from .product_scales import scales_behind_products as scales_behind_products
 from .prune import prune as prune
 from .quantised_activations import spell_stairs as spell_stairs
 from .readouts import correct_readouts as correct_readouts
@@ -35,6 +36,7 @@ def normalise(graph: Graph) -> Graph:
         spell_batch_norm,
         spell_activations,
         fold_constants,
+        scales_behind_products,
         fold_scales,
         prune,
     ):

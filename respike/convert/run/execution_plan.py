@@ -8,7 +8,7 @@ from functools import cached_property
 from ..graph import Graph, Node
 from ..graph.rules import POOLS, REMEMBERS, Role
 from ..passes import readouts
-from ..sample_axis import SAME, Along, Count, apart, places
+from ..sample_axis import MIXED, Along, apart, places
 from .event_synapses import sparse
 
 
@@ -176,12 +176,17 @@ class Plan:
         return apart(self.graph)
 
     @cached_property
-    def side_by_side(self) -> bool:
-        """Whether samples never meet before the head, and come first in every value there."""
+    def apart_inside(self) -> bool:
+        """Whether samples never meet before the head, and come first in every input; a number is no sample's."""
         where = places(self.graph)
-        names = [n.name for n in self.graph.nodes if n.role != Role.HEAD]
-        first = all(where[name] == Along(0) for name in self.graph.inputs)  # a number is no sample's
-        return first and all(isinstance(where[name], Count) or where[name] in (SAME, Along(0)) for name in names)
+        first = all(where[name] == Along(0) for name in self.graph.inputs)
+        return first and all(where[n.name] is not MIXED for n in self.graph.nodes if n.role != Role.HEAD)
+
+    @cached_property
+    def side_by_side(self) -> bool:
+        """Whether besides they come first in every value there, one entry each."""
+        found = [places(self.graph)[n.name] for n in self.graph.nodes if n.role != Role.HEAD]
+        return self.apart_inside and all(not isinstance(place, Along) or place == Along(0) for place in found)
 
     @cached_property
     def separable(self) -> bool:

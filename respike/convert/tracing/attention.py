@@ -31,8 +31,6 @@ def scaled_dot_product(
 ) -> Any:
     """softmax(q·kᵀ·scale + mask)·v, as PyTorch documents ``F.scaled_dot_product_attention``.
 
-    The scale is on the queries, where it can become part of the weights that make them.
-
     Args:
         query: ``(..., L, E)``.
         key: ``(..., S, E)``.
@@ -48,7 +46,8 @@ def scaled_dot_product(
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
-    scores = torch.matmul(query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale), key.transpose(-2, -1))
+    by = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = torch.matmul(query, key.transpose(-2, -1)) * by
     if is_causal:
         attn_mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None:
@@ -87,14 +86,11 @@ def _multi_head(query: Tensor, key: Tensor, value: Tensor, **given: Any) -> tupl
         weights = [given[f"{name}_proj_weight"] for name in "qkv"]
     else:
         weights = given["in_proj_weight"].chunk(3)
-    scale = 1 / math.sqrt(length // heads)  # part of the weights that make the queries
     q, k, v = (
-        F.linear(x.transpose(0, 1), weight * by, None if bias is None else bias * by)
-        .unflatten(-1, (heads, -1))
-        .transpose(1, 2)
-        for x, weight, bias, by in zip((query, key, value), weights, biases, (scale, 1, 1), strict=True)
+        F.linear(x.transpose(0, 1), weight, bias).unflatten(-1, (heads, -1)).transpose(1, 2)
+        for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
     )  # (samples, heads, places, features)
-    scores = torch.matmul(q, k.transpose(-2, -1))
+    scores = torch.matmul(q, k.transpose(-2, -1)) / math.sqrt(length // heads)
     mask, padding = given["attn_mask"], given["key_padding_mask"]
     if mask is None and given["is_causal"]:
         return None
