@@ -251,3 +251,31 @@ def test_a_page_about_frames_says_so(tmp_path: Path) -> None:
     assert "The picture is the mean of its frames." in text
     assert re.search(r"a frame for each timestep</dt>\s*<dd[^>]*>input<", text)
     assert re.search(r"input \(input\)</th>\s*<td[^>]*>events<", text)
+
+
+class Gated(nn.Module):
+    """A smooth activation, and a product of two signals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.act, self.b, self.c, self.d = nn.Linear(6, 8), nn.GELU(), *(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.act(self.a(x))
+        scores: Tensor = self.d(self.b(h).sigmoid() * self.c(h))
+        return scores
+
+
+def test_functions_products_and_sums_of_relus_are_on_the_page(tmp_path: Path) -> None:
+    model, x = Gated(), torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    snn = respike.from_torch(model, x, 4, population=3)
+    write_page(gather(snn, (x, torch.arange(40) % 8), model), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    about = snn.as_dict()
+    assert about["populations"] and about["product"]
+    for made in about["populations"]:
+        row = f'<th scope="row">{made["where"]}</th><td>3</td><td>{100 * made["error"]:.2f} %</td>'
+        assert row in page
+    places = ", ".join(dict.fromkeys(about["product"]))
+    assert re.search(rf'<th scope="row">products of signals</th><td>1</td><td class="words[^>]*>{places}<', page)

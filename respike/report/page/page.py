@@ -98,6 +98,8 @@ def _single(report: Report, found: Sequence[Chart]) -> dict[str, Any]:
         "every_timestep": tables.timesteps(report, every=True),
         "baselines": tables.baselines(report),
         "layers": tables.layers(report),
+        "elsewhere": tables.elsewhere(report),
+        "populations": tables.populations(report),
         "errors": tables.errors(report),
         "single_layers": layers,
         "confused": tables.confused(report),

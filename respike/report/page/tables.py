@@ -124,6 +124,33 @@ def layers(report: Report) -> Table:
     return Table(caption, ["layer", "neuron", "size", "θ", "spikes", "rate", "SynOps"], rows).filled
 
 
+ELSE = {
+    "static": "computed once, from the input alone",
+    "function": "functions of means",
+    "product": "products of signals",
+    "analog": "kept analog",
+    "head": "head, on the decoded output",
+}
+"""What is no neuron and no synapse, by the key of its list in the network's description."""
+
+
+def elsewhere(report: Report) -> Table | None:
+    """A row for each kind of operation that is neither neurons nor synapses, and where in the network it is."""
+    found = [(words, list(dict.fromkeys((report.network or {}).get(key) or []))) for key, words in ELSE.items()]
+    rows = [[words, f"{len(places):,}", ", ".join(places)] for words, places in found if places]
+    return Table("What is neither neurons nor synapses", ["what", "places", "where"], rows) if rows else None
+
+
+def populations(report: Report) -> Table | None:
+    """A row for each smooth function that is a sum of ReLUs in the spiking network."""
+    rows = [
+        [made["where"], f"{made['neurons']:,}", percent(made["error"])]
+        for made in (report.network or {}).get("populations") or []
+    ]
+    head = ["function", "neurons for each value", "error"]
+    return Table("Sums of ReLUs in the place of smooth functions", head, rows) if rows else None
+
+
 def errors(report: Report) -> Table | None:
     """A row for each layer of neurons: how well its output is the ANN's, and why not better."""
     if report.diagnosis is None:
