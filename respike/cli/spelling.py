@@ -8,10 +8,11 @@ import click
 
 _OPTION = re.compile(
     r"""(?P<code>\bsnn\ =\ .*)                                             # a line of Python
-    | (?P<anew>convert\ with\ )?(?:                                     # of another command than the running one
+    | (?P<anew>convert\ with(?:out)?\ )?(?:                              # of another command than the running one
       (?:timesteps=)?respike\.Auto\((?P<part>\w+)='(?P<value>\w+)'\)     # respike.Auto(judge='error')
     | \b(?P<name>\w+)='(?P<word>\w+)'                                    # correction='ridge'
-    | \b(?P<steps>timesteps)=(?P<number>\d+)
+    | (?<!\()\b(?P<count>\w+)=(?P<number>\d+(?!\.)|\.\.\.)                # population=8
+    | \b(?P<several>\w+)=\['(?P<member>\w+)',\ \.\.\.\]                   # analog=['NAME', ...]
     )""",
     re.VERBOSE,
 )
@@ -33,12 +34,17 @@ def as_typed(message: str) -> str:
     def typed(found: re.Match[str]) -> str:
         if found["code"]:
             return _command(found["code"], converting)
-        flag = (converting if found["anew"] else own).get(found["part"] or found["name"] or found["steps"])
+        flag = (converting if found["anew"] else own).get(_first(found, "part", "name", "count", "several"))
         if flag is None:
             return found[0]
-        return f"{found['anew'] or ''}{flag} {found['value'] or found['word'] or found['number']}"
+        return f"{found['anew'] or ''}{flag} {_first(found, 'value', 'word', 'number', 'member')}"
 
     return _OPTION.sub(typed, message)
+
+
+def _first(found: re.Match[str], *groups: str) -> str:
+    """What was found by whichever of these groups has found something."""
+    return next((found[group] for group in groups if found[group]), "")
 
 
 def _command(code: str, flags: dict[str, str]) -> str:

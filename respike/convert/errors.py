@@ -46,7 +46,9 @@ class ConversionError(InputError):
         groups: dict[tuple[str, str], list[str]] = {}
         for refusal in self.refusals:
             groups.setdefault((refusal.why, refusal.todo), []).append(refusal.where)
-        lines = [f"  {why}:\n    {', '.join(places)}\n    -> {todo}" for (why, todo), places in groups.items()]
+        lines = [
+            f"  {why}:\n    {', '.join(dict.fromkeys(places))}\n    -> {todo}" for (why, todo), places in groups.items()
+        ]
         super().__init__("\n".join([message, *lines]))
 
 

@@ -68,6 +68,10 @@ def test_a_warning_names_options_too(tmp_path: Path) -> None:
         ("give timesteps=64 or threshold='max'", "give -T 64 or --threshold max"),
         ("pass timesteps=respike.Auto(judge='decision')", "pass --judge decision"),
         ("LIF(tau_mem=20.0) with reset='zero'", "LIF(tau_mem=20.0) with reset='zero'"),
+        (
+            "take neuron='signed' or population=8, or analog=['NAME', ...]",
+            "take --neuron signed or --population 8, or --analog NAME",
+        ),
         ("a model='x' that is an argument", "a model='x' that is an argument"),
     ],
 )

@@ -18,6 +18,7 @@ from .. import checks
 from ..calibrate.checkpoint import NOTHING, Checkpoint
 from ..errors import ConversionError, Refusal
 from ..graph import RELU, Graph
+from ..graph.rules import ACTIVATIONS, Role, short
 from ..options import LIF, MultiThreshold, NeuronName, NeuronOptions, Preference
 from .choice import Choice, Trial, goal, table
 from .layer_as_neuron import stand_in
@@ -27,7 +28,9 @@ LIMIT = 64
 """The largest T that is tried."""
 TRIALS = "trials"
 """The name under which a checkpoint keeps what was tried."""
-_SIGNED = "take neuron='signed' or 'multi_threshold'; for smooth activations population=8 does as well"
+_SIGNED = "take neuron='multi_threshold' or neuron='signed'"
+_OR_SUMS = f"{_SIGNED}, or population=8: smooth activations as sums of ReLUs, which spikes of one sign can stand for"
+_NO_SUMS = f"{_SIGNED}: no sum of ReLUs stands for norms, attention and gates, whatever the population"
 FAR = 16
 """A code that misses so many times what may be missing is not tried at twice as many steps, but at four times."""
 
@@ -77,7 +80,9 @@ def of_either_sign(kinds: list[NeuronOptions], graph: Graph, free: bool) -> list
         return sorted(found, key=lambda kind: kind.neuron != "multi_threshold") or [NeuronOptions("multi_threshold")]
     if found:
         return found
-    places = [Refusal(node.where, "sends numbers of either sign", _SIGNED) for node in wanting]
+    others = {node.role for node in graph.nodes if short(node.op) not in ACTIVATIONS} & {Role.FUNCTION, Role.PRODUCT}
+    todo = _NO_SUMS if graph.populations else _SIGNED if others else _OR_SUMS
+    places = [Refusal(node.where, "sends numbers of either sign", todo) for node in wanting]
     raise ConversionError(f"{kinds[0].neuron} neurons have spikes of one sign, and this network needs both:", places)
 
 

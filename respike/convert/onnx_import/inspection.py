@@ -14,6 +14,7 @@ from .. import checks
 from ..errors import ConversionError, Refusal
 from ..graph import Graph
 from ..graph.rules import LINEAR, Role
+from ..passes import track
 from ..passes.roles import objection, verdicts
 from ..tracing.copy_model import prepare
 from ..tracing.normal_form import to_graph
@@ -28,7 +29,7 @@ class NodeVerdict:
     Attributes:
         name: Its own name, or its operator and place.
         op_type: Its operator.
-        verdict: What it becomes: spiking neurons, synapses, linear, maximum, head, constant, folded,
+        verdict: What it becomes: spiking neurons, synapses, linear, maximum, function, product, head, constant, folded,
             unused, refused, or imported where the file leaves too much open to say.
         why: For the refused, the reason.
     """
@@ -118,7 +119,7 @@ def inspect_onnx(
         if sample is None:
             problem = "the file leaves the input's shape open: give the shape of one sample to judge the nodes"
         else:
-            graph, refused = verdicts(to_graph(prepare(net), sample))
+            graph, refused = verdicts(track(to_graph(prepare(net), sample)))
             problem = str(objection(graph, refused) or "")
     except ConversionError as error:
         refused, problem = error.refusals, str(error)
@@ -169,6 +170,7 @@ _WORDS = {
     Role.CONSTANT: "constant",
     Role.SHAPE: "shape arithmetic",
 }
+_BEHIND = "; neurons of either sign behind it"
 
 
 def _verdict(step: Step, graph: Graph | None) -> str:
@@ -178,9 +180,12 @@ def _verdict(step: Step, graph: Graph | None) -> str:
     roles = {n.role for n in mine}
     if not mine:
         return _WORDS[Role.SHAPE] if step.numbers else "folded into its neighbours"
+    neurons = _BEHIND if any(n.role == Role.SPIKE and n.kwargs.get("two_sided") for n in mine) else ""
+    if neurons:
+        roles = {n.role for n in mine if n.role != Role.SPIKE}
     if any(n.op in LINEAR and LINEAR[n.op].weighted for n in mine) and Role.SPIKE not in roles:
-        return "synapses" if Role.HEAD not in roles else _WORDS[Role.HEAD]
-    return next(word for role, word in _WORDS.items() if role in roles)
+        return f"synapses{neurons}" if Role.HEAD not in roles else _WORDS[Role.HEAD]
+    return next((word for role, word in _WORDS.items() if role in roles), _WORDS[Role.SPIKE]) + neurons
 
 
 def _shape(value: Any) -> str:

@@ -122,8 +122,13 @@ def test_what_it_cannot_do_is_said() -> None:
         converted(relu, 4)
     torch.manual_seed(0)
     normed = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 3)).eval()
-    with pytest.raises(respike.ConversionError, match="spikes of one sign"):
+    with pytest.raises(respike.ConversionError, match="spikes of one sign") as refused:
         converted(normed, 4)
+    assert "no sum of ReLUs stands for norms" in str(refused.value)
+    with pytest.raises(respike.ConversionError, match=r"neuron='signed'$"):
+        respike.from_torch(normed, X, 8, neuron="iaf")
+    with pytest.raises(respike.ConversionError, match="or population=8: "):
+        respike.from_torch(net(nn.GELU), X, 8, neuron="iaf")
     with pytest.raises(respike.ConversionError, match="is not finite on the calibration samples"):
         converted(nn.Sequential(Endless(), nn.GELU(), nn.Flatten(), nn.Linear(64, 3)), 4)
 
