@@ -253,6 +253,9 @@ CONVERTS: dict[str, Case] = {
     "attention": Case(plain(lambda y: torch.softmax(F.relu(y) @ y.transpose(2, 3), -1) @ y)),
     "layer_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.LayerNorm([4, 8, 8]))),
     "instance_norm": Case(net(lambda s, x: s.b(s.n(F.relu(s.a(x)))), a=conv, b=lambda: conv(4, 5), n=lambda: nn.InstanceNorm2d(4))),
+    "logarithm": Case(behind(lambda y: torch.log(F.softplus(y)))),
+    "masked_attention": Case(behind(lambda y: torch.softmax(F.relu(y) @ y.transpose(2, 3) + torch.full((y.shape[-2], y.shape[-2]), -torch.inf).triu(1), -1) @ y)),
+    "gated_linear_unit": Case(behind(lambda y: F.glu(torch.cat([y, F.relu(y)], 1), 1))),
     "division_of_signals": Case(plain(lambda y: F.relu(y) / (1 + F.relu(-y)))),
 }
 
@@ -312,6 +315,9 @@ SIGNED = {
     "attention",
     "layer_norm",
     "instance_norm",
+    "logarithm",
+    "masked_attention",
+    "gated_linear_unit",
     "division_of_signals",
 }
 """Networks of the zoo that need spikes of either sign."""

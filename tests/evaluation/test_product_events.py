@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -62,3 +65,28 @@ def test_an_event_of_a_token_reaches_the_scores_of_all_tokens() -> None:
         [2 * n for n in scores],
     ]
     assert snn.fan_out.ann.macs == 2 * 4 * 3 * 5 + 4 * 4 * 5 + 4 * 4 * 2
+
+
+OUTER: dict[str, Callable[[Tensor], Tensor]] = {
+    "einsum": lambda y: torch.einsum("ni,nj->nij", y, y),
+    "gate": lambda y: y[:, :, None] * y[:, None],
+    "matmul": lambda y: y[:, :, None] @ y[:, None],
+}
+
+
+class WithItself(nn.Module):
+    """All products of two of 8 features, then weights."""
+
+    def __init__(self, outer: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.outer, self.features, self.last = outer, nn.Linear(6, 8), nn.Linear(64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.outer(torch.relu(self.features(x))).flatten(1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", OUTER)
+def test_an_event_of_a_signal_times_itself_adds_to_each_product_once_for_each_side(name: str) -> None:
+    snn = respike.from_torch(WithItself(OUTER[name]), torch.rand(32, 6, generator=torch.Generator().manual_seed(0)), 4)
+    assert [sorted(x) for x in behind(snn).values()] == [[2 * 8], [3]]

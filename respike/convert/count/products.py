@@ -6,6 +6,7 @@ for each output, as if the other signal were weights.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -29,10 +30,20 @@ def product_counts(node: Node, args: list[Any], kwargs: dict[str, Any], part: st
     if short(node) in ("addmm", "baddbmm"):
         args = [torch.zeros((), dtype=torch.float64), *args[1:]]
     fn, total = function(node.op), torch.zeros((), dtype=torch.float64)
-    for own in [a for a in leaves(args) if isinstance(a, Counts)]:
-        given = map_leaves(lambda a, own=own: getattr(a, part) if a is own else all_ones(a), args)  # type: ignore[misc]
-        total = total + fn(*given, **kwargs)
+    for own in range(sum(isinstance(a, Counts) for a in leaves(args))):
+        total = total + fn(*_but_one(args, own, part), **kwargs)
     return total
+
+
+def _but_one(args: list[Any], own: int, part: str) -> list[Any]:
+    """The part of one of the signals, by its number, and ones for all others; both may be the same signal."""
+    number = itertools.count()
+
+    def taken(a: Any) -> Any:
+        return getattr(a, part) if isinstance(a, Counts) and next(number) == own else all_ones(a)
+
+    found: list[Any] = map_leaves(taken, args)
+    return found
 
 
 def product_work(node: Node, args: list[Any], kwargs: dict[str, Any]) -> tuple[Tensor, Work, Work]:

@@ -37,7 +37,7 @@ def scales_behind_products(graph: Graph) -> Graph:
             return 1.0
         at = 0 if isinstance(node.args[0], Ref) and node.args[0].name in signals else 1
         by, divides = constant(rewriter, node.args[1 - at]), short(node.op) == "div"
-        if not isinstance(by, float) or (divides and at) or node.shape != graph.shape(node.args[at].name):
+        if not isinstance(by, float) or (divides and (at or not by)) or node.shape != graph.shape(node.args[at].name):
             return 1.0
         gone[node.name] = at
         return 1 / by if divides else by

@@ -43,6 +43,7 @@ def compounds() -> dict[Any, Callable[..., Any]]:
         aten.addcmul.default: _addcmul,
         aten.addbmm.default: _addbmm,
         aten.bilinear.default: _bilinear,
+        aten.glu.default: _glu,
         aten.linalg_multi_dot.default: lambda factors: reduce(torch.matmul, factors),
         aten.linalg_vector_norm.default: _vector_norm,
         aten.scaled_dot_product_attention.default: scaled_dot_product,
@@ -52,6 +53,11 @@ def compounds() -> dict[Any, Callable[..., Any]]:
 
 def _addcmul(x: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
     return x + a * b if value == 1 else x + a * b * value
+
+
+def _glu(x: Tensor, dim: int = -1) -> Tensor:
+    values, gates = x.chunk(2, dim)
+    return values * gates.sigmoid()
 
 
 def _addbmm(x: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -65,7 +65,8 @@ class OfSums(nn.Module):
     out_t = f(x_1 + ... + x_t) − f(x_1 + ... + x_{t−1}), so that the sum of the output is f of the sums. For a maximum,
     f(c·x) = c·f(x), so the mean of the output is f of the means: a maximum of each step's spikes would be too large.
 
-    With ``of_means`` it is t·f(mean of the first t values) whose increments are sent, which does that for any f.
+    With ``of_means`` it is t·f(mean of the first t values) whose increments are sent, which does that for any f; where f
+    has no finite value, as the logarithm of 0, it counts as 0.
 
     >>> pool = OfSums(nn.MaxPool1d(2))
     >>> pool(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]]])).flatten()  # sums 1 and 0, 1 and 1, 1 and 2
@@ -102,7 +103,7 @@ class OfSums(nn.Module):
         batch, steps = sums[0].shape[:2]
         taken = [s / _clock(elapsed, s) for s in sums] if self.of_means else sums
         found: Tensor = self.function(*(x.flatten(0, 1) for x in taken)).unflatten(0, (batch, steps))
-        return found * _clock(elapsed, found) if self.of_means else found
+        return (found * _clock(elapsed, found)).nan_to_num(0, 0, 0) if self.of_means else found
 
     def extra_repr(self) -> str:
         return "of_means=True" if self.of_means else ""

@@ -25,6 +25,7 @@ KEPT: dict[str, Scores] = {
     "read twice": lambda q, k: (q / 4) @ k.mT + (q / 4).sum(2, keepdim=True),
     "by channel": lambda q, k: (q * torch.linspace(0.1, 1, 8)) @ k.mT,
     "wider": lambda q, k: (q * torch.full((1, 5, 1), 0.5)) @ k.mT,
+    "by 0": lambda q, k: ((q / torch.zeros(())) @ k.mT).nan_to_num(0, 0, 0) + q @ k.mT,
     "with itself": lambda q, k: (h := q / 2) @ h.mT + k.sum(),
 }
 

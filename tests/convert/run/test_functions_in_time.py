@@ -57,7 +57,7 @@ class Of(nn.Module):
 def sent(function: Callable[..., Tensor], signals: list[Tensor], blocks: list[int]) -> tuple[Tensor, Tensor]:
     """What the function sends in each step, ``(T, N, ...)``, for signals of that shape; and f of their means."""
     with torch.no_grad():
-        graph = to_graph(prepare(Of(function, len(signals)).eval()), tuple(x[0] for x in signals))
+        graph = to_graph(prepare(Of(function, len(signals)).eval()), tuple(x.mean(0) for x in signals))
         varying = graph.signals()
         roles: dict[str, Any] = {n.name: role_of(n, graph, varying) or in_time(n.op) for n in graph.nodes}
         # A ReLU in the spelling of a function, as in |x|, is part of it.
@@ -98,3 +98,24 @@ def test_the_sum_over_time_is_t_times_the_value_at_the_means_in_blocks_of_any_le
     torch.testing.assert_close(whole.cumsum(0)[7] / 8, early, rtol=1e-4, atol=1e-5)
     for blocks in ([1] * T, [5, 1, 10, 7]):
         torch.testing.assert_close(sent(function, signals, blocks)[0], whole, rtol=0, atol=2e-5 * max(size, 1))
+
+
+ENDLESS: dict[str, Callable[[Tensor], Tensor]] = {
+    "log": torch.log,
+    "reciprocal": torch.reciprocal,
+    "power": lambda x: x**-1.5,
+    "entropy": lambda x: x * x.log(),
+    "quotient": lambda x: x / x.sum(-1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_is_infinite_before_the_first_spike_is_made_up_for(name: str) -> None:
+    (x,) = draw(1)
+    x = x.abs().clone()
+    x[:3] = 0  # nothing has come yet, so that 0 is what the function is of
+    x[3] += 0.1
+    whole, wanted = sent(ENDLESS[name], [x], [T])
+    assert bool(whole.isfinite().all()) and not bool(whole[:3].any())
+    torch.testing.assert_close(whole.sum(0) / T, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sent(ENDLESS[name], [x], [2, 1, 5, 15])[0], whole, rtol=1e-4, atol=1e-4)

@@ -167,7 +167,7 @@ class _Run:
             return value * self.clock if maximum and isinstance(value, Tensor) else value
 
         found = first_result(fn(*map_leaves(taken, list(node.args)), **map_leaves(taken, node.kwargs)))
-        total = found if maximum else found * self.clock
+        total = found if maximum else _finite(found * self.clock)
         name = f"{place}.before"
         before, self.after[name] = self.state(name, _zero(total)), total
         return total - before  # type: ignore[no-any-return]
@@ -175,6 +175,11 @@ class _Run:
 
 def _zero(like: Tensor) -> Tensor:
     return torch.zeros([1] * like.dim())
+
+
+def _finite(x: Tensor) -> Tensor:
+    """0 in the place of what is not finite; ``nan_to_num`` has no operator of ONNX."""
+    return torch.where(x - x == 0, x, torch.zeros([1] * x.dim()))
 
 
 def _in_float32(value: Any) -> Any:

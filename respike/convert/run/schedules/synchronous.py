@@ -126,6 +126,9 @@ class Synchronous:
 
         A maximum has f(c·x) = c·f(x), so there F_t = f(sums), where a constant c has the sum t·c: exact in whole
         spikes, and nothing is sent by rounding where no sum changes.
+
+        F_t is 0 where f has no finite value, as the logarithm of a mean that no spike has reached: what is infinite
+        could never be taken back.
         """
         if isinstance(args[0], DeferredFiring):
             if self._fires_with(node, args[0]):
@@ -196,7 +199,7 @@ class Synchronous:
             return a
 
         result = first_result(apply(*map_leaves(taken, args), **map_leaves(taken, kwargs))).values
-        total = result if maximum else result * self._clock(result)
+        total = result if maximum else (result * self._clock(result)).nan_to_num_(0, 0, 0)
         values = torch.empty_like(total)
         torch.sub(total[1:], total[:-1], out=values[1:])
         torch.sub(total[0], self.state.get(node.name, torch.zeros_like(total[0])), out=values[0])
