@@ -1,4 +1,4 @@
-"""respike: a trained ReLU network becomes a spiking network that does the same job."""
+"""respike: a trained network becomes a spiking network that does the same job."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

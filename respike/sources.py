@@ -69,7 +69,7 @@ def find_model(
         SourceError: nothing of that name, or weights that do not fit.
     """
     if is_saved(name):
-        raise SourceError(f"{name} holds a spiking network; expected a trained ReLU network")
+        raise SourceError(f"{name} holds a spiking network; expected a trained network that is not spiking")
     if is_onnx(name):
         if weights is not None:
             raise SourceError(f"{name} contains its own weights; omit --weights")

@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from families import FAMILIES, build, every, image_size
+from pretrained.families import FAMILIES, build, every, image_size
 from rich.console import Console
 from rich.table import Table
 from torch import nn

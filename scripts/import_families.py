@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from families import FAMILIES, build, image_size
+from pretrained.families import FAMILIES, build, image_size
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn

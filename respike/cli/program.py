@@ -90,7 +90,7 @@ Examples:
 )
 @click.version_option(package_name="respike")
 def main() -> None:
-    """Turn a trained ReLU network into a spiking network that does the same job.
+    """Turn a trained network into a spiking network that does the same job.
 
     Start with `respike demo`: it converts a trained MNIST network and shows its accuracy growing with the
     number of timesteps. Then `respike evaluate` does the same for yours. Each command has its own --help.

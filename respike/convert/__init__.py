@@ -1,4 +1,4 @@
-"""From a trained ReLU network to a spiking network."""
+"""From a trained network to a spiking network."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

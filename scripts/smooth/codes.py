@@ -7,7 +7,8 @@
 Networks with hardswish, GELU, gates, layer norm and attention, in the schedule "synchronous". Each row is a network
 calibrated for its code and T on 512 training images without their labels, and judged on test images: points of
 accuracy below the ANN, agreement with the ANN, the relative error of the outputs, spikes and synaptic operations per
-image, and energy beside that of the ANN (arithmetic alone, 45 nm; above 1 the spiking network costs more).
+image, MACs with numbers that are no spikes (weights behind weights), and energy beside that of the ANN (arithmetic
+alone, 45 nm; above 1 the spiking network costs more).
 
 "tracking" neurons follow the increments of t·f(mean) with spikes of either sign. "k ReLUs" (--populations k) puts
 sums of k ReLUs in the place of each smooth activation of one signal; "binary" neurons, whose spikes have one sign, can
@@ -69,6 +70,7 @@ class Row(NamedTuple):
     error: float | None = None
     spikes: float | None = None
     synops: float | None = None
+    macs: float | None = None
     ann_macs: float | None = None
     energy: float | None = None
     time: float | None = None
@@ -78,11 +80,11 @@ class Row(NamedTuple):
         """What the table shows."""
         lost = self.points_lost if isinstance(self.points_lost, str) else _signed(self.points_lost)
         shares = [_number(x, "{:.2f}") for x in (self.agreement, self.error)]
-        synops = None if self.synops is None or not self.ann_macs else self.synops / self.ann_macs
+        of_ann = [None if x is None or not self.ann_macs else x / self.ann_macs for x in (self.synops, self.macs)]
         costs = [
             _number(None if self.spikes is None else self.spikes / 1e3, "{:,.0f}"),
             _number(None if self.synops is None else self.synops / 1e6, "{:,.2f}"),
-            _number(synops, "{:.2f}"),
+            *(_number(x, "{:.2f}") for x in of_ann),
             _number(self.energy, "{:.2f}"),
             _number(self.time, "{:.2f}"),
         ]
@@ -90,7 +92,7 @@ class Row(NamedTuple):
 
 
 HEAD = ["code", "activation", "T", "points lost", "agreement, %", "error, %", "spikes, thousand", "SynOps, million"]
-HEAD += ["SynOps ÷ ANN's MACs", "energy ÷ ANN's", "time ÷ ours"]
+HEAD += ["SynOps ÷ ANN's MACs", "MACs ÷ ANN's", "energy ÷ ANN's", "time ÷ ours"]
 
 
 def add_to(commands: Any) -> None:
@@ -170,7 +172,13 @@ def _at(
         energy = cost.energy[-1] / cost.baselines[0].energy[-1]
         shares = 100 * float(result.accuracy[-1]), 100 * float(result.agreement[-1])
         error = 100 * _relative(_outputs(snn, judge.images[:1000]), wanted[:1000])
-        costs = float(result.spikes[-1]), float(result.synops[-1]), float(result.ann_macs), float(energy)
+        costs = (
+            float(result.spikes[-1]),
+            float(result.synops[-1]),
+            float(result.macs[-1]),
+            result.ann_macs,
+            float(energy),
+        )
         lost = judge.accuracy - shares[0]
         yield Row(name, code, kind, t, lost, *shares, error, *costs, 1.0 if first is snn else None, len(judge.labels))
     for code, convert in theirs.items():

@@ -142,7 +142,7 @@ def test_early_exit_of_a_file_takes_calibration_samples(folder: Path) -> None:
         (["--threshold", "max", "--max-spikes", "3"], "is already converted; --threshold, --max-spikes cannot be"),
         (["-T", "auto"], "-T must be a number"),
         (["--weights", "x.pt"], "contains its own weights; --weights only applies to the network"),
-        (["--ann", "net.respike"], "holds a spiking network; expected a trained ReLU network"),
+        (["--ann", "net.respike"], "holds a spiking network; expected a trained network that is not spiking"),
         (["--ann", "cli_models:other"], "cli_models:other does not take the samples of"),
         (["--ann", "mnist_cn"], "did you mean 'mnist_cnn'?"),
         (["--early-exit", "99"], "name its data with --calibration"),

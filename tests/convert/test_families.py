@@ -5,7 +5,7 @@ from __future__ import annotations
 import convert_pretrained as script
 import pytest
 import torch
-from families import build, image_size
+from pretrained.families import build, image_size
 from samples import quick_are, slow
 
 from respike.convert import normal_form, relative_error

@@ -72,8 +72,25 @@ def test_a_network_without_relu_is_told_what_it_has(model: nn.Module, where: str
     assert where in said
     assert why in said
     assert "affine" not in said
-    if "has no ReLU" in said:
+    if "no smooth activation" in said:
         assert "analog" not in said  # with nothing left that spikes it would not convert either
+
+
+class Gate(nn.Module):
+    """A product of what is computed from the input alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last = nn.Linear(6, 4), nn.Linear(6, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.last(self.a(x.flatten(1)[:, :6]) * self.b(x.flatten(1)[:, :6]))
+        return found
+
+
+def test_a_product_without_neurons_is_not_called_affine() -> None:
+    said = said_of(Gate())
+    assert "mul has no neurons in front of it" in said and "affine" not in said
 
 
 def test_an_affine_network_is_called_affine() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..errors import ConversionError, Refusal
-from ..graph import RELU, Graph
-from ..graph.rules import LINEAR, MAXIMA, Role, in_time, refusal, short
+from ..graph import RELU, Graph, Ref, leaves
+from ..graph.rules import LINEAR, MAXIMA, PRODUCTS, Role, in_time, refusal, short
 
-_NO_RELU = "this network has no ReLU, so nothing in it becomes spiking neurons"
-_ADD_RELUS = "train with ReLUs between its layers"
+_NO_RELU = "this network has no ReLU and no smooth activation behind weights, so nothing in it becomes spiking neurons"
+_ADD_RELUS = "train with ReLUs or smooth activations between its layers"
 _MAX_AS_RELU = "write max(a, b) as b + F.relu(a - b), which becomes neurons"
 
 
@@ -16,7 +16,11 @@ def without_relu(judged: Graph) -> ConversionError:
     signals = judged.signals()
     others: list[Refusal] = []
     for node in judged.nodes:
-        if node.name not in signals or node.is_shape or (node.op in LINEAR and node.role != Role.ANALOG):
+        factors = [a for a in leaves((node.args, node.kwargs)) if isinstance(a, Ref) and a.name in signals]
+        multiplies = short(node.op) in PRODUCTS | {"div"} and len(factors) > 1
+        if node.name not in signals or node.is_shape:
+            continue
+        if node.op in LINEAR and node.role != Role.ANALOG and not multiplies:
             continue
         if node.op == RELU:  # part of a function of the input, which is named itself
             continue
@@ -27,6 +31,8 @@ def without_relu(judged: Graph) -> ConversionError:
             todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
         elif node.role == Role.ANALOG:
             why, todo = f"{name} is kept analog", _ADD_RELUS
+        elif node.role == Role.STATIC or multiplies:
+            why, todo = f"{name} has no neurons in front of it, so it is computed from the input alone", _ADD_RELUS
         elif in_time(node.op) is not None:
             why, todo = f"{name} has no synapses behind it, so it is applied to the outputs", _ADD_RELUS
         else:

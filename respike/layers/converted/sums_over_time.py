@@ -65,8 +65,8 @@ class OfSums(nn.Module):
     out_t = f(x_1 + ... + x_t) − f(x_1 + ... + x_{t−1}), so that the sum of the output is f of the sums. For a maximum,
     f(c·x) = c·f(x), so the mean of the output is f of the means: a maximum of each step's spikes would be too large.
 
-    With ``of_means`` it is t·f(mean of the first t values) whose increments are sent, which does that for any f; where f
-    has no finite value, as the logarithm of 0, it counts as 0.
+    With ``of_means`` it is t·f(mean of the first t values) whose increments are sent, which does that for any f. Where
+    f has no finite value, as the logarithm of 0, it counts as 0.
 
     >>> pool = OfSums(nn.MaxPool1d(2))
     >>> pool(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]]])).flatten()  # sums 1 and 0, 1 and 1, 1 and 2

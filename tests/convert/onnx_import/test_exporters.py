@@ -14,7 +14,7 @@ import import_families as script
 import numpy as np
 import pytest
 import torch
-from families import build
+from pretrained.families import build
 from samples import quick_are, slow
 from torch import nn
 

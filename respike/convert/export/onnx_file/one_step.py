@@ -170,7 +170,7 @@ class _Run:
         total = found if maximum else _finite(found * self.clock)
         name = f"{place}.before"
         before, self.after[name] = self.state(name, _zero(total)), total
-        return total - before  # type: ignore[no-any-return]
+        return total - before
 
 
 def _zero(like: Tensor) -> Tensor:
