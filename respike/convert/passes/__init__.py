@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..graph import Graph
 from .activations import spell_activations as spell_activations
+from .additive_masks import spell_masks as spell_masks
 from .batch_norm import spell_batch_norm as spell_batch_norm
 from .constants import fold_constants as fold_constants
 from .conv_paddings import spell_paddings as spell_paddings
@@ -31,6 +32,7 @@ def normalise(graph: Graph) -> Graph:
         fold_constants,
         drop_identities,
         join_permutations,
+        spell_masks,
         drop_guards,
         join_smooth_activations,
         spell_stairs,

@@ -14,8 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, rewrite
-from .comparisons import comparison
-from .constants import constant
+from .constants import comparison, constant
 
 Number = Tensor | float
 

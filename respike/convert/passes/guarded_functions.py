@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ..graph import Graph, Node, Ref, Rewriter, rewrite
-from .comparisons import comparison
-from .constants import constant
+from .constants import comparison, constant
 
 _WHERE = ("aten.where.self", "aten.where.ScalarSelf", "aten.where.ScalarOther")
 _SOFTPLUS = "aten.softplus.default"

@@ -92,7 +92,10 @@ def test_files_of_either_exporter(name: str, exporter: str, tmp_path: Path) -> N
         wanted = model(x)
         assert (net(x) - wanted).abs().max() < 1e-4
     snn = respike.from_onnx(path, x, timesteps=32)
-    assert (snn(x) - wanted).abs().max() < 0.05 * wanted.abs().max()
+    found = snn(x)
+    assert (found - wanted).abs().max() < 0.05 * wanted.abs().max()
+    snn.save(tmp_path / "net.respike")
+    assert torch.equal(respike.load(tmp_path / "net.respike")(x), found)
 
 
 @pytest.mark.parametrize("upper", [0, 1])
