@@ -138,8 +138,8 @@ ACTIVATIONS = frozenset("gelu silu hardswish sigmoid tanh elu selu celu softplus
 
 NORMALISATIONS = frozenset(
     (
-        "softmax log_softmax _softmax layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm "
-        "local_response_norm"
+        "softmax log_softmax _softmax _safe_softmax layer_norm native_layer_norm group_norm native_group_norm "
+        "instance_norm rms_norm local_response_norm"
     ).split()
 )
 """What divides by a statistic of its own input; likewise."""

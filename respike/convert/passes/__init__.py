@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ..graph import Graph
 from .activations import spell_activations as spell_activations
+from .additive_masks import spell_masks as spell_masks
 from .batch_norm import spell_batch_norm as spell_batch_norm
 from .constants import fold_constants as fold_constants
 from .conv_paddings import spell_paddings as spell_paddings
 from .drop_identities import drop_identities as drop_identities
 from .fold_scales import fold_scales as fold_scales
+from .guarded_functions import drop_guards as drop_guards
 from .permutations import join_permutations as join_permutations
 from .product_scales import scales_behind_products as scales_behind_products
 from .prune import prune as prune
@@ -30,6 +32,8 @@ def normalise(graph: Graph) -> Graph:
         fold_constants,
         drop_identities,
         join_permutations,
+        spell_masks,
+        drop_guards,
         join_smooth_activations,
         spell_stairs,
         prune,

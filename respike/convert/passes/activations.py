@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..graph import RELU, Graph, Node, Ref, Rewriter, rewrite
-from .constants import constant
+from .constants import comparison, constant
 
 Number = Tensor | float
 
@@ -162,7 +162,7 @@ def _hardsigmoid(w: _Writer) -> Ref:
 def _where(w: _Writer) -> Ref | None:
     """where(x > c, x, c), and where(x > 0, x, slope·x), with the comparison in any spelling."""
     condition, then, other = w.node.args
-    compared = _comparison(w, condition)
+    compared = comparison(w.rewriter, condition)
     if compared is None:
         return None
     x, limit, positive = compared
@@ -181,26 +181,13 @@ def _where(w: _Writer) -> Ref | None:
     return None
 
 
-def _comparison(w: _Writer, condition: Any) -> tuple[Ref, Number, bool] | None:
-    """``x > c`` as (x, c, True) and ``x < c`` as (x, c, False); equality does not matter here."""
-    node = w.rewriter.find(condition)
-    if node is None or node.op.split(".")[1] not in ("gt", "ge", "lt", "le"):
-        return None
-    positive = node.op.split(".")[1][0] == "g"
-    x, limit = node.args
-    if w.constant(x) is not None:
-        x, limit, positive = limit, x, not positive
-    value = w.constant(limit)
-    return None if value is None or not isinstance(x, Ref) else (x, value, positive)
-
-
 def _masked(w: _Writer) -> Ref | None:
     """X · (x > 0), the mask as bool or cast to a number."""
     for x, mask in (w.node.args[:2], w.node.args[1::-1]):
         made = w.rewriter.find(mask)
         if made is not None and made.op in ("aten._to_copy.default", "aten.to.dtype"):
             mask = made.args[0]
-        compared = _comparison(w, mask)
+        compared = comparison(w.rewriter, mask)
         if compared is not None and compared[0] == x and compared[1] == 0.0 and compared[2]:
             return w.above(x, 0.0)
     return None

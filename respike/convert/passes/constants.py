@@ -55,6 +55,19 @@ def constant(rewriter: Rewriter, arg: Any) -> Tensor | float | None:
     return None if made is None else _filled(made)
 
 
+def comparison(rewriter: Rewriter, condition: Any) -> tuple[Ref, Tensor | float, bool] | None:
+    """``x > c`` as (x, c, True) and ``x < c`` as (x, c, False); equality does not matter here."""
+    node = rewriter.find(condition)
+    if node is None or node.op.split(".")[1] not in ("gt", "ge", "lt", "le"):
+        return None
+    positive = node.op.split(".")[1][0] == "g"
+    x, limit = node.args
+    if constant(rewriter, x) is not None:
+        x, limit, positive = limit, x, not positive
+    value = constant(rewriter, limit)
+    return None if value is None or not isinstance(x, Ref) else (x, value, positive)
+
+
 def _filled(node: Node) -> float | None:
     name = node.op.split(".")[1]
     if name in ("zeros", "zeros_like", "new_zeros"):

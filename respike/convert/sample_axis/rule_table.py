@@ -26,7 +26,7 @@ _SPATIAL = (
     "upsample_trilinear{n}d upsample_bicubic{n}d _upsample_nearest_exact{n}d _upsample_bilinear{n}d_aa "
     "_upsample_bicubic{n}d_aa"
 )
-_ALONG_DIM = "softmax log_softmax cumsum cumprod logcumsumexp split split_with_sizes chunk narrow"
+_ALONG_DIM = "softmax log_softmax _safe_softmax cumsum cumprod logcumsumexp split split_with_sizes chunk narrow"
 
 
 def _each(rule: Transfer, names: str) -> dict[str, Transfer]:

@@ -20,7 +20,7 @@ from .. import limits
 from ..node_module import Call
 from ..node_view import Node, NodeError
 from ..operator_table import on_numbers
-from . import constant
+from . import constant, layout
 
 Array = Any
 """An array of Python numbers (dtype object), some of them symbols."""
@@ -289,6 +289,8 @@ def _filled(node: Node) -> Call:
 
 @on_numbers("Expand")
 def _expand(node: Node) -> Call:
+    if (value := node.constant(0)) is not None and value.is_floating_point():  # as above
+        return node.call(layout.expand, value, node.numbers(1))
     return _numbers(expand, node.array(0), node.array(1))
 
 

@@ -126,6 +126,19 @@ def _gather_elements(node: Node) -> Call:
     return node.call(gather_elements, node.x(0), node.x(1), axis=node.attr_int("axis"))
 
 
+def triangle(x: Tensor, offset: Any, upper: bool) -> Tensor:
+    """The upper or lower triangle of the last two axes, zeros elsewhere, up to ``offset`` above the diagonal."""
+    return torch.triu(x, offset) if upper else torch.tril(x, offset)
+
+
+@onnx_op("Trilu")
+def _trilu(node: Node) -> Call:
+    offset = node.fixed(1) if node.given(1) else (0,)
+    if offset is None or len(offset) != 1:
+        raise NodeError("needs one number as its diagonal")
+    return node.call(triangle, node.x(), int(offset[0]), upper=node.attr_bool("upper", True))
+
+
 def one_hot(x: Tensor, depth: int, axis: int, off: Tensor, on: Tensor) -> Tensor:
     """``on`` at the place that x names along a new axis of that depth, ``off`` elsewhere."""
     check_axis(axis, x.dim() + 1)
