@@ -15,7 +15,7 @@ from torch import Tensor
 from ...text import shown
 from ..errors import ConversionError, FormatError
 from ..graph import BATCH, DERIVED, Graph, Node, Ref, leaves
-from ..graph.rules import LINEAR, OF_MEANS, Role, short
+from ..graph.rules import LINEAR, OF_MEANS, Role
 from ..passes.roles import verdicts
 from ..run.analog import Analog
 from ..run.graph_walk import Walk
@@ -96,30 +96,14 @@ def _is_shape(shape: Iterable[int | None]) -> bool:
 
 
 def _check_finite(graph: Graph) -> None:
-    """Infinity may stand where something is masked: where functions alone read it, or sums that they read; NaN nowhere.
-
-    A function of a mean is one, and so are the head and what is computed from the input alone.
-    """
+    """Infinity may stand where something is masked, in a head, analog or in a function of the input; NaN nowhere."""
+    masks = {
+        name for name in graph.tensors if all(_is_curved(user) for user in graph.users.get(name, [Node("", "", ())]))
+    }
     for name, value in graph.tensors.items():
-        bad = ~value.isfinite()
-        if bool(bad.any()) and _may_mask(name, graph):
-            bad = value.isnan()
+        bad = value.isnan() if name in masks else ~value.isfinite()
         if bool(bad.any()):
             raise FormatError(f"the weight {shown(name)!r} holds numbers that are not finite")
-
-
-_PASSES_ON = frozenset("add sub expand unsqueeze squeeze slice select reshape view permute transpose clone".split())
-"""Operations that give an infinite number on as it is."""
-
-
-def _may_mask(name: str, graph: Graph) -> bool:
-    """Whether functions alone read a value, or sums that they read."""
-
-    def bears(user: Node) -> bool:
-        return _is_curved(user) or (short(user.op) in _PASSES_ON and _may_mask(user.name, graph))
-
-    users = graph.users.get(name, [])
-    return bool(users) and name not in graph.output_names() and all(bears(user) for user in users)
 
 
 def _is_curved(node: Node) -> bool:
