@@ -13,7 +13,21 @@ from torch.utils.data import TensorDataset
 from .source_names import SourceError, ending, require
 
 
-def arrays_in(path: Path) -> TensorDataset:
+class Arrays(TensorDataset):
+    """Inputs, as float32, and targets, if there are some.
+
+    Attributes:
+        whole: The same with the inputs as whole numbers or truth values; None if the file has real numbers.
+    """
+
+    def __init__(self, x: Tensor, given: Tensor, *targets: Tensor) -> None:
+        super().__init__(x, *targets)
+        self.whole: TensorDataset | None = None
+        if not given.is_floating_point():
+            self.whole = TensorDataset(given if given.dtype == torch.bool else given.long(), *targets)
+
+
+def arrays_in(path: Path) -> Arrays:
     """The arrays x and, if it holds them, y of a NumPy archive or a safetensors file; nothing in it is run.
 
     Raises:
@@ -32,13 +46,13 @@ def arrays_in(path: Path) -> TensorDataset:
         raise SourceError(f"{path} must hold x (inputs) and, to evaluate, y (targets); it holds {', '.join(names)}")
     x = _inputs(tensors["x"], path)
     if "y" not in tensors:
-        return TensorDataset(x)
+        return Arrays(x, tensors["x"])
     y = tensors["y"]
     if y.dim() == 0 or len(y) != len(x):
         raise SourceError(
             f"{path} must hold a target for each input: x has the shape {tuple(x.shape)} and y {tuple(y.shape)}"
         )
-    return TensorDataset(x, y)
+    return Arrays(x, tensors["x"], y)
 
 
 def _npz(path: Path) -> tuple[dict[str, Tensor], list[str]]:

@@ -14,6 +14,7 @@ from .. import sources
 from ..convert.data import arity, batches, example
 from ..convert.options import NAMED, gathered
 from ..convert.run.moving_inputs import means
+from ..data_file import Arrays
 from ..progress import Bar
 from ..ranks import alone, device_of_rank, here
 from ..source_names import SourceError, is_saved, require
@@ -48,7 +49,7 @@ def network(options: dict[str, Any], resume: Path | None = None) -> tuple[nn.Mod
         raise SourceError(f"--ann is for a saved network; {model} is an ANN itself")
     _check_conversion(options)
     ann = _placed(sources.find_model(model, options["weights"], options["outputs"], options["verify"]))
-    data, frames = calibration(options), options.get("frames", False)
+    data, frames = calibration(options, ann), options.get("frames", False)
     encoding = _encoding(options)
     try:
         with Bar() as bar:
@@ -98,14 +99,25 @@ def _check_conversion(options: dict[str, Any]) -> None:
                 raise SourceError(f"--{part.replace('_', '-')} has no effect without {choices}")
 
 
-def calibration(options: dict[str, Any]) -> Any:
-    """The samples to calibrate with.
+def calibration(options: dict[str, Any], network: nn.Module) -> Any:
+    """The samples to calibrate with, as the network or the ANN takes them.
 
     Raises:
         SourceError: none were named, and the model has none of its own; or nothing has that name.
     """
     name = data_name(options, "calibration")
-    return sources.find_calibration(name, options["data_dir"], **reading(name, options))
+    return taken_by(network, sources.find_calibration(name, options["data_dir"], **reading(name, options)))
+
+
+def taken_by(network: nn.Module, data: Any) -> Any:
+    """Samples as whole numbers if the file has such, and the network takes them: it does not run on real ones."""
+    if not isinstance(data, Arrays) or data.whole is None:
+        return data
+    if isinstance(network, conversion.SpikingNetwork):
+        return data.whole if network.graph.integers else data
+    device = next((x.device for x in network.parameters()), torch.device("cpu"))
+    real, whole = (_misfit(network, (x.tensors[0][:2].to(device),)) for x in (data, data.whole))
+    return data if real is None or whole is not None else data.whole
 
 
 def find_test(options: dict[str, Any], labelled: bool = True) -> Any:
@@ -143,13 +155,13 @@ def data_name(options: dict[str, Any], which: str) -> str:
     return name
 
 
-def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any, options: dict[str, Any]) -> None:
-    """Whether the test samples are what the network takes, and the ANN that a network from a file is compared with.
+def checked(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any, options: dict[str, Any]) -> Any:
+    """The test samples, if they are what the network takes, and the ANN that a network from a file is compared with.
 
     Raises:
         SourceError: they are not; says which shapes it takes. Or a run of them does not fit into memory.
     """
-    name = data_name(options, "data")
+    name, data = data_name(options, "data"), taken_by(snn, data)
     check_run(snn, len(data), options)
     few = first_samples(data)
     try:
@@ -164,6 +176,7 @@ def check_data(snn: conversion.SpikingNetwork, ann: nn.Module | None, data: Any,
         inputs = snn.graph.flatten(example(next(batches(few, snn.graph.arity, 0))))
         shown = snn.graph.unflatten(means(snn.graph, inputs))
         _check_model(ann, options["ann"] or options["model"], shown, name)
+    return data
 
 
 def _check_model(ann: nn.Module, model: str, args: tuple[Any, ...], name: str, cause: Exception | None = None) -> None:

@@ -20,7 +20,7 @@ from ..convert.tracing.copy_model import prepare
 from ..errors import InputError
 from .activity import ActivityCounter
 from .batches import one_split
-from .cost.needed import InputMacs, NeededMacs
+from .cost.needed import InputMacs, needed_macs
 from .curves import Curves, Metric, curves_of
 from .shown_to_ann import AnnOn, ann_output
 from .tally import Tally
@@ -83,7 +83,7 @@ class Judging:
         given, target = _to((self.snn.graph.first_frames(given, self.total), target), self.device)
         expected, macs = None, (0, 0)
         if self.reference is not None:
-            with NeededMacs(self.reference) as products:
+            with needed_macs(self.reference) as products:
                 expected = ann_output(self.reference, self.snn.graph, given, self.ann_on)
             macs = products.macs, products.needed
             if not self._seen_one:

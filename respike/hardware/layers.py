@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..convert.graph import Graph, Node
 from ..convert.graph.rules import MOVES, RESHAPES, Role
+from .functions import function_of
 from .ways import WEIGHTED, Obstacle, Way, map_of, ways_to
 
 INPUT = "input"
@@ -121,7 +122,14 @@ def layout_of(graph: Graph) -> Layout:
             spiking = False
             layer = _layer(graph, None, graph.nodes[source].name, obstacles)
             layers += [] if layer is None else [layer]
-    return Layout(tuple(layers), tuple(encoders), tuple(obstacles.values()), spiking)
+    told = tuple(_told(graph, obstacle) for obstacle in obstacles.values())
+    return Layout(tuple(layers), tuple(encoders), told, spiking)
+
+
+def _told(graph: Graph, obstacle: Obstacle) -> Obstacle:
+    """An obstacle; what lies within a sum of ReLUs is told of the function that the sum stands for."""
+    function = function_of(graph, obstacle.node)
+    return obstacle if function is None else Obstacle.of_a_population(function)
 
 
 def _readouts(graph: Graph, name: str) -> list[int]:

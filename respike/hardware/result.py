@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import textwrap
-from dataclasses import asdict, dataclass
-from itertools import groupby
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..convert.network import SpikingNetwork
 from ..text import printable
+from .functions import function_place
 
 LINE = 120
 """Characters of a line of what to change."""
+PLACES = 4
+"""Most places that a line names."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def _mildness(rules: list[Rule]) -> int:
 
 
 def _lines(rules: list[Rule], width: int) -> list[str]:
-    """A line for all layers that a rule passes for; of one that it does not, what was found and what to change."""
+    """A line for all layers if a rule passes; if not, each thing found, once with all its places, and what to do."""
     lines, name = [], rules[0].name
     passed = [rule for rule in rules if rule.passed]
     if passed and len(passed) == len(rules):
@@ -166,12 +169,11 @@ def _lines(rules: list[Rule], width: int) -> list[str]:
         shown = "; ".join(values if len(values) <= 3 else [values[0], "...", values[-1]])
         limit = f"  (limit: {passed[0].limit})" if passed[0].limit else ""
         lines.append(f"  ok      {name:<{width}}  {shown}{limit}")
-    for remedy, alike in groupby((rule for rule in rules if not rule.passed), key=lambda rule: rule.remedy):
-        for rule in alike:
+    for remedy, alike in _alike(rules).items():
+        for rule, places in alike.items():
             mark = "FAILED" if rule.passed is False else "open  "
-            place = f"{rule.layer}: " if rule.layer else ""
             limit = f"  (limit: {rule.limit})" if rule.limit else ""
-            lines.append(f"  {mark}  {name:<{width}}  {place}{rule.found}{limit}")
+            lines.append(f"  {mark}  {name:<{width}}  {_at(places)}{rule.found}{limit}")
         lines += textwrap.wrap(
             f"-> {remedy}",
             LINE,
@@ -181,3 +183,24 @@ def _lines(rules: list[Rule], width: int) -> list[str]:
             break_on_hyphens=False,
         )
     return lines
+
+
+def _alike(rules: list[Rule]) -> dict[str, dict[Rule, Counter[str]]]:
+    """What did not pass: by what to change, what was found, and how often at each place."""
+    found: dict[str, dict[Rule, Counter[str]]] = {}
+    for rule in rules:
+        if not rule.passed:
+            same = found.setdefault(rule.remedy, {}).setdefault(replace(rule, layer=""), Counter())
+            same[function_place(rule.layer)] += 1
+    return found
+
+
+def _at(places: Counter[str]) -> str:
+    """Where something was found, and at how many nodes if the places do not tell."""
+    named = [place for place in places if place]
+    if not named:
+        return ""
+    shown = named if len(named) <= PLACES else [*named[: PLACES - 1], f"{len(named) - PLACES + 1} more"]
+    total = places.total()
+    count = f" [{total} nodes]" if total > len(named) else ""
+    return f"{', '.join(shown)}{count}: "

@@ -113,6 +113,13 @@ class Obstacle:
         return cls(node, OPERATIONS, what, "use an odd kernel, or a number for the padding")
 
     @classmethod
+    def of_a_population(cls, function: Node) -> Obstacle:
+        """That of an operation in the sum of ReLUs that ``population=`` puts in the place of a function."""
+        what = "is a sum of ReLUs with weights of their own, and no layer of synapses takes them up"
+        todo = "train with nn.ReLU in its place; cores have no synapses between a ReLU and the sum that it is part of"
+        return cls(function, OPERATIONS, what, todo)
+
+    @classmethod
     def without_synapses(cls, node: Node) -> Obstacle:
         """That of neurons that get spikes as they are."""
         what = "are neurons that get spikes without a convolution or linear layer"

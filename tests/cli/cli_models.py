@@ -31,6 +31,13 @@ def photos() -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), *head)
 
 
+def words() -> nn.Module:
+    """For 6 tokens of 10."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Embedding(10, 8), nn.Flatten(), nn.Linear(48, 20), nn.ReLU(), nn.Linear(20, 3))
+
+
 def other() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(81, 10))
 

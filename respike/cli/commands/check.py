@@ -63,12 +63,13 @@ def check(
     """
     from ... import convert, hardware, sources
     from ...images import of_size
+    from ..network import taken_by
 
     hardware.target_named(target)
     require_saved(str(file))
     snn = convert.load(file)
     given: Any = None if data is None else sources.find_calibration(data, data_dir, of_size(image_size))
-    found = hardware.check(snn, target, given, samples=samples)
+    found = hardware.check(snn, target, taken_by(snn, given), samples=samples)
     if as_json:
         say_json(found.as_dict())
     else:

@@ -41,7 +41,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ...evaluation import diagnose as examine
     from ...report import save
-    from ..network import beside, check_data, find_test, network
+    from ..network import beside, checked, find_test, network
 
     if is_saved(options["model"]) and options["ann"] is None:
         raise SourceError(
@@ -49,7 +49,7 @@ def diagnose(output: Path | None, as_json: bool, **options: Any) -> None:
         )
     test = find_test(options, labelled=False)
     ann, snn = network(options, beside(options["resume"]))
-    check_data(snn, ann, test, options)
+    test = checked(snn, ann, test, options)
     held = ann if is_saved(options["model"]) else None  # one that was just converted still has its own
     kwargs = {name: options[name] for name in ("ann_on", "samples", "seed", "resume")}
     found = examine(snn, test, held, **kwargs)

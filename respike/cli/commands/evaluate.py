@@ -21,7 +21,7 @@ def _early(snn: Any, test: Any, options: dict[str, Any]) -> Any:
     from ..network import calibration
 
     kwargs = {name: options[name] for name in ("judge", "samples", "seed")}
-    early = EarlyExit(snn, calibration(options), agreement=options["early_exit"], **kwargs)
+    early = EarlyExit(snn, calibration(options, snn), agreement=options["early_exit"], **kwargs)
     return evaluate_exit(early, test, batch_size=options["batch_size"])
 
 
@@ -76,13 +76,13 @@ def evaluate(output: Path | None, as_json: bool, **options: Any) -> None:
     """
     from ... import evaluation
     from ...report import save
-    from ..network import beside, check_data, find_test, network
+    from ..network import beside, checked, find_test, network
 
     if options["part"] is not None and options["early_exit"] is not None:
         raise SourceError("--early-exit looks at all data; omit --part, or evaluate early exit in a run of its own")
     test = find_test(options)
     ann, snn = network(options, beside(options["resume"]))
-    check_data(snn, ann, test, options)
+    test = checked(snn, ann, test, options)
     kwargs = {name: options[name] for name in ("judge", "batch_size", "against_float32", "ann_on", "part", "resume")}
     result = evaluation.evaluate(snn, test, ann=ann, **kwargs)
     before = {} if snn.choice is None else {"choice": snn.choice}

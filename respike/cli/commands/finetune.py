@@ -82,7 +82,7 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
     from ...progress import Bar
     from ...ranks import alone, here
     from ..images import reading
-    from ..network import data_name, network
+    from ..network import data_name, network, taken_by
 
     if is_saved(options["model"]) and options["ann"] is None:
         raise SourceError(
@@ -97,9 +97,12 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
     if not here().first:  # one trains
         return
     told = training.TrainingOptions(**{name: options[name] for name in NUMBERS})
+    data = taken_by(snn, data)
     augment = training.Shifts(options["shift"]) if options["shift"] else None
     with alone(), Bar() as bar:
-        made = training.tune(snn, data, ann if is_saved(options["model"]) else None, told, augment, resume, bar)
+        made = training.tune(
+            snn, taken_by(snn, data), ann if is_saved(options["model"]) else None, told, augment, resume, bar
+        )
     if as_json:
         both = {"before": asdict(made.before), "after": asdict(made.after), "held_back": made.samples}
         say_json({**made.network.as_dict(), **both})

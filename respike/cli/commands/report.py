@@ -60,18 +60,18 @@ def _gather(options: dict[str, Any]) -> Any:
     from ... import evaluation
     from ...report import gather
     from ..images import class_names
-    from ..network import beside, calibration, check_data, data_name, find_test, network
+    from ..network import beside, checked, data_name, find_test, network
 
     test = find_test(options)
     ann, snn = network(options, beside(options["resume"]))
-    check_data(snn, ann, test, options)
+    test = checked(snn, ann, test, options)
     names = {key: options[key] for key in ("model", "weights", "ann")} | {"data": data_name(options, "data")}
     return gather(
         snn,
         test,
         ann,
         name=options["name"] or options["model"],
-        calibration=calibration(options) if _calibrated(options) else None,
+        calibration=_calibration(options, snn),
         classes=options["classes"] or class_names(options),
         sample=options["sample"],
         judge=options["judge"],
@@ -86,13 +86,25 @@ def _gather(options: dict[str, Any]) -> Any:
     )
 
 
-def _calibrated(options: dict[str, Any]) -> bool:
-    """Whether there are samples to choose the early exit on: a network from a file can do without."""
-    if not is_saved(options["model"]) or options["calibration"] is not None:
-        return True
-    from ...sources import own_data
+def _calibration(options: dict[str, Any], snn: Any) -> Any:
+    """The samples to choose the early exit on; None for a network from a file, if none are at hand.
 
-    return own_data(options["ann"] or "") is not None
+    Raises:
+        SourceError: those that were named are not there.
+    """
+    from ...sources import own_data
+    from ..network import calibration
+
+    if not is_saved(options["model"]) or options["calibration"] is not None:
+        return calibration(options, snn)
+    if own_data(options["ann"] or "") is not None:
+        try:
+            return calibration(options, snn)
+        except SourceError:
+            if options["data_dir"] is not None:
+                raise
+    echo("the page has no early exit, as that needs calibration samples: name them with --calibration", err=True)
+    return None
 
 
 def _write(reports: list[Any], output: Path, options: dict[str, Any]) -> list[str]:

@@ -135,7 +135,10 @@ class Cost:
         if less:
             found.append(f"It costs no more than {_listed(less, 'or')} at any number of timesteps up to {last}.")
         if len(ratios) == 1 + self.model.has_integers:
-            found.append("The ANN's zeros were not counted: evaluate with ann=model, which this network was made from.")
+            found.append(
+                "The ANN's zeros were not counted: evaluate with ann=model, the model that this network was made from. "
+                "A model with more or fewer multiply-accumulates is not counted."
+            )
         return " ".join(found)
 
     def rows(self) -> list[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,14 +16,23 @@ from ...convert.graph import Node
 from ...convert.network import SpikingNetwork
 from ...convert.run.analog import Analog
 from ...convert.run.graph_walk import Walk
+from ...convert.tracing.attention import without_fast_path
 
 aten = torch.ops.aten
+
+
+@contextmanager
+def needed_macs(module: nn.Module) -> Iterator[NeededMacs]:
+    """``NeededMacs``, and no kernel of PyTorch's that computes a whole layer of attention and shows no products."""
+    with without_fast_path(), NeededMacs(module) as products:
+        yield products
 
 
 class NeededMacs(TorchDispatchMode):
     """Counts the multiply-accumulates of a module that runs within it, by watching each product it computes.
 
-    A value that is zero needs none; weights, which are all that the module holds, count whatever they are.
+    A value that is zero needs none; weights, which are all that the module holds, count whatever they are. A product of
+    two signals needs none where either is zero. Attention in one kernel is computed a second time, product by product.
 
     Args:
         module: The network.
@@ -46,6 +56,9 @@ class NeededMacs(TorchDispatchMode):
             macs, needed = count(self, *args)
             self.macs += int(macs)
             self.needed += int(needed)
+        elif func in _ATTENTION:
+            with self:
+                _in_products(func, args, kwargs or {})
         else:
             with self:
                 found = func.decompose(*args, **(kwargs or {}))
@@ -83,6 +96,23 @@ def _added(mode: NeededMacs, bias: Tensor, a: Tensor, b: Tensor) -> tuple[float,
     return mode._product(a, b)
 
 
+def _in_products(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Compute attention as two products with a softmax between; what a mask leaves out becomes zero."""
+    names = [argument.name for argument in func._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    mask = given.get("attn_mask", given.get("attn_bias"))
+    causal, scale = given.get("is_causal", False), given.get("scale")
+    grouped = query.shape[-3] != key.shape[-3]
+    aten._scaled_dot_product_attention_math(query, key, value, mask, is_causal=causal, scale=scale, enable_gqa=grouped)
+
+
+_ATTENTION = frozenset(
+    getattr(aten, f"_scaled_dot_product_{name}").default
+    for name in ("flash_attention_for_cpu", "flash_attention", "efficient_attention", "cudnn_attention")
+    if hasattr(aten, f"_scaled_dot_product_{name}")
+)
+"""Kernels that compute a softmax of one product and another product with it."""
 _PRODUCTS: dict[Any, Callable[..., tuple[float, float]]] = {
     aten.convolution.default: NeededMacs._convolution,
     **dict.fromkeys((aten.mm.default, aten.bmm.default, aten.mv.default), NeededMacs._product),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .remedies import Remedies, spelled
+from .remedies import Remedies
 from .result import Cause, Finding, LayerDiagnosis, Trial
 
 RATIO = 2.5
@@ -98,7 +98,7 @@ def _mended(
 ) -> list[Finding]:
     """A finding for each broken layer; what is suggested is what lessens the output's error."""
     helps = bool(broken) and remedies.recalibrating([x.name for x in broken])
-    again = spelled(calibrated, **remedies.options()) if broken and not helps and remedies.anew(calibrated) else ""
+    again = remedies.call(calibrated) if broken and not helps and remedies.anew(calibrated) else ""
     found = []
     for layer in broken:
         assert layer.trial is not None
@@ -113,7 +113,7 @@ def _mended(
 
 def _anew(cause: Cause, text: str, calibrated: int, remedies: Remedies) -> Finding:
     helps = remedies.anew(calibrated)
-    suggestion = spelled(calibrated, **remedies.options()) if helps else ""
+    suggestion = remedies.call(calibrated) if helps else ""
     return Finding(cause, True, None, text if helps else f"{text} {NOTHING}", suggestion)
 
 
@@ -202,17 +202,16 @@ def _dominant(
     even: dict[str, Any] = {"schedule": "pipelined"} if takes_back else {"neuron": "signed"}
     tries: list[tuple[str, int, dict[str, Any]]] = []
     if cause == "unevenness" and schedule == "synchronous":
-        text += (
-            ": spikes that come before charge that would have prevented them. Signed neurons take them back, and "
-            "with schedule='pipelined' or 'layerwise' each layer waits for more of its input, at more latency"
-        )
+        waits = "with schedule='pipelined' or schedule='layerwise' each layer waits for more input, at more latency"
+        text += ": spikes that come before charge that would have prevented them. "
+        text += f"W{waits[1:]}" if takes_back else f"Signed neurons take them back, and {waits}"
         tries.append(("", timesteps, even))
     now, twice = _percent(alone(timesteps)), _percent(alone(2 * timesteps))
     more = f"With exact input a layer is off by {twice} on average at T = {2 * timesteps} instead of {now}."
     tries.append((more, 2 * timesteps, {}))
     for told, steps, changes in tries:
         if remedies.instead(steps, **changes):
-            return Finding(cause, False, None, f"{text}. {told}".strip(), spelled(steps, **remedies.options(**changes)))
+            return Finding(cause, False, None, f"{text}. {told}".strip(), remedies.call(steps, **changes))
     return Finding(cause, False, None, f"{text}. {NOTHING}", "")
 
 

@@ -15,7 +15,7 @@ from ...convert.calibrate.calibrate import calibrate
 from ...convert.choose.search import candidates
 from ...convert.data import rows
 from ...convert.errors import ConversionError, ConversionWarning
-from ...convert.graph import Graph
+from ...convert.graph import RELU, Graph
 from ...convert.network import SpikingNetwork
 from ...convert.options import (
     LIF,
@@ -78,6 +78,14 @@ class Remedies:
         if self.snn.precision != "float32":
             found["precision"] = self.snn.precision
         return {**found, **changes}
+
+    def call(self, timesteps: int, **changes: Any) -> str:
+        """The call that makes the network with these changes, without a code that ``from_torch`` takes by itself."""
+        given = self.options(**changes)
+        both_signs = any(node.op == RELU and node.kwargs.get("two_sided") for node in self.origin.nodes)
+        if both_signs and given.get("neuron") == "multi_threshold" and "max_spikes" not in given:
+            del given["neuron"]
+        return spelled(timesteps, **given)
 
     def _by_layer(self) -> bool:
         """Whether each layer has one threshold, though some have several channels."""
