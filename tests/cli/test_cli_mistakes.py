@@ -89,7 +89,7 @@ MISTAKES: list[tuple[str, str, int]] = [
     (f"convert {TINY} --memory-budget 0", "memory_budget must be a number of bytes, 1 or more, or None; got 0", 1),
     ("convert mnist_mlp --population 0", "population must be a whole number from 1 to 64, or None; got 0", 1),
     ("convert mnist_mlp --population many", "'many' is not a valid integer", 2),
-    ("convert mnist_mlp --population 4", "population=4 has no effect: between the layers of this network", 1),
+    ("convert mnist_mlp --population 4", "--population 4 has no effect: between the layers of this network", 1),
     ("evaluate kept.respike --data square.npz --population 4", "--population cannot be changed: convert", 1),
     ("convert mnist_mlp --levels 3", "--levels has no effect without --neuron multi_threshold", 1),
     ("convert mnist_mlp --within 3", "--within has no effect without --timesteps auto", 1),

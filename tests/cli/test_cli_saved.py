@@ -47,7 +47,7 @@ def test_convert_goes_on_from_its_file(folder: Path, tmp_path: Path) -> None:
         assert digest_of_network(found) == digest_of_network(wanted)
     other = run("convert", "cli_models:tiny", *args, "--seed", "3", "--resume", str(tmp_path / "done"))
     assert other.exit_code == 1
-    assert "it was made with seed=0, and this has seed=3" in other.stderr
+    assert "it was made with --seed 0, and this has --seed 3" in other.stderr
 
 
 @pytest.mark.filterwarnings("ignore:this network runs 9 timesteps")  # on purpose
