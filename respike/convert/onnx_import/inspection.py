@@ -183,7 +183,8 @@ def _verdict(step: Step, graph: Graph | None) -> str:
     neurons = _BEHIND if any(n.role == Role.SPIKE and n.kwargs.get("two_sided") for n in mine) else ""
     if neurons:
         roles = {n.role for n in mine if n.role != Role.SPIKE}
-    if any(n.op in LINEAR and LINEAR[n.op].weighted for n in mine) and Role.SPIKE not in roles:
+    weighted = any(n.op in LINEAR and LINEAR[n.op].weighted and n.role != Role.PRODUCT for n in mine)
+    if weighted and Role.SPIKE not in roles:
         return f"synapses{neurons}" if Role.HEAD not in roles else _WORDS[Role.HEAD]
     return next((word for role, word in _WORDS.items() if role in roles), _WORDS[Role.SPIKE]) + neurons
 

@@ -31,7 +31,7 @@ def without_relu(judged: Graph) -> ConversionError:
             todo = f"{_MAX_AS_RELU}, or {_ADD_RELUS}" if pair else _ADD_RELUS
         elif node.role == Role.ANALOG:
             why, todo = f"{name} is kept analog", _ADD_RELUS
-        elif node.role == Role.STATIC or multiplies:
+        elif multiplies or (node.role == Role.STATIC and in_time(node.op) is not None):
             why, todo = f"{name} has no neurons in front of it, so it is computed from the input alone", _ADD_RELUS
         elif in_time(node.op) is not None:
             why, todo = f"{name} has no synapses behind it, so it is applied to the outputs", _ADD_RELUS
