@@ -100,9 +100,7 @@ def finetune(output: Path | None, as_json: bool, resume: Path | None, **options:
     data = taken_by(snn, data)
     augment = training.Shifts(options["shift"]) if options["shift"] else None
     with alone(), Bar() as bar:
-        made = training.tune(
-            snn, taken_by(snn, data), ann if is_saved(options["model"]) else None, told, augment, resume, bar
-        )
+        made = training.tune(snn, data, ann if is_saved(options["model"]) else None, told, augment, resume, bar)
     if as_json:
         both = {"before": asdict(made.before), "after": asdict(made.after), "held_back": made.samples}
         say_json({**made.network.as_dict(), **both})

@@ -46,6 +46,7 @@ def scaled_dot_product(
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
+    softmax = torch.softmax if attn_mask is None else torch.ops.aten._safe_softmax  # 0 for a query that sees no key
     by = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = torch.matmul(query, key.transpose(-2, -1)) * by
     if is_causal:
@@ -53,7 +54,7 @@ def scaled_dot_product(
     if attn_mask is not None:
         seen = attn_mask.dtype is torch.bool
         scores = scores.masked_fill(attn_mask.logical_not(), -math.inf) if seen else scores + attn_mask
-    return torch.matmul(torch.softmax(scores, -1), value)
+    return torch.matmul(softmax(scores, -1), value)
 
 
 class AttentionWrittenOut(TorchFunctionMode):
