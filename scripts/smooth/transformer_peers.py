@@ -10,8 +10,9 @@ of f(sum) that ``docs/conversion.md`` describes:
   are the T-th part of a range. So the answer is there after one step, and T is the number of values that a neuron has.
 - ``STATransformerRecipe(mode="spiking_affine")`` is refused by SpikingJelly itself.
 
-The recipes convert ``nn.MultiheadAttention``, so the ViT's weights are put into one, which is checked to compute the
-same. SpikingJelly is needed for this alone: ``pip install -e '.[peers]'``.
+The recipes convert ``nn.MultiheadAttention``, and no batch norm, so the ViT's weights are put into one, and its batch
+norms into the convolutions before them; what comes out is checked to compute the same. SpikingJelly is needed for this
+alone: ``pip install -e '.[peers]'``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from peers import Converted, Peer, RefusedError, refusing
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 BATCH = 64
 """Calibration images at a time, as in SpikingJelly's example; its thresholds are moving averages over batches."""
@@ -63,7 +65,7 @@ class PackedViT(nn.Module):
 
     def __init__(self, vit: Any) -> None:
         super().__init__()
-        self.patches, self.norm, self.head = vit.patches, vit.norm, vit.head
+        self.patches, self.norm, self.head = _without_batch_norm(vit.patches), vit.norm, vit.head
         self.positions = nn.Parameter(vit.positions[None])  # as torchvision's ViT has them: time comes in front
         self.blocks = nn.Sequential(*(Block(block) for block in vit.blocks))
 
@@ -71,6 +73,16 @@ class PackedViT(nn.Module):
         tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
         logits: Tensor = self.head(self.norm(self.blocks(tokens)).mean(1))
         return logits
+
+
+def _without_batch_norm(layers: nn.Sequential) -> nn.Sequential:
+    found: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(found[-1], nn.Conv2d):
+            found[-1] = fuse_conv_bn_eval(found[-1], layer)
+        else:
+            found.append(layer)
+    return nn.Sequential(*found)
 
 
 @torch.no_grad()
