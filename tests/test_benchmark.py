@@ -5,6 +5,10 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+import respike
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -118,3 +122,38 @@ def test_what_two_ranks_gain_is_told(monkeypatch: pytest.MonkeyPatch, capsys: py
         f"two {what}, {kind}" for kind in ("time", "processor time") for what in ("ranks", "programs")
     ]
     assert all(0 < float(line.split()[-1].strip(")")) < math.inf for line in found)
+
+
+@pytest.mark.slow
+def test_smooth_networks_have_a_row_for_each_code_and_kind_of_activation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import benchmark
+    from smooth import codes
+
+    images = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(0))  # Fashion-MNIST does not ship
+    test = TensorDataset(images[40:], torch.arange(20) % 10)
+    monkeypatch.setattr(codes, "data_of", lambda *_: (images[:40], test))
+    table = tmp_path / "smooth.csv"
+    tiny = f"smooth fashion_vit -T 2 --codes binary signed --populations 2 --samples 20 --calibration 16 --csv {table}"
+    monkeypatch.setattr("sys.argv", ["benchmark.py", *tiny.split()])
+    benchmark.main()
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    kinds = [(row["code"], row["activation"]) for row in rows]
+    assert kinds == [(code, kind) for code in ("binary", "signed") for kind in ("tracking", "2 ReLUs")]
+    assert all("spikes of one sign" in row["points_lost"] for row in rows[:2])
+    for row in rows[2:]:
+        assert float(row["points_lost"]) == pytest.approx(
+            float(row["accuracy"]) * -1 + accuracy_of(images[40:]), abs=0.01
+        )
+        assert float(row["synops"]) > 0 and float(row["energy"]) > 0
+        assert 0 < float(row["macs"]) < 0.01 * float(row["ann_macs"])  # of the first layer, once
+    shown = capsys.readouterr().out
+    assert "| signed | 2 ReLUs | 2 |" in shown and "- binary, tracking: iaf neurons" in shown
+
+
+@torch.no_grad()
+def accuracy_of(images: torch.Tensor) -> float:
+    """Of the ANN on labels 0 to 9, again and again, in percent."""
+    decided = respike.models.load("fashion_vit")(images).argmax(1)
+    return 100 * float((decided == torch.arange(len(images)) % 10).double().mean())
