@@ -42,6 +42,33 @@ def test_calibration_never_sees_what_judges(name: str) -> None:
     assert any(not torch.equal(other.state_dict()[key], value) for key, value in plain.state_dict().items())
 
 
+class SequenceFirst(nn.Module):
+    """Weights, neurons and weights on ``(sequence, samples, features)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.b(torch.relu(self.a(x.transpose(0, 1)))).transpose(0, 1).mean(1)
+        return found
+
+
+@pytest.mark.parametrize("correction", ["none", "bias", "ridge"])
+def test_samples_that_come_second_in_between_are_held_back_too(correction: str) -> None:
+    x = torch.rand(80, 5, 6, generator=torch.Generator().manual_seed(1))
+    odd = x.clone()
+    odd[7::8] = 1000 * torch.randn(len(odd[7::8]), 5, 6)
+    plain, same = (
+        respike.from_torch(SequenceFirst(), list(data.split(40)), 4, correction=correction) for data in (x, odd)
+    )
+    for key, value in plain.state_dict().items():
+        assert torch.equal(same.state_dict()[key], value), key
+    assert plain.closeness is not None and same.closeness is not None
+    assert plain.closeness.samples == 10 and plain.closeness != same.closeness
+
+
 class Stream(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         yield from inputs(100)
