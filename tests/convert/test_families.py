@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import convert_pretrained as script
 import pytest
 import torch
@@ -75,3 +77,14 @@ def test_each_function_and_product_has_its_place_in_time_and_neurons_behind_it(n
         assert any(path == module or path.startswith(f"{module}.") for path in placed | first), module
         assert any(path == module or path.startswith(f"{module}.") for path in spiking), module
     assert len(first) <= 1  # in front of the first neurons
+
+
+@pytest.mark.slow
+def test_a_network_that_rounding_moves_is_no_bug() -> None:
+    torch.manual_seed(0)
+    model, x = build("resnet101"), torch.rand(2, 3, 64, 64)  # deep, and not trained
+    graph = normal_form(model, (x,))
+    with torch.no_grad():
+        wanted, exact = model(x), copy.deepcopy(model).double()(x.double())
+    moved = float((wanted - exact).abs().max() / exact.abs().max())
+    assert relative_error(graph, model, (x,)) < max(1e-4, 4 * moved)
