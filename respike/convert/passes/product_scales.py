@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph import Graph, Node, Ref, Rewriter, rewrite
-from ..graph.rules import short
+from ..graph.rules import MOVES, short
 from .constants import constant
 
 _PRODUCTS = frozenset("matmul bmm mm".split())
-_MOVES = frozenset("reshape view flatten unflatten permute transpose t expand unsqueeze squeeze select slice".split())
-"""Operations of one signal that put its numbers elsewhere, or leave some out."""
 
 
 def scales_behind_products(graph: Graph) -> Graph:
@@ -31,7 +29,7 @@ def scales_behind_products(graph: Graph) -> Graph:
     def scale(arg: Any, rewriter: Rewriter) -> float:
         """The number that an operand is multiplied by, which is taken away from it."""
         node = graph.node(arg.name)
-        while node is not None and alone(node.name) and short(node.op) in _MOVES:
+        while node is not None and alone(node.name) and node.op in MOVES:
             node = graph.node(node.args[0].name)
         if node is None or not alone(node.name) or node.kwargs or short(node.op) not in ("mul", "div"):
             return 1.0
